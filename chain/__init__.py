@@ -1,0 +1,1 @@
+"""The node: the only place that touches sockets, disk, clocks and keys."""

@@ -1,0 +1,1 @@
+"""Peers: gossip, requests and sync behind one seam."""

@@ -1,0 +1,1 @@
+"""Blocks, state, journals and archives on disk."""

@@ -1,0 +1,1 @@
+"""Keys, keystore and signed transactions; never imports the network."""

@@ -1,0 +1,1 @@
+"""How the validators agree: a pure state machine from (news, now) to wishes."""

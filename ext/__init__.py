@@ -1,0 +1,29 @@
+"""The one door to the compiled core: bytes, not business.
+
+`from ext import scale, hashing, signing, store, dispatch` gives the native modules, or their plain
+Python twins when the environment says `GRISTMILL_CORE=reference`. The choice is explicit and made
+once, at import; a missing native build is an error, never a silent fall back.
+"""
+
+import importlib
+import os
+import sys
+from typing import TYPE_CHECKING
+
+CORE = os.environ.get("GRISTMILL_CORE", "native")
+"""Which implementation is live: `native` or `reference`."""
+
+if CORE not in ("native", "reference"):
+    raise ImportError(f"GRISTMILL_CORE is {CORE!r}; set it to 'native' or 'reference'")
+
+_MODULES = ("scale", "hashing", "signing", "store", "dispatch")
+
+if TYPE_CHECKING:
+    from ext.reference import dispatch, hashing, scale, signing, store
+else:
+    for _name in _MODULES:
+        globals()[_name] = sys.modules[f"ext.{_name}"] = importlib.import_module(
+            f"ext.{CORE}.{_name}"
+        )
+
+__all__ = ["CORE", "dispatch", "hashing", "scale", "signing", "store"]

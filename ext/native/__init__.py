@@ -1,0 +1,1 @@
+"""Compiled modules (Cython); each has a twin of the same name in `ext.reference`."""

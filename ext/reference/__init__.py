@@ -1,0 +1,1 @@
+"""The plain twins: slow, obvious, and the specification of `ext.native`."""

@@ -1,0 +1,1 @@
+"""Chain specs and published tables, as package data."""

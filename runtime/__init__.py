@@ -1,0 +1,1 @@
+"""What the chain computes: a pure function from (state, block) to (state, receipts)."""
