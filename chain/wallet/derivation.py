@@ -138,7 +138,7 @@ def _seed_of(secret: str, password: str) -> bytes:
         if len(secret) != 66:
             raise BadContent(f"a hex seed has 64 digits, this one has {len(secret) - 2}")
         return bytes.fromhex(secret[2:])
-    salt = b"mnemonic" + unicodedata.normalize("NFKD", password).encode()
+    salt = b"mnemonic" + password.encode()
     return hashlib.pbkdf2_hmac("sha512", compute_entropy(secret), salt, 2048, 64)[:32]
 
 

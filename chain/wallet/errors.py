@@ -8,6 +8,8 @@
     |- TryAgain                75  not yet: a timeout, a full pool, a node that is still syncing
     |- Denied                  77  a wrong password or a permission
     |- BadConfiguration        78  a setting that cannot be used
+
+The command line prints the message and the hint, one line each, and exits with the number.
 """
 
 
