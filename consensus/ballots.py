@@ -47,8 +47,13 @@ class Proposal:
     def sign_bytes(self, genesis_hash: bytes, set_id: int) -> bytes:
         """Give the 97 bytes that its signature covers."""
         return vote_sign_bytes(
-            kind=PROPOSAL, genesis_hash=genesis_hash, set_id=set_id, height=self.height,
-            round=self.round, valid_round=self.valid_round, block_id=self.block_id,
+            kind=PROPOSAL,
+            genesis_hash=genesis_hash,
+            set_id=set_id,
+            height=self.height,
+            round=self.round,
+            valid_round=self.valid_round,
+            block_id=self.block_id,
         )
 
     def verify(self, validators: ValidatorSet, genesis_hash: bytes) -> bool:
@@ -82,8 +87,13 @@ class Vote:
     def sign_bytes(self, genesis_hash: bytes, set_id: int) -> bytes:
         """Give the 97 bytes that its signature covers."""
         return vote_sign_bytes(
-            kind=self.kind, genesis_hash=genesis_hash, set_id=set_id, height=self.height,
-            round=self.round, valid_round=self.valid_round, block_id=self.block_id,
+            kind=self.kind,
+            genesis_hash=genesis_hash,
+            set_id=set_id,
+            height=self.height,
+            round=self.round,
+            valid_round=self.valid_round,
+            block_id=self.block_id,
         )
 
     def verify(self, validators: ValidatorSet, genesis_hash: bytes) -> bool:
@@ -231,7 +241,9 @@ class Commit:
     def signers(self) -> tuple[int, ...]:
         """Give the indices whose bit is set, ascending."""
         return tuple(
-            index for index in range(8 * len(self.bitmap)) if self.bitmap[index // 8] >> index % 8 & 1
+            index
+            for index in range(8 * len(self.bitmap))
+            if self.bitmap[index // 8] >> index % 8 & 1
         )
 
     def signed_flags(self, count: int) -> tuple[bool, ...]:
@@ -253,7 +265,7 @@ class Commit:
         return Certificate(self.votes())
 
     def check(self, validators: ValidatorSet) -> None:
-        """Raise Malformed unless it fits this set and more than two thirds signed; no signatures."""
+        """Raise Malformed unless it fits this set and has a quorum; signatures are not looked at."""
         if self.set_id != validators.set_id:
             raise Malformed(f"the commit is of set {self.set_id}, not of {validators.set_id}")
         if self.block_id == NIL:
@@ -268,13 +280,16 @@ class Commit:
         if not validators.has_quorum(validators.power_of(signers)):
             raise Malformed("two thirds of the power or less signed the commit")
 
-    def signature_items(
-        self, validators: ValidatorSet, genesis_hash: bytes
-    ) -> list[SignatureItem]:
+    def signature_items(self, validators: ValidatorSet, genesis_hash: bytes) -> list[SignatureItem]:
         """Give what must verify, to be batched with others; call `check` first."""
         signed = vote_sign_bytes(
-            kind=PRECOMMIT, genesis_hash=genesis_hash, set_id=self.set_id, height=self.height,
-            round=self.round, valid_round=NO_ROUND, block_id=self.block_id,
+            kind=PRECOMMIT,
+            genesis_hash=genesis_hash,
+            set_id=self.set_id,
+            height=self.height,
+            round=self.round,
+            valid_round=NO_ROUND,
+            block_id=self.block_id,
         )
         return [
             (validators[index].consensus_key, signed, signature)
@@ -314,7 +329,11 @@ def _certificate_from_votes(votes: Sequence[Vote]) -> Certificate:
 
 
 def _commit_from_parts(
-    height: int, round_: int, block_id: bytes, set_id: int, bitmap: bytes,
+    height: int,
+    round_: int,
+    block_id: bytes,
+    set_id: int,
+    bitmap: bytes,
     signatures: Sequence[bytes],
 ) -> Commit:
     """Build a commit from the wire; raises Malformed when the counts disagree."""
@@ -349,9 +368,7 @@ VOTE = scale.record(
 )
 """The codec of a signed vote: 115 bytes."""
 
-CERTIFICATE = scale.record(
-    _certificate_from_votes, ("votes", scale.vector(VOTE, VALIDATORS_MAX))
-)
+CERTIFICATE = scale.record(_certificate_from_votes, ("votes", scale.vector(VOTE, VALIDATORS_MAX)))
 """The codec of a polka or of a commit held as votes."""
 
 COMMIT = scale.record(

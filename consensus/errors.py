@@ -5,11 +5,11 @@
       Malformed                 the bytes decode, but the value breaks a rule
         MalformedHeader         a header's digest is not the fixed list of items
 
-Everything that decodes bytes from outside raises one of these; `except ValueError` catches them all.
+Everything that decodes bytes from outside raises one of these; `except ValueError` catches all.
 """
 
 
-class Malformed(ValueError):
+class Malformed(ValueError):  # noqa: N818 - the house names errors by their condition
     """A value that no honest peer makes; the message is the rule it breaks."""
 
 

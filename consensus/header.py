@@ -234,9 +234,14 @@ HEADER = scale.record(
 
 
 def make_genesis_header(
-    *, state_root: bytes, extrinsics_root: bytes, time_ms: int, set_id: int,
-    consensus: ConsensusFields, next_epoch: NextEpoch | None,
+    *,
+    state_root: bytes,
+    extrinsics_root: bytes,
+    time_ms: int,
+    set_id: int,
+    consensus: ConsensusFields,
+    next_epoch: NextEpoch | None,
 ) -> Header:
-    """Make the header of block 0: no parent, no proposer, no proof; its block id names the chain."""
+    """Make the header of block 0: no parent, proposer or proof; its block id names the chain."""
     pre_runtime = PreRuntime(time_ms, 0, set_id, bytes(VRF_PROOF_BYTES))
     return Header(ZERO_HASH, 0, state_root, extrinsics_root, pre_runtime, consensus, next_epoch)

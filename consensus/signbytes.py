@@ -35,10 +35,16 @@ _VOTE = struct.Struct(">8sB32sQQIi32s")
 
 
 def vote_sign_bytes(
-    *, kind: int, genesis_hash: bytes, set_id: int, height: int, round: int,  # noqa: A002 - the field's name
-    valid_round: int, block_id: bytes,
+    *,
+    kind: int,
+    genesis_hash: bytes,
+    set_id: int,
+    height: int,
+    round: int,  # noqa: A002 - the field's name
+    valid_round: int,
+    block_id: bytes,
 ) -> bytes:
-    """Give the 97 bytes that a proposal or a vote signs; raises ValueError for a value out of range."""
+    """Give the 97 bytes that a proposal or a vote signs; raises ValueError when out of range."""
     if len(genesis_hash) != 32 or len(block_id) != 32:
         raise ValueError("the genesis hash and the block id of a vote have 32 bytes each")
     try:

@@ -36,12 +36,41 @@ from consensus.validators import (
 from ext import hashing, scale
 
 __all__ = [
-    "BLOCK_BYTES_MAX", "EVIDENCE_BYTES_MAX", "EVIDENCE_MAX", "EXTRINSICS_MAX", "NIL", "NO_ROUND",
-    "PRECOMMIT", "PREVOTE", "PROPOSAL", "TOTAL_POWER_MAX", "VALIDATORS_MAX", "ZERO_HASH",
-    "Amnesia", "Block", "Certificate", "Commit", "ConflictingCommit", "Decision",
-    "DuplicateProposal", "DuplicateVote", "Evidence", "Header", "LightBlock", "LightClientAttack",
-    "Malformed", "Proposal", "SignatureItem", "Validator", "ValidatorSet", "Vote",
-    "decode_evidence", "encode_evidence", "evidence_hash", "evidence_root", "extrinsics_root",
+    "BLOCK_BYTES_MAX",
+    "EVIDENCE_BYTES_MAX",
+    "EVIDENCE_MAX",
+    "EXTRINSICS_MAX",
+    "NIL",
+    "NO_ROUND",
+    "PRECOMMIT",
+    "PREVOTE",
+    "PROPOSAL",
+    "TOTAL_POWER_MAX",
+    "VALIDATORS_MAX",
+    "ZERO_HASH",
+    "Amnesia",
+    "Block",
+    "Certificate",
+    "Commit",
+    "ConflictingCommit",
+    "Decision",
+    "DuplicateProposal",
+    "DuplicateVote",
+    "Evidence",
+    "Header",
+    "LightBlock",
+    "LightClientAttack",
+    "Malformed",
+    "Proposal",
+    "SignatureItem",
+    "Validator",
+    "ValidatorSet",
+    "Vote",
+    "decode_evidence",
+    "encode_evidence",
+    "evidence_hash",
+    "evidence_root",
+    "extrinsics_root",
     "last_commit_hash",
 ]
 
@@ -86,7 +115,7 @@ class LightBlock:
 
 @dataclass(frozen=True, slots=True)
 class DuplicateVote:
-    """Two votes of one validator, kind, height and round that differ; `first` is smaller in bytes."""
+    """Two differing votes of one validator, kind, height and round; `first` is smaller in bytes."""
 
     kind: ClassVar[int] = 1
     set_id: int
@@ -267,7 +296,9 @@ LIGHT_BLOCK = scale.record(
 
 _PAIR_OF_VOTES = (("set_id", scale.U64), ("first", VOTE), ("second", VOTE))
 _PAIR_OF_PROPOSALS = (
-    ("set_id", scale.U64), ("first", PROPOSAL_CODEC), ("second", PROPOSAL_CODEC),
+    ("set_id", scale.U64),
+    ("first", PROPOSAL_CODEC),
+    ("second", PROPOSAL_CODEC),
 )
 _PAIR_OF_CERTIFICATES = (("set_id", scale.U64), ("first", CERTIFICATE), ("second", CERTIFICATE))
 EVIDENCE = scale.variant(
@@ -308,7 +339,9 @@ EVIDENCE = scale.variant(
 
 
 def _block_from_parts(
-    header: Header, extrinsics: Sequence[bytes], evidence: Sequence[Evidence],
+    header: Header,
+    extrinsics: Sequence[bytes],
+    evidence: Sequence[Evidence],
     last_commit: Commit | None,
 ) -> Block:
     """Build a block from the wire."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
 
 from consensus.errors import Malformed
@@ -40,7 +41,7 @@ class ValidatorSet:
         if not 1 <= len(validators) <= VALIDATORS_MAX:
             raise Malformed(f"a validator set has 1 to {VALIDATORS_MAX} members")
         accounts = [validator.account for validator in validators]
-        if any(left >= right for left, right in zip(accounts, accounts[1:], strict=False)):
+        if any(left >= right for left, right in pairwise(accounts)):
             raise Malformed("a validator set is strictly ascending by account id")
         keys = {validator.consensus_key for validator in validators}
         if len(keys) != len(validators):
