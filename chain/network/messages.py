@@ -1,0 +1,514 @@
+"""Everything peers say to each other: one class a message, one number a class.
+
+An envelope is the strict MessagePack array [protocol version, request id, kind, fields].  Gossip
+and one-way messages carry request id 0; an answer repeats the id of its question.  Consensus
+objects travel inside as their own canonical SCALE bytes and are decoded by `consensus.types`, so a
+signature always covers bytes that have one spelling.
+"""
+
+import itertools
+from dataclasses import dataclass
+from typing import ClassVar, Protocol, Self, TypeAlias
+
+from chain.network.fields import U32_MAX, FieldReader
+from chain.network.limits import (
+    ADDRESSES_MAX,
+    ADDRESS_CHARACTERS_MAX,
+    BITMAP_BYTES_MAX,
+    BLOCKS_MAX,
+    BLOCK_BYTES_MAX,
+    CERTIFICATE_BYTES_MAX,
+    COMMIT_BYTES_MAX,
+    EVIDENCE_BYTES_MAX,
+    HEADERS_MAX,
+    HEADER_BYTES_MAX,
+    INLINE_BLOCK_BYTES_MAX,
+    PAGE_BYTES_MAX,
+    PROPOSAL_BYTES_MAX,
+    PROTOCOL_VERSION,
+    ROUNDS_MAX,
+    STEPS_MAX,
+    TRANSACTIONS_MAX,
+    TRANSACTION_BYTES_MAX,
+    VALIDATOR_SET_BYTES_MAX,
+    VOTES_MAX,
+    VOTE_BYTES_MAX,
+)
+from chain.network.packing import MalformedMessage, Packed, decode_packed, encode_packed
+from consensus.types import PRECOMMIT, PREVOTE, Certificate, Commit, Proposal, Vote
+
+class Message(Protocol):
+    """What the envelope needs of a message."""
+
+    KIND: ClassVar[int]
+
+    def to_fields(self) -> list[Packed]:
+        """Return the fields in wire order."""
+
+    @classmethod
+    def from_fields(cls, fields: FieldReader) -> Self:
+        """Take the fields in wire order; raises MalformedMessage (or ValueError from SCALE)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalMessage:
+    """A signed proposal, the header it names and, up to 512 KiB, the whole encoded block."""
+
+    KIND: ClassVar[int] = 1
+    proposal: Proposal
+    header: bytes
+    block: bytes = b""
+
+    def to_fields(self) -> list[Packed]:
+        """Return the fields in wire order."""
+        return [self.proposal.encode(), self.header, self.block]
+
+    @classmethod
+    def from_fields(cls, fields: FieldReader) -> Self:
+        """Take the fields in wire order; raises MalformedMessage."""
+        return cls(
+            proposal=Proposal.decode(fields.take_bytes(PROPOSAL_BYTES_MAX)),
+            header=fields.take_bytes(HEADER_BYTES_MAX, minimum=1),
+            block=fields.take_bytes(INLINE_BLOCK_BYTES_MAX),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class VotesMessage:
+    """One vote as it is cast, or several that a peer lacked."""
+
+    KIND: ClassVar[int] = 2
+    votes: tuple[Vote, ...]
+
+    def to_fields(self) -> list[Packed]:
+        """Return the fields in wire order."""
+        return [[vote.encode() for vote in self.votes]]
+
+    @classmethod
+    def from_fields(cls, fields: FieldReader) -> Self:
+        """Take the fields in wire order; raises MalformedMessage."""
+        blobs = fields.take_blobs(VOTES_MAX, VOTE_BYTES_MAX, minimum=1)
+        return cls(votes=tuple(Vote.decode(blob) for blob in blobs))
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateMessage:
+    """A polka or a commit, whole."""
+
+    KIND: ClassVar[int] = 3
+    certificate: Certificate
+
+    def to_fields(self) -> list[Packed]:
+        """Return the fields in wire order."""
+        return [self.certificate.encode()]
+
+    @classmethod
+    def from_fields(cls, fields: FieldReader) -> Self:
+        """Take the fields in wire order; raises MalformedMessage."""
+        certificate = Certificate.decode(fields.take_bytes(CERTIFICATE_BYTES_MAX))
+        certificate.check()
+        return cls(certificate=certificate)
+
+
+@dataclass(frozen=True, slots=True)
+class VotesHeld:
+    """Whose votes of one round and kind we hold: bit i of the bitmap is validator i."""
+
+    round: int
+    kind: int
+    bitmap: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ConsensusStatus:
+    """Where a node stands at its height and what it holds, so that a peer can send the rest.
+
+    `step` is 0 propose, 1 prevote, 2 precommit; `valid_round` is -1 without a polka;
+    `proposal_rounds` are the rounds whose proposal and block are held.
+    """
+
+    KIND: ClassVar[int] = 4
+    height: int
+    round: int
+    step: int
+    valid_round: int
+    proposal_rounds: tuple[int, ...]
+    votes: tuple[VotesHeld, ...]
+
+    def to_fields(self) -> list[Packed]:
+        """Return the fields in wire order."""
+        held: list[Packed] = [[votes.round, votes.kind, votes.bitmap] for votes in self.votes]
+        rounds: list[Packed] = list(self.proposal_rounds)
+        return [self.height, self.round, self.step, self.valid_round + 1, rounds, held]
+
+    @classmethod
+    def from_fields(cls, fields: FieldReader) -> Self:
+        """Take the fields in wire order; raises MalformedMessage."""
+        return cls(
+            height=fields.take_number(),
+            round=fields.take_number(U32_MAX),
+            step=fields.take_number(STEPS_MAX),
+            valid_round=fields.take_number(U32_MAX) - 1,
+            proposal_rounds=_read_rounds(fields.take_list(ROUNDS_MAX)),
+            votes=tuple(_read_held(item) for item in fields.take_list(2 * ROUNDS_MAX)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class GetBlock:
+    """A question for the block of a proposal, by its id."""
+
+    KIND: ClassVar[int] = 5
+    block_id: bytes
+
+    def to_fields(self) -> list[Packed]:
+        """Return the fields in wire order."""
+        return [self.block_id]
+
+    @classmethod
+    def from_fields(cls, fields: FieldReader) -> Self:
+        """Take the fields in wire order; raises MalformedMessage."""
+        return cls(block_id=fields.take_hash())
+
+
+@dataclass(frozen=True, slots=True)
+class BlockMessage:
+    """An encoded block: the answer to GetBlock, and how a proposer pushes a large one."""
+
+    KIND: ClassVar[int] = 6
+    block_id: bytes
+    block: bytes
+
+    def to_fields(self) -> list[Packed]:
+        """Return the fields in wire order."""
+        return [self.block_id, self.block]
+
+    @classmethod
+    def from_fields(cls, fields: FieldReader) -> Self:
+        """Take the fields in wire order; raises MalformedMessage."""
+        return cls(
+            block_id=fields.take_hash(), block=fields.take_bytes(BLOCK_BYTES_MAX, minimum=1)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionMessage:
+    """A decided block for a peer that is behind: the block, its commit, its polka or nothing."""
+
+    KIND: ClassVar[int] = 7
+    block: bytes
+    commit: Commit
+    polka: Certificate | None = None
+
+    def to_fields(self) -> list[Packed]:
+        """Return the fields in wire order."""
+        polka = b"" if self.polka is None else self.polka.encode()
+        return [self.block, self.commit.encode(), polka]
+
+    @classmethod
+    def from_fields(cls, fields: FieldReader) -> Self:
+        """Take the fields in wire order; raises MalformedMessage."""
+        block = fields.take_bytes(BLOCK_BYTES_MAX, minimum=1)
+        commit = Commit.decode(fields.take_bytes(COMMIT_BYTES_MAX))
+        polka = fields.take_bytes(CERTIFICATE_BYTES_MAX)
+        return cls(block, commit, Certificate.decode(polka) if polka else None)
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceMessage:
+    """One item of evidence in its SCALE bytes."""
+
+    KIND: ClassVar[int] = 8
+    evidence: bytes
+
+    def to_fields(self) -> list[Packed]:
+        """Return the fields in wire order."""
+        return [self.evidence]
+
+    @classmethod
+    def from_fields(cls, fields: FieldReader) -> Self:
+        """Take the fields in wire order; raises MalformedMessage."""
+        return cls(evidence=fields.take_bytes(EVIDENCE_BYTES_MAX, minimum=1))
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionBatch:
+    """Signed transactions on their way to every pool."""
+
+    KIND: ClassVar[int] = 9
+    transactions: tuple[bytes, ...]
+
+    def to_fields(self) -> list[Packed]:
+        """Return the fields in wire order."""
+        return [list(self.transactions)]
+
+    @classmethod
+    def from_fields(cls, fields: FieldReader) -> Self:
+        """Take the fields in wire order; raises MalformedMessage."""
+        return cls(fields.take_blobs(TRANSACTIONS_MAX, TRANSACTION_BYTES_MAX, minimum=1))
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """The handshake: which chain, which software, and a proved tip.
+
+    `commit` proves `finalized_id` at `finalized_height`; it is None only at height 0.
+    """
+
+    KIND: ClassVar[int] = 10
+    genesis_hash: bytes
+    fork_id: bytes
+    finalized_height: int
+    finalized_id: bytes
+    commit: Commit | None
+
+    def to_fields(self) -> list[Packed]:
+        """Return the fields in wire order."""
+        commit = b"" if self.commit is None else self.commit.encode()
+        return [
+            self.genesis_hash, self.fork_id, self.finalized_height, self.finalized_id, commit,
+        ]
+
+    @classmethod
+    def from_fields(cls, fields: FieldReader) -> Self:
+        """Take the fields in wire order; raises MalformedMessage."""
+        genesis_hash, fork_id = fields.take_hash(), fields.take_hash()
+        height, block_id = fields.take_number(U32_MAX), fields.take_hash()
+        blob = fields.take_bytes(COMMIT_BYTES_MAX)
+        commit = Commit.decode(blob) if blob else None
+        if (commit is None) != (height == 0):
+            raise MalformedMessage("a finalised height above 0 comes with its commit")
+        if commit is not None and (commit.height, commit.block_id) != (height, block_id):
+            raise MalformedMessage("the commit is for another block than the status claims")
+        return cls(genesis_hash, fork_id, height, block_id, commit)
+
+
+@dataclass(frozen=True, slots=True)
+class GetHeaders:
+    """A question for `count` headers from `start` on."""
+
+    KIND: ClassVar[int] = 11
+    start: int
+    count: int
+
+    def to_fields(self) -> list[Packed]:
+        """Return the fields in wire order."""
+        return [self.start, self.count]
+
+    @classmethod
+    def from_fields(cls, fields: FieldReader) -> Self:
+        """Take the fields in wire order; raises MalformedMessage."""
+        return cls(start=fields.take_number(U32_MAX), count=_positive(fields, HEADERS_MAX))
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderProof:
+    """The commit of one height of a page, and its validator set's bytes when the asker lacks it."""
+
+    height: int
+    commit: bytes
+    validators: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class HeadersPage:
+    """Consecutive headers, with proofs at every set change and for the last one."""
+
+    KIND: ClassVar[int] = 12
+    headers: tuple[bytes, ...]
+    proofs: tuple[HeaderProof, ...]
+
+    def to_fields(self) -> list[Packed]:
+        """Return the fields in wire order."""
+        proofs: list[Packed] = [
+            [proof.height, proof.commit, proof.validators] for proof in self.proofs
+        ]
+        return [list(self.headers), proofs]
+
+    @classmethod
+    def from_fields(cls, fields: FieldReader) -> Self:
+        """Take the fields in wire order; raises MalformedMessage."""
+        headers = fields.take_blobs(HEADERS_MAX, HEADER_BYTES_MAX)
+        proofs = tuple(_read_proof(item) for item in fields.take_list(HEADERS_MAX))
+        heights = [proof.height for proof in proofs]
+        if any(low >= high for low, high in itertools.pairwise(heights)):
+            raise MalformedMessage("the proofs of a page ascend by height")
+        return cls(headers, proofs)
+
+
+@dataclass(frozen=True, slots=True)
+class GetBlocks:
+    """A question for up to `count` blocks from `start` on, about `PAGE_BYTES_MAX` in all."""
+
+    KIND: ClassVar[int] = 13
+    start: int
+    count: int
+
+    def to_fields(self) -> list[Packed]:
+        """Return the fields in wire order."""
+        return [self.start, self.count]
+
+    @classmethod
+    def from_fields(cls, fields: FieldReader) -> Self:
+        """Take the fields in wire order; raises MalformedMessage."""
+        return cls(start=fields.take_number(U32_MAX), count=_positive(fields, BLOCKS_MAX))
+
+
+@dataclass(frozen=True, slots=True)
+class BlocksPage:
+    """Consecutive encoded blocks from the asked height on, fewer than asked when they are big."""
+
+    KIND: ClassVar[int] = 14
+    blocks: tuple[bytes, ...]
+
+    def to_fields(self) -> list[Packed]:
+        """Return the fields in wire order."""
+        return [list(self.blocks)]
+
+    @classmethod
+    def from_fields(cls, fields: FieldReader) -> Self:
+        """Take the fields in wire order; raises MalformedMessage."""
+        return cls(fields.take_blobs(BLOCKS_MAX, BLOCK_BYTES_MAX))
+
+
+@dataclass(frozen=True, slots=True)
+class GetPeers:
+    """A question for addresses of other nodes; says where the asker listens itself."""
+
+    KIND: ClassVar[int] = 15
+    listening: tuple[str, ...]
+
+    def to_fields(self) -> list[Packed]:
+        """Return the fields in wire order."""
+        return [list(self.listening)]
+
+    @classmethod
+    def from_fields(cls, fields: FieldReader) -> Self:
+        """Take the fields in wire order; raises MalformedMessage."""
+        return cls(_read_addresses(fields.take_list(4)))
+
+
+@dataclass(frozen=True, slots=True)
+class PeersPage:
+    """Addresses at which the answering node itself reached peers."""
+
+    KIND: ClassVar[int] = 16
+    addresses: tuple[str, ...]
+
+    def to_fields(self) -> list[Packed]:
+        """Return the fields in wire order."""
+        return [list(self.addresses)]
+
+    @classmethod
+    def from_fields(cls, fields: FieldReader) -> Self:
+        """Take the fields in wire order; raises MalformedMessage."""
+        return cls(_read_addresses(fields.take_list(ADDRESSES_MAX)))
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The empty answer: what was submitted has been taken."""
+
+    KIND: ClassVar[int] = 17
+
+    def to_fields(self) -> list[Packed]:
+        """Return no fields."""
+        return []
+
+    @classmethod
+    def from_fields(cls, fields: FieldReader) -> Self:
+        """Take no fields."""
+        fields.finish()
+        return cls()
+
+
+AnyMessage: TypeAlias = (
+    ProposalMessage | VotesMessage | CertificateMessage | ConsensusStatus | GetBlock
+    | BlockMessage | DecisionMessage | EvidenceMessage | TransactionBatch | NodeStatus
+    | GetHeaders | HeadersPage | GetBlocks | BlocksPage | GetPeers | PeersPage | Accepted
+)
+"""Every message there is."""
+
+_CLASSES: tuple[type[AnyMessage], ...] = (
+    ProposalMessage, VotesMessage, CertificateMessage, ConsensusStatus, GetBlock, BlockMessage,
+    DecisionMessage, EvidenceMessage, TransactionBatch, NodeStatus, GetHeaders, HeadersPage,
+    GetBlocks, BlocksPage, GetPeers, PeersPage, Accepted,
+)
+
+_BY_KIND: dict[int, type[AnyMessage]] = {cls.KIND: cls for cls in _CLASSES}
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A message and the id of the question it asks or answers (0: neither)."""
+
+    request_id: int
+    message: AnyMessage
+
+
+def encode_message(message: AnyMessage, *, request_id: int = 0) -> bytes:
+    """Return the envelope of a message."""
+    return encode_packed([PROTOCOL_VERSION, request_id, message.KIND, message.to_fields()])
+
+
+def decode_envelope(
+    payload: bytes, *, bytes_max: int, kinds: tuple[type[AnyMessage], ...]
+) -> Envelope:
+    """Return the message in `payload`, one of the kinds expected here; raises MalformedMessage."""
+    head = FieldReader(decode_packed(payload, bytes_max=bytes_max), name="envelope")
+    version = head.take_number()
+    if version != PROTOCOL_VERSION:
+        raise MalformedMessage(f"protocol version {version} is not {PROTOCOL_VERSION}")
+    request_id, kind = head.take_number(U32_MAX), head.take_number()
+    cls = _BY_KIND.get(kind)
+    if cls is None or cls not in kinds:
+        raise MalformedMessage(f"a message of kind {kind} does not belong here")
+    fields = FieldReader(head.take_list(16), name=cls.__name__)
+    head.finish()
+    try:
+        message = cls.from_fields(fields)
+    except MalformedMessage:
+        raise
+    except ValueError as fault:
+        raise MalformedMessage(f"{cls.__name__}: {fault}") from fault
+    fields.finish()
+    return Envelope(request_id, message)
+
+
+def _positive(fields: FieldReader, maximum: int) -> int:
+    count = fields.take_number(maximum)
+    if not count:
+        raise MalformedMessage("a question for nothing")
+    return count
+
+
+def _read_rounds(items: list[Packed]) -> tuple[int, ...]:
+    fields = FieldReader(items, name="proposal rounds")
+    return tuple(fields.take_number(U32_MAX) for _ in items)
+
+
+def _read_held(item: Packed) -> VotesHeld:
+    fields = FieldReader(item, name="votes held")
+    held = VotesHeld(
+        fields.take_number(U32_MAX), fields.take_number(PRECOMMIT),
+        fields.take_bytes(BITMAP_BYTES_MAX),
+    )
+    fields.finish()
+    if held.kind not in (PREVOTE, PRECOMMIT):
+        raise MalformedMessage(f"there are no votes of kind {held.kind}")
+    return held
+
+
+def _read_proof(item: Packed) -> HeaderProof:
+    fields = FieldReader(item, name="header proof")
+    proof = HeaderProof(
+        fields.take_number(U32_MAX), fields.take_bytes(COMMIT_BYTES_MAX, minimum=1),
+        fields.take_bytes(VALIDATOR_SET_BYTES_MAX),
+    )
+    fields.finish()
+    return proof
+
+
+def _read_addresses(items: list[Packed]) -> tuple[str, ...]:
+    fields = FieldReader(items, name="addresses")
+    return tuple(fields.take_text(ADDRESS_CHARACTERS_MAX) for _ in items)
