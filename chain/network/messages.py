@@ -10,32 +10,11 @@ import itertools
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, Self, TypeAlias
 
+from chain.network import limits
 from chain.network.fields import U32_MAX, FieldReader
-from chain.network.limits import (
-    ADDRESSES_MAX,
-    ADDRESS_CHARACTERS_MAX,
-    BITMAP_BYTES_MAX,
-    BLOCKS_MAX,
-    BLOCK_BYTES_MAX,
-    CERTIFICATE_BYTES_MAX,
-    COMMIT_BYTES_MAX,
-    EVIDENCE_BYTES_MAX,
-    HEADERS_MAX,
-    HEADER_BYTES_MAX,
-    INLINE_BLOCK_BYTES_MAX,
-    PAGE_BYTES_MAX,
-    PROPOSAL_BYTES_MAX,
-    PROTOCOL_VERSION,
-    ROUNDS_MAX,
-    STEPS_MAX,
-    TRANSACTIONS_MAX,
-    TRANSACTION_BYTES_MAX,
-    VALIDATOR_SET_BYTES_MAX,
-    VOTES_MAX,
-    VOTE_BYTES_MAX,
-)
 from chain.network.packing import MalformedMessage, Packed, decode_packed, encode_packed
 from consensus.types import PRECOMMIT, PREVOTE, Certificate, Commit, Proposal, Vote
+
 
 class Message(Protocol):
     """What the envelope needs of a message."""
@@ -67,9 +46,9 @@ class ProposalMessage:
     def from_fields(cls, fields: FieldReader) -> Self:
         """Take the fields in wire order; raises MalformedMessage."""
         return cls(
-            proposal=Proposal.decode(fields.take_bytes(PROPOSAL_BYTES_MAX)),
-            header=fields.take_bytes(HEADER_BYTES_MAX, minimum=1),
-            block=fields.take_bytes(INLINE_BLOCK_BYTES_MAX),
+            proposal=Proposal.decode(fields.take_bytes(limits.PROPOSAL_BYTES_MAX)),
+            header=fields.take_bytes(limits.HEADER_BYTES_MAX, minimum=1),
+            block=fields.take_bytes(limits.INLINE_BLOCK_BYTES_MAX),
         )
 
 
@@ -87,7 +66,7 @@ class VotesMessage:
     @classmethod
     def from_fields(cls, fields: FieldReader) -> Self:
         """Take the fields in wire order; raises MalformedMessage."""
-        blobs = fields.take_blobs(VOTES_MAX, VOTE_BYTES_MAX, minimum=1)
+        blobs = fields.take_blobs(limits.VOTES_MAX, limits.VOTE_BYTES_MAX, minimum=1)
         return cls(votes=tuple(Vote.decode(blob) for blob in blobs))
 
 
@@ -105,7 +84,7 @@ class CertificateMessage:
     @classmethod
     def from_fields(cls, fields: FieldReader) -> Self:
         """Take the fields in wire order; raises MalformedMessage."""
-        certificate = Certificate.decode(fields.take_bytes(CERTIFICATE_BYTES_MAX))
+        certificate = Certificate.decode(fields.take_bytes(limits.CERTIFICATE_BYTES_MAX))
         certificate.check()
         return cls(certificate=certificate)
 
@@ -147,10 +126,10 @@ class ConsensusStatus:
         return cls(
             height=fields.take_number(),
             round=fields.take_number(U32_MAX),
-            step=fields.take_number(STEPS_MAX),
+            step=fields.take_number(limits.STEPS_MAX),
             valid_round=fields.take_number(U32_MAX) - 1,
-            proposal_rounds=_read_rounds(fields.take_list(ROUNDS_MAX)),
-            votes=tuple(_read_held(item) for item in fields.take_list(2 * ROUNDS_MAX)),
+            proposal_rounds=_read_rounds(fields.take_list(limits.ROUNDS_MAX)),
+            votes=tuple(_read_held(item) for item in fields.take_list(2 * limits.ROUNDS_MAX)),
         )
 
 
@@ -187,7 +166,7 @@ class BlockMessage:
     def from_fields(cls, fields: FieldReader) -> Self:
         """Take the fields in wire order; raises MalformedMessage."""
         return cls(
-            block_id=fields.take_hash(), block=fields.take_bytes(BLOCK_BYTES_MAX, minimum=1)
+            block_id=fields.take_hash(), block=fields.take_bytes(limits.BLOCK_BYTES_MAX, minimum=1)
         )
 
 
@@ -208,9 +187,9 @@ class DecisionMessage:
     @classmethod
     def from_fields(cls, fields: FieldReader) -> Self:
         """Take the fields in wire order; raises MalformedMessage."""
-        block = fields.take_bytes(BLOCK_BYTES_MAX, minimum=1)
-        commit = Commit.decode(fields.take_bytes(COMMIT_BYTES_MAX))
-        polka = fields.take_bytes(CERTIFICATE_BYTES_MAX)
+        block = fields.take_bytes(limits.BLOCK_BYTES_MAX, minimum=1)
+        commit = Commit.decode(fields.take_bytes(limits.COMMIT_BYTES_MAX))
+        polka = fields.take_bytes(limits.CERTIFICATE_BYTES_MAX)
         return cls(block, commit, Certificate.decode(polka) if polka else None)
 
 
@@ -228,7 +207,7 @@ class EvidenceMessage:
     @classmethod
     def from_fields(cls, fields: FieldReader) -> Self:
         """Take the fields in wire order; raises MalformedMessage."""
-        return cls(evidence=fields.take_bytes(EVIDENCE_BYTES_MAX, minimum=1))
+        return cls(evidence=fields.take_bytes(limits.EVIDENCE_BYTES_MAX, minimum=1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +224,7 @@ class TransactionBatch:
     @classmethod
     def from_fields(cls, fields: FieldReader) -> Self:
         """Take the fields in wire order; raises MalformedMessage."""
-        return cls(fields.take_blobs(TRANSACTIONS_MAX, TRANSACTION_BYTES_MAX, minimum=1))
+        return cls(fields.take_blobs(limits.TRANSACTIONS_MAX, limits.TRANSACTION_BYTES_MAX, minimum=1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +253,7 @@ class NodeStatus:
         """Take the fields in wire order; raises MalformedMessage."""
         genesis_hash, fork_id = fields.take_hash(), fields.take_hash()
         height, block_id = fields.take_number(U32_MAX), fields.take_hash()
-        blob = fields.take_bytes(COMMIT_BYTES_MAX)
+        blob = fields.take_bytes(limits.COMMIT_BYTES_MAX)
         commit = Commit.decode(blob) if blob else None
         if (commit is None) != (height == 0):
             raise MalformedMessage("a finalised height above 0 comes with its commit")
@@ -298,7 +277,7 @@ class GetHeaders:
     @classmethod
     def from_fields(cls, fields: FieldReader) -> Self:
         """Take the fields in wire order; raises MalformedMessage."""
-        return cls(start=fields.take_number(U32_MAX), count=_positive(fields, HEADERS_MAX))
+        return cls(start=fields.take_number(U32_MAX), count=_positive(fields, limits.HEADERS_MAX))
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,8 +307,8 @@ class HeadersPage:
     @classmethod
     def from_fields(cls, fields: FieldReader) -> Self:
         """Take the fields in wire order; raises MalformedMessage."""
-        headers = fields.take_blobs(HEADERS_MAX, HEADER_BYTES_MAX)
-        proofs = tuple(_read_proof(item) for item in fields.take_list(HEADERS_MAX))
+        headers = fields.take_blobs(limits.HEADERS_MAX, limits.HEADER_BYTES_MAX)
+        proofs = tuple(_read_proof(item) for item in fields.take_list(limits.HEADERS_MAX))
         heights = [proof.height for proof in proofs]
         if any(low >= high for low, high in itertools.pairwise(heights)):
             raise MalformedMessage("the proofs of a page ascend by height")
@@ -351,7 +330,7 @@ class GetBlocks:
     @classmethod
     def from_fields(cls, fields: FieldReader) -> Self:
         """Take the fields in wire order; raises MalformedMessage."""
-        return cls(start=fields.take_number(U32_MAX), count=_positive(fields, BLOCKS_MAX))
+        return cls(start=fields.take_number(U32_MAX), count=_positive(fields, limits.BLOCKS_MAX))
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,7 +347,7 @@ class BlocksPage:
     @classmethod
     def from_fields(cls, fields: FieldReader) -> Self:
         """Take the fields in wire order; raises MalformedMessage."""
-        return cls(fields.take_blobs(BLOCKS_MAX, BLOCK_BYTES_MAX))
+        return cls(fields.take_blobs(limits.BLOCKS_MAX, limits.BLOCK_BYTES_MAX))
 
 
 @dataclass(frozen=True, slots=True)
@@ -402,7 +381,7 @@ class PeersPage:
     @classmethod
     def from_fields(cls, fields: FieldReader) -> Self:
         """Take the fields in wire order; raises MalformedMessage."""
-        return cls(_read_addresses(fields.take_list(ADDRESSES_MAX)))
+        return cls(_read_addresses(fields.take_list(limits.ADDRESSES_MAX)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -448,7 +427,7 @@ class Envelope:
 
 def encode_message(message: AnyMessage, *, request_id: int = 0) -> bytes:
     """Return the envelope of a message."""
-    return encode_packed([PROTOCOL_VERSION, request_id, message.KIND, message.to_fields()])
+    return encode_packed([limits.PROTOCOL_VERSION, request_id, message.KIND, message.to_fields()])
 
 
 def decode_envelope(
@@ -457,8 +436,8 @@ def decode_envelope(
     """Return the message in `payload`, one of the kinds expected here; raises MalformedMessage."""
     head = FieldReader(decode_packed(payload, bytes_max=bytes_max), name="envelope")
     version = head.take_number()
-    if version != PROTOCOL_VERSION:
-        raise MalformedMessage(f"protocol version {version} is not {PROTOCOL_VERSION}")
+    if version != limits.PROTOCOL_VERSION:
+        raise MalformedMessage(f"protocol version {version} is not {limits.PROTOCOL_VERSION}")
     request_id, kind = head.take_number(U32_MAX), head.take_number()
     cls = _BY_KIND.get(kind)
     if cls is None or cls not in kinds:
@@ -491,7 +470,7 @@ def _read_held(item: Packed) -> VotesHeld:
     fields = FieldReader(item, name="votes held")
     held = VotesHeld(
         fields.take_number(U32_MAX), fields.take_number(PRECOMMIT),
-        fields.take_bytes(BITMAP_BYTES_MAX),
+        fields.take_bytes(limits.BITMAP_BYTES_MAX),
     )
     fields.finish()
     if held.kind not in (PREVOTE, PRECOMMIT):
@@ -502,8 +481,8 @@ def _read_held(item: Packed) -> VotesHeld:
 def _read_proof(item: Packed) -> HeaderProof:
     fields = FieldReader(item, name="header proof")
     proof = HeaderProof(
-        fields.take_number(U32_MAX), fields.take_bytes(COMMIT_BYTES_MAX, minimum=1),
-        fields.take_bytes(VALIDATOR_SET_BYTES_MAX),
+        fields.take_number(U32_MAX), fields.take_bytes(limits.COMMIT_BYTES_MAX, minimum=1),
+        fields.take_bytes(limits.VALIDATOR_SET_BYTES_MAX),
     )
     fields.finish()
     return proof
@@ -511,4 +490,4 @@ def _read_proof(item: Packed) -> HeaderProof:
 
 def _read_addresses(items: list[Packed]) -> tuple[str, ...]:
     fields = FieldReader(items, name="addresses")
-    return tuple(fields.take_text(ADDRESS_CHARACTERS_MAX) for _ in items)
+    return tuple(fields.take_text(limits.ADDRESS_CHARACTERS_MAX) for _ in items)
