@@ -224,7 +224,9 @@ class TransactionBatch:
     @classmethod
     def from_fields(cls, fields: FieldReader) -> Self:
         """Take the fields in wire order; raises MalformedMessage."""
-        return cls(fields.take_blobs(limits.TRANSACTIONS_MAX, limits.TRANSACTION_BYTES_MAX, minimum=1))
+        return cls(
+            fields.take_blobs(limits.TRANSACTIONS_MAX, limits.TRANSACTION_BYTES_MAX, minimum=1)
+        )
 
 
 @dataclass(frozen=True, slots=True)
