@@ -202,9 +202,7 @@ def _decode_encoded(encoded: object) -> bytes:
     except (ValueError, binascii.Error):
         raise BadContent("the encoded key is neither base64 nor hex") from None
     if len(content) != _ENCODED_LENGTH:
-        raise BadContent(
-            f"the encoded key has {len(content)} bytes instead of {_ENCODED_LENGTH}"
-        )
+        raise BadContent(f"the encoded key has {len(content)} bytes instead of {_ENCODED_LENGTH}")
     return content
 
 
