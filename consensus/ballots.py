@@ -265,7 +265,7 @@ class Commit:
         return Certificate(self.votes())
 
     def check(self, validators: ValidatorSet) -> None:
-        """Raise Malformed unless it fits this set and has a quorum; signatures are not looked at."""
+        """Raise Malformed unless it fits this set and has a quorum; reads no signature."""
         if self.set_id != validators.set_id:
             raise Malformed(f"the commit is of set {self.set_id}, not of {validators.set_id}")
         if self.block_id == NIL:
