@@ -3,9 +3,10 @@
     entropy(block) = blake2b_256("ent" || proof_to_hash(proof))
     R(e+2)         = blake2b_256("rnd" || R(e+1) || e+2 || entropies of the blocks of epoch e)
 
-with e+2 as eight bytes, big-endian, and the entropies in the order of the blocks. Genesis gives R(0) and R(1). The runtime's Beacon module states
-the same formula over the entropies it is handed; a test compares the two. A proposer of the last
-block of an epoch may withhold it, which biases R by one bit for each proposal it gives up.
+with e+2 as eight bytes, big-endian, and the entropies in the order of the blocks. Genesis
+gives R(0) and R(1). The runtime's Beacon module states the same formula over the entropies it is
+handed; a test compares the two. A proposer of the last block of an epoch may withhold it, which
+biases R by one bit for each proposal it gives up.
 """
 
 from collections.abc import Iterable

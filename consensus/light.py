@@ -147,7 +147,7 @@ def find_divergence(
     """Compare a verified trace with a witness's blocks of the same heights; None when equal.
 
     The witness's blocks after the first difference are not looked at. Raises Malformed when the
-    witness's side of the difference is not even signed: the fault is the witness's, not the chain's.
+    witness's side is not even signed: the fault is the witness's, not the chain's.
     """
     for place, (block, other) in enumerate(zip(trace, witness_blocks, strict=True)):
         if block.height != other.height:
