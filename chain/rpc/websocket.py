@@ -1,0 +1,161 @@
+"""A WebSocket session with wsproto: requests in, answers and notifications out.
+
+    reader -> dispatcher -> queue (bounded) -> writer
+    subscriptions ----------^
+
+The queue is the only way out, so messages never interleave; a reader that lets it fill is closed.
+"""
+
+from collections.abc import AsyncIterator, Callable
+
+import trio
+from wsproto import ConnectionType, WSConnection
+from wsproto.events import (
+    AcceptConnection,
+    BytesMessage,
+    CloseConnection,
+    Event,
+    Message,
+    Ping,
+    Request,
+    TextMessage,
+)
+from wsproto.utilities import LocalProtocolError, RemoteProtocolError
+
+from chain.rpc.http import HttpRequest
+from chain.rpc.jsonrpc import Call, Dispatcher, Json, Runner, run_call
+from chain.rpc.limits import RpcLimits
+from chain.rpc.subscriptions import Connection, SlowReader, Subscribe, Unsubscribe
+
+READ_BYTES = 64 * 1024
+"""One read from the socket."""
+TOO_LARGE = 1009
+"""Close code: the message is larger than requests may be."""
+UNSUPPORTED = 1003
+"""Close code: binary messages are not JSON-RPC."""
+TRY_LATER = 1013
+"""Close code: the reader is too slow for what it asked to hear."""
+
+
+class WebSocketSession:
+    """One upgraded connection; `run` returns when it is over."""
+
+    def __init__(
+        self,
+        stream: trio.SocketStream,
+        dispatcher: Dispatcher,
+        limits: RpcLimits,
+        *,
+        is_allowed: Callable[[], bool],
+        name: Callable[[], str],
+    ) -> None:
+        self._stream = stream
+        self._dispatcher = dispatcher
+        self._limits = limits
+        self._is_allowed = is_allowed
+        self._name = name
+        self._ws = WSConnection(ConnectionType.SERVER)
+        self._lock = trio.Lock()
+        self.connection: Connection | None = None
+
+    async def run(self, request: HttpRequest, trailing: bytes) -> None:
+        """Shake hands and serve until either side closes."""
+        send, receive = trio.open_memory_channel[bytes](self._limits.queue_max)
+        self._ws.receive_data(request.raw_head + trailing)
+        try:
+            async with trio.open_nursery() as nursery:
+                self.connection = Connection(
+                    nursery,
+                    send,
+                    subscriptions_max=self._limits.subscriptions_max,
+                    name=self._name,
+                )
+                nursery.start_soon(self._write, receive)
+                await self._read(self.connection)
+                nursery.cancel_scope.cancel()
+        except* (
+            trio.BrokenResourceError,
+            trio.ClosedResourceError,
+            trio.TooSlowError,
+            RemoteProtocolError,
+            LocalProtocolError,
+            SlowReader,
+        ):
+            pass
+        with trio.move_on_after(1, shield=True):
+            await self._close(TRY_LATER, "over")
+
+    async def _read(self, connection: Connection) -> None:
+        async for text in self._messages():
+            raw = text.encode()
+            answer = await self._dispatcher.answer(
+                raw, is_allowed=self._is_allowed, runner=_runner(connection)
+            )
+            if answer:
+                connection.send(answer)
+            connection.start_waiting()
+
+    async def _messages(self) -> AsyncIterator[str]:
+        text: list[str] = []
+        size = 0
+        async for event in self._events():
+            if isinstance(event, Request):
+                await self._send(AcceptConnection())
+            elif isinstance(event, Ping):
+                await self._send(event.response())
+            elif isinstance(event, BytesMessage):
+                await self._close(UNSUPPORTED, "send text")
+                return
+            elif isinstance(event, TextMessage):
+                text.append(event.data)
+                size += len(event.data)
+                if size > self._limits.request_bytes_max:
+                    await self._close(TOO_LARGE, "the message is too large")
+                    return
+                if event.message_finished:
+                    yield "".join(text)
+                    text, size = [], 0
+
+    async def _events(self) -> AsyncIterator[Event]:
+        while True:
+            for event in self._ws.events():
+                if isinstance(event, CloseConnection):
+                    await self._send(event.response())
+                    return
+                yield event
+            with trio.fail_after(self._limits.websocket_idle_seconds):
+                data = await self._stream.receive_some(READ_BYTES)
+            if not data:
+                return
+            self._ws.receive_data(data)
+
+    async def _write(self, receive: trio.MemoryReceiveChannel[bytes]) -> None:
+        async for message in receive:
+            await self._send(Message(data=message.decode()))
+
+    async def _send(self, event: Event) -> None:
+        async with self._lock:
+            with trio.fail_after(self._limits.answer_seconds):
+                await self._stream.send_all(self._ws.send(event))
+
+    async def _close(self, code: int, reason: str) -> None:
+        try:
+            await self._send(CloseConnection(code=code, reason=reason))
+        except (trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError):
+            return
+        except LocalProtocolError:
+            return
+
+
+def _runner(connection: Connection) -> Runner:
+    """Run calls so that subscribing and unsubscribing act on this connection."""
+
+    async def run(call: Call) -> Json:
+        result = await run_call(call)
+        if isinstance(result, Subscribe):
+            return connection.add(result)
+        if isinstance(result, Unsubscribe):
+            return connection.remove(result.method, result.identity)
+        return result
+
+    return run
