@@ -5,12 +5,14 @@
 
 A test arms a point with a Fault: `before` and `after` stand for a crash on either side of the step,
 `torn` for a crash in the middle of it, `eio` and `enospc` for what a disk answers. Production never
-arms anything; the cost of an unarmed point is one look-up.
+arms anything; the cost of an unarmed point is one look-up. Nothing else in `chain/` syncs, renames
+or writes a batch: a test on the syntax tree proves it.
 """
 
 import enum
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 FAIL_POINTS: dict[str, None] = {}
@@ -91,6 +93,27 @@ def pwrite(fd: int, data: bytes, offset: int, point: str) -> None:
     _finish(fault, point)
 
 
+def write(fd: int, data: bytes, point: str) -> None:
+    """Write all of `data` at the descriptor's position; raises OSError. Not durable before a sync."""
+    fault = _take(point)
+    size = len(data) // 2 if fault is Fault.TORN else len(data)
+    view = memoryview(data)[:size]
+    while view:
+        view = view[os.write(fd, view) :]
+    _finish(fault, point)
+
+
+def commit_batch(commit: Callable[[], None], point: str) -> None:
+    """Run the function that writes one synced database batch; raises what the database raises.
+
+    A torn batch is one whose log record is incomplete: the database drops it when it opens.
+    """
+    fault = _take(point)
+    if fault is not Fault.TORN:
+        commit()
+    _finish(fault, point)
+
+
 def fdatasync(fd: int, point: str) -> None:
     """Wait until the contents written so far are on the disk; raises OSError."""
     fault = _take(point)
@@ -129,3 +152,32 @@ def replace(source: Path, target: Path, point: str) -> None:
     if fault is not Fault.TORN:
         source.replace(target)
     _finish(fault, point)
+
+
+def write_file(path: Path, data: bytes, *, mode: int = 0o600) -> None:
+    """Replace a whole file durably; a crash leaves the old one or the new one, never a part.
+
+    A stray `.new` may lie beside it; the next call writes over it. Raises OSError.
+    """
+    scratch = path.with_name(path.name + ".new")
+    fd = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    try:
+        write(fd, data, FILE_WRITE)
+        fsync(fd, FILE_SYNC)
+    finally:
+        os.close(fd)
+    replace(scratch, path, FILE_REPLACE)
+    fsync_directory(path.parent, FILE_DIRECTORY)
+
+
+FILE_WRITE = declare("file.write")
+"""The bytes of a file that will replace another."""
+
+FILE_SYNC = declare("file.sync")
+"""The sync of that file before it gets its name."""
+
+FILE_REPLACE = declare("file.replace")
+"""The change of name."""
+
+FILE_DIRECTORY = declare("file.directory")
+"""The sync of the directory that holds the new name."""
