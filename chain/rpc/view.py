@@ -11,8 +11,20 @@ from typing import Protocol
 
 import trio
 
-from chain.errors import GristmillError
+from chain.errors import GristmillError, StatePruned
 from consensus.header import Header
+
+__all__ = [
+    "AccountEntry",
+    "ChainView",
+    "ExtrinsicStage",
+    "ExtrinsicStatus",
+    "NodeView",
+    "PeerView",
+    "Refused",
+    "StatePruned",
+    "SyncView",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +115,6 @@ class Refused(GristmillError):
         super().__init__(reason)
         self.code = code
         self.reason = reason
-
-
-class StatePruned(GristmillError):
-    """The state at that height is no longer kept; ask an archive node."""
 
 
 class NodeView(Protocol):
