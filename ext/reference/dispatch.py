@@ -1,0 +1,1 @@
+"""Runs of hot calls in plain Python: the specification of `ext.native.dispatch`."""
