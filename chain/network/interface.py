@@ -19,6 +19,8 @@ from typing import Protocol, TypeAlias
 
 import trio
 
+from chain.errors import GristmillError
+
 PeerId: TypeAlias = str
 """The name of a peer: the base58 text of its public key's multihash, proved by the handshake."""
 
@@ -94,7 +96,7 @@ class ChannelLimits:
     queue_bytes_max: int = 8 * 1024 * 1024
 
 
-class NetworkError(Exception):
+class NetworkError(GristmillError):
     """The root of what the network raises at its callers.
 
     NetworkError
