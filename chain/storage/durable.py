@@ -94,7 +94,7 @@ def pwrite(fd: int, data: bytes, offset: int, point: str) -> None:
 
 
 def write(fd: int, data: bytes, point: str) -> None:
-    """Write all of `data` at the descriptor's position; raises OSError. Not durable before a sync."""
+    """Write all of `data` where the descriptor stands; raises OSError. A sync makes it durable."""
     fault = _take(point)
     size = len(data) // 2 if fault is Fault.TORN else len(data)
     view = memoryview(data)[:size]
