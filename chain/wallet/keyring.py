@@ -138,13 +138,10 @@ def write_private_file(path: Path, content: bytes, *, replace: bool) -> None:
             temporary.replace(path)
         else:
             os.link(temporary, path)
-            temporary.unlink()
     except FileExistsError:
-        temporary.unlink(missing_ok=True)
         raise WrongUse(f"{path.name} exists already", "choose another name") from None
-    except BaseException:
+    finally:
         temporary.unlink(missing_ok=True)
-        raise
     directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(directory)
