@@ -11,7 +11,7 @@ from typing import Final
 import h11
 import trio
 
-from chain.log import Logger
+from chain.log import Log
 from chain.rpc.http import JSON, TEXT, HttpRequest, HttpResponse, HttpStream, Refusal
 from chain.rpc.jsonrpc import Dispatcher, encode_json
 from chain.rpc.limits import CallBudget, RpcLimits
@@ -29,7 +29,7 @@ class RpcServer:
     """Serves one node to JSON-RPC clients; `serve` runs until cancelled."""
 
     def __init__(
-        self, node: NodeView, limits: RpcLimits, log: Logger, *, allow_unsafe: bool
+        self, node: NodeView, limits: RpcLimits, log: Log, *, allow_unsafe: bool
     ) -> None:
         self._node = node
         self._limits = limits

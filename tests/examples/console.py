@@ -1,0 +1,138 @@
+"""Reads the ```console blocks of a document and runs them as a reader would.
+
+A line that begins with `$ ` is a command, a trailing backslash continues it; the lines below are
+what it prints. `...` inside a line stands for any text, alone on a line for any number of lines.
+A command listed in `BACKGROUND` keeps running while the later ones are tried, as in a second
+terminal.
+"""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+BACKGROUND = ("make devnet",)
+COMMAND_SECONDS = 240
+READY_SECONDS = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One command of a document, with what it is said to print."""
+
+    line: int
+    command: str
+    expected: tuple[str, ...]
+
+
+def read_examples(path: Path) -> list[Example]:
+    """Collect the commands of every console block."""
+    examples: list[Example] = []
+    inside = False
+    command, printed, start = "", [], 0
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        if line.startswith("```"):
+            if inside and command:
+                examples.append(Example(start, command, tuple(printed)))
+            inside, command, printed = line.strip() == "```console", "", []
+        elif inside and line.startswith("$ "):
+            if command:
+                examples.append(Example(start, command, tuple(printed)))
+            command, printed, start = line[2:], [], number
+        elif inside and command.endswith("\\"):
+            command = command[:-1] + line.strip()
+        elif inside:
+            printed.append(line)
+    return examples
+
+
+def matches(expected: tuple[str, ...], got: str) -> bool:
+    """Compare what was printed with what the document says."""
+    parts = []
+    for line in expected:
+        if line.strip() == "...":
+            parts.append(r"(?:.*\n)*?")
+        else:
+            words = re.split(r"(\.\.\.|\s+)", line.rstrip())
+            pattern = "".join(
+                ".*" if w == "..." else r"\s+" if w.isspace() else re.escape(w) for w in words
+            )
+            parts.append(pattern + r"\s*\n")
+    text = "\n".join(line.rstrip() for line in got.splitlines()) + "\n"
+    return re.fullmatch("".join(parts) + r"\s*", text) is not None
+
+
+class Reader:
+    """A person with the document on the screen: a home of their own, and two terminals."""
+
+    def __init__(self, home: Path) -> None:
+        self.environment = os.environ | {
+            "HOME": str(home),
+            "PATH": f"{ROOT / '.venv/bin'}:{os.environ['PATH']}",
+            "GRISTMILL_HOME": str(home / "gristmill"),
+            "GRISTMILL_DEVNET_BASE": str(home / "devnet"),
+            "NO_COLOR": "1",
+            "COLUMNS": "200",
+        }
+        for name in ("XDG_CONFIG_HOME", "GRISTMILL_URL", "MAKEFLAGS", "MAKELEVEL"):
+            self.environment.pop(name, None)
+        self.log = home / "background.log"
+        self.background: list[subprocess.Popen[bytes]] = []
+
+    def follow(self, example: Example) -> None:
+        """Type a command and compare what it prints."""
+        command = example.command
+        if command.startswith("sudo ") and (os.getuid() == 0 or not shutil.which("sudo")):
+            command = command.removeprefix("sudo ")
+        if command.startswith(BACKGROUND):
+            self._start(command, example)
+            return
+        done = subprocess.run(
+            ["bash", "-c", command],  # noqa: S607  # the reader's own shell
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+        assert done.returncode == 0, f"line {example.line}: {done.stdout}{done.stderr}"
+        if example.expected:
+            assert matches(example.expected, done.stdout), (
+                f"line {example.line} promises:\n" + "\n".join(example.expected)
+                + f"\nbut it printed:\n{done.stdout}{done.stderr}"
+            )
+
+    def _start(self, command: str, example: Example) -> None:
+        with self.log.open("wb") as out:
+            process = subprocess.Popen(
+                ["bash", "-c", command],  # noqa: S607  # the reader's own shell
+                cwd=ROOT,
+                env=self.environment,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        self.background.append(process)
+        deadline = time.monotonic() + READY_SECONDS
+        while not matches((*example.expected, "..."), self.log.read_text()):
+            assert process.poll() is None, f"it ended:\n{self.log.read_text()}"
+            assert time.monotonic() < deadline, f"it never said so:\n{self.log.read_text()}"
+            time.sleep(0.2)
+
+    def close(self) -> None:
+        """Press Ctrl-C in the first terminal."""
+        for process in self.background:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGINT)
+                try:
+                    process.wait(30)
+                except subprocess.TimeoutExpired:
+                    os.killpg(process.pid, signal.SIGKILL)
