@@ -14,7 +14,7 @@ import click
 
 from chain.cli.console import Console
 from chain.cli.session import Session
-from chain.cli.settings import load_settings
+from chain.cli.settings import Settings, load_settings
 
 FLAGS_KEY: Final = "gristmill.flags"
 """Where a context keeps the flags that were given before the command's name."""
@@ -39,25 +39,20 @@ def shared_options() -> list[click.Parameter]:
 
 
 class Command(click.Command):
-    """A command with the shared options; `is_online` adds --url, `has_keys` adds --home."""
+    """A command with the shared options; `has_keys` adds --home."""
 
-    def __init__(
-        self, *args: Any, is_online: bool = False, has_keys: bool = False, **attrs: Any
-    ) -> None:
+    session_class = Session
+    """What the command works with."""
+
+    def __init__(self, *args: Any, has_keys: bool = False, **attrs: Any) -> None:
         super().__init__(*args, **attrs)
         self.extra_names = list(_SHARED)
-        extra: list[click.Parameter] = []
-        if is_online:
-            extra.append(
-                click.Option(["--url"], metavar="URL", help="RPC address of the node to ask.")
-            )
-            self.extra_names.append("url")
-        if has_keys or is_online:
-            extra.append(
+        if has_keys:
+            self.params.append(
                 click.Option(["--home"], metavar="DIR", help="Directory that holds your keys.")
             )
             self.extra_names.append("home")
-        self.params += [*extra, *shared_options()]
+        self.params += shared_options()
 
     def invoke(self, ctx: click.Context) -> Any:
         """Make the session from flags, environment and files, then run the command."""
@@ -66,15 +61,15 @@ class Command(click.Command):
             value = ctx.params.pop(name, None)
             if value is not None and value != 0:
                 flags[name] = value
-        ctx.obj = make_session(flags)
+        ctx.obj = self.session_class(*make_parts(flags))
         try:
             return super().invoke(ctx)
         finally:
             ctx.obj.close()
 
 
-def make_session(flags: dict[str, Any]) -> Session:
-    """Return the session for flags that were given."""
+def make_parts(flags: dict[str, Any]) -> tuple[Console, Settings]:
+    """Return the console and the settings for flags that were given."""
     settings = load_settings(os.environ, Path.cwd())
     for flag, name in (("json_", "json"), ("quiet", "quiet"), ("url", "url"), ("home", "home")):
         if flag in flags:
@@ -88,4 +83,4 @@ def make_session(flags: dict[str, Any]) -> Session:
         verbosity=flags.get("verbose", 0),
         is_colored=bool(color) and not settings["json"],
     )
-    return Session(console, settings)
+    return console, settings

@@ -3,7 +3,6 @@
 import importlib
 import os
 import sys
-import traceback
 from typing import Any, Final
 
 import click
@@ -111,7 +110,7 @@ def _end(error: Exception, *, is_json: bool) -> int:
         wrapped.code = "configuration" if is_config else "failed"
         return _fail(wrapped, EXIT_CONFIG if is_config else 1, is_json=is_json)
     if os.environ.get("GRISTMILL_DEBUG", "").lower() in {"1", "true", "yes"}:
-        traceback.print_exception(error)
+        sys.excepthook(type(error), error, error.__traceback__)
     wrapped = WalletError(
         f"internal error: {type(error).__name__}",
         "this is a fault of the program; GRISTMILL_DEBUG=1 shows the trace, please report it",

@@ -9,8 +9,6 @@ import click
 
 from chain.cli.console import Console
 from chain.cli.settings import Settings
-from chain.wallet.chain_client import ChainClient
-from chain.wallet.client import RpcClient
 from chain.wallet.derivation import KeyPair, derive
 from chain.wallet.errors import Denied, NotFound, WrongUse
 from chain.wallet.keyring import Keyring, Party
@@ -25,28 +23,14 @@ class Session:
     def __init__(self, console: Console, settings: Settings) -> None:
         self.console = console
         self.settings = settings
-        self._rpc: RpcClient | None = None
 
     @cached_property
     def keyring(self) -> Keyring:
         """The user's key files."""
         return Keyring(Path(self.settings["home"]).expanduser() / "keys")
 
-    @cached_property
-    def rpc(self) -> RpcClient:
-        """The connection to the node."""
-        self._rpc = RpcClient(self.settings["url"])
-        return self._rpc
-
-    @cached_property
-    def chain(self) -> ChainClient:
-        """The node's answers as checked values."""
-        return ChainClient(self.rpc)
-
     def close(self) -> None:
-        """Close what was opened."""
-        if self._rpc is not None:
-            self._rpc.close()
+        """Close what was opened; a session without a node opened nothing."""
 
     def party(self, text: str) -> Party:
         """Return the account that a name, an address or //Alice stands for; never a secret."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from chain.wallet.client import DEFAULT_URL
+from chain.wallet.endpoint import DEFAULT_URL
 from chain.wallet.errors import BadConfiguration
 
 FILE_LENGTH_MAX: Final = 64 * 1024

@@ -5,12 +5,9 @@ import itertools
 import json
 from collections.abc import Sequence
 from typing import Any, Final, Self
-from urllib.parse import urlsplit
 
-from chain.wallet.errors import BadContent, NodeUnreachable, TryAgain, WalletError, WrongUse
-
-DEFAULT_URL: Final = "http://127.0.0.1:9944"
-"""Where a node of this machine answers."""
+from chain.wallet.endpoint import DEFAULT_URL, parse_url
+from chain.wallet.errors import BadContent, NodeUnreachable, TryAgain, WalletError
 
 ANSWER_LENGTH_MAX: Final = 64 << 20
 """Bytes of an answer; the longest is a page of blocks for an export."""
@@ -58,20 +55,10 @@ class RpcClient:
 
     def __init__(self, url: str = DEFAULT_URL, timeout_s: float = TIMEOUT_S) -> None:
         self.url = url
-        parts = urlsplit(url)
-        schemes = {"http": False, "ws": False, "https": True, "wss": True}
-        if parts.scheme not in schemes or not parts.hostname:
-            raise WrongUse(f"{url!r} is not the address of a node", f"it looks like {DEFAULT_URL}")
-        try:
-            port = parts.port
-        except ValueError:
-            raise WrongUse(f"{url!r} has an impossible port") from None
-        secure = schemes[parts.scheme]
-        kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
-        self._connection = kind(
-            parts.hostname, port or (443 if secure else 9944), timeout=timeout_s
-        )
-        self._path = parts.path or "/"
+        end = parse_url(url)
+        kind = http.client.HTTPSConnection if end.is_secure else http.client.HTTPConnection
+        self._connection = kind(end.host, end.port, timeout=timeout_s)
+        self._path = end.path
         self._ids = itertools.count(1)
         self._is_used = False
 
