@@ -1,0 +1,178 @@
+"""A validator's key and journal as files: made together, reset, carried to another machine.
+
+Nothing here ever lowers the floor below which a key does not sign. An interchange file is the JSON
+
+    {"gristmill_interchange": 1, "genesis_hash": hex, "consensus_key": hex,
+     "height": n, "round": n, "kind": 1 | 2 | 3}
+
+and says only how far the key has signed; importing it on a machine raises that machine's floor.
+"""
+
+import contextlib
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from chain.errors import ConfigError, StorageError
+from chain.keyfile import KEY_FILE, ValidatorKeys, load_keys, save_keys
+from chain.signer import (
+    FRESH,
+    JOURNAL_FILE,
+    SIGNER_STATE,
+    Position,
+    SignerState,
+    raise_floor,
+)
+from chain.storage.journal import SigningJournal
+
+INTERCHANGE_VERSION: Final = 1
+"""The only version there is; another one is refused."""
+
+INTERCHANGE_BYTES_MAX: Final = 4_096
+"""Longest interchange file; the real one has about three hundred bytes."""
+
+
+def create_identity(directory: Path, keys: ValidatorKeys, genesis_hash: bytes) -> None:
+    """Make a validator's journal and key file, in that order, so that no key lacks its journal.
+
+    Raises ConfigError when either exists, StorageError when the disk refuses.
+    """
+    if (directory / KEY_FILE).exists():
+        raise ConfigError(f"{directory / KEY_FILE} exists already; a key is never overwritten")
+    journal_path = directory / JOURNAL_FILE
+    if not _is_left_over(journal_path, keys, genesis_hash):
+        SigningJournal.create(
+            journal_path,
+            genesis_hash=genesis_hash,
+            public_key=keys.consensus_key,
+            payload=SIGNER_STATE.encode(FRESH),
+        )
+    save_keys(directory / KEY_FILE, keys)
+
+
+def _is_left_over(path: Path, keys: ValidatorKeys, genesis_hash: bytes) -> bool:
+    """Whether a crash left the fresh journal of this very key without its key file."""
+    if not path.exists():
+        return False
+    journal = SigningJournal.open(path, genesis_hash=genesis_hash, public_key=keys.consensus_key)
+    is_fresh = journal.payload == SIGNER_STATE.encode(FRESH)
+    journal.close()
+    if not is_fresh:
+        raise ConfigError(f"{path} belongs to a key that has signed, and its key file is missing")
+    return True
+
+
+def reset_journal(
+    directory: Path,
+    genesis_hash: bytes,
+    *,
+    tip_height: int,
+    listen_blocks: int,
+    is_understood: bool,
+) -> None:
+    """Replace a missing or damaged journal by one that starts two heights above the tip.
+
+    The old file is kept beside it. The key then listens for `listen_blocks` blocks, two epochs, and
+    signs only if nobody else did. Raises ConfigError without `is_understood`, or in use.
+    """
+    if not is_understood:
+        raise ConfigError(
+            "a new journal forgets what this key signed; make sure that no other machine runs it "
+            "and repeat with --i-understand"
+        )
+    keys = load_keys(directory / KEY_FILE)
+    path = directory / JOURNAL_FILE
+    floor: Position = (tip_height + 2, 0, 0)
+    if path.exists():
+        floor = max(floor, _set_aside(path, keys, genesis_hash))
+    state = raise_floor(FRESH, floor, listen_blocks)
+    SigningJournal.create(
+        path,
+        genesis_hash=genesis_hash,
+        public_key=keys.consensus_key,
+        payload=SIGNER_STATE.encode(state),
+    )
+
+
+def _set_aside(path: Path, keys: ValidatorKeys, genesis_hash: bytes) -> Position:
+    """Rename a journal out of the way and give its floor, or the lowest one when damaged."""
+    floor: Position = FRESH.floor
+    with contextlib.suppress(StorageError):
+        floor = _read_state(path, keys, genesis_hash).floor
+    number = 1
+    while (aside := path.with_name(f"{path.name}.old-{number}")).exists():
+        number += 1
+    path.rename(aside)
+    return floor
+
+
+def _read_state(path: Path, keys: ValidatorKeys, genesis_hash: bytes) -> SignerState:
+    """Give what a journal holds; raises as `SigningJournal.open` does."""
+    journal = SigningJournal.open(path, genesis_hash=genesis_hash, public_key=keys.consensus_key)
+    try:
+        state: SignerState = SIGNER_STATE.decode(journal.payload)
+    finally:
+        journal.close()
+    return state
+
+
+def export_interchange(directory: Path, genesis_hash: bytes) -> str:
+    """Give the interchange text of a stopped validator; raises ConfigError while it runs."""
+    keys = load_keys(directory / KEY_FILE)
+    height, round_, kind = _read_state(directory / JOURNAL_FILE, keys, genesis_hash).floor
+    content = {
+        "gristmill_interchange": INTERCHANGE_VERSION,
+        "genesis_hash": genesis_hash.hex(),
+        "consensus_key": keys.consensus_key.hex(),
+        "height": height,
+        "round": round_,
+        "kind": kind,
+    }
+    return json.dumps(content, indent=2) + "\n"
+
+
+def import_interchange(
+    directory: Path, genesis_hash: bytes, text: str, *, listen_blocks: int
+) -> bool:
+    """Raise the floor to the file's; False when it was that high already.
+
+    A raised floor makes the key listen for `listen_blocks` blocks, two epochs. Raises ConfigError
+    for a file that is malformed, or of another chain or key, or while the validator runs.
+    """
+    keys = load_keys(directory / KEY_FILE)
+    floor = _parse_interchange(text, keys, genesis_hash)
+    journal = SigningJournal.open(
+        directory / JOURNAL_FILE, genesis_hash=genesis_hash, public_key=keys.consensus_key
+    )
+    try:
+        state: SignerState = SIGNER_STATE.decode(journal.payload)
+        if floor <= state.floor:
+            return False
+        journal.write(SIGNER_STATE.encode(raise_floor(state, floor, listen_blocks)))
+    finally:
+        journal.close()
+    return True
+
+
+def _parse_interchange(text: str, keys: ValidatorKeys, genesis_hash: bytes) -> Position:
+    """Give the floor that an interchange text states; raises ConfigError."""
+    if len(text) > INTERCHANGE_BYTES_MAX:
+        raise ConfigError("this is not an interchange file: it is too long")
+    try:
+        content: Any = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"this is not an interchange file: {error}") from error
+    names = {"gristmill_interchange", "genesis_hash", "consensus_key", "height", "round", "kind"}
+    if not isinstance(content, dict) or content.keys() != names:
+        raise ConfigError("this is not an interchange file: its fields are not the six expected")
+    if content["gristmill_interchange"] != INTERCHANGE_VERSION:
+        raise ConfigError("the interchange file has another version than this program reads")
+    if content["genesis_hash"] != genesis_hash.hex():
+        raise ConfigError("the interchange file belongs to another chain")
+    if content["consensus_key"] != keys.consensus_key.hex():
+        raise ConfigError("the interchange file belongs to another key")
+    height, round_, kind = content["height"], content["round"], content["kind"]
+    bounds = ((height, 2**64), (round_, 2**32), (kind, 4))
+    if not all(type(value) is int and 0 <= value < bound for value, bound in bounds):
+        raise ConfigError("the interchange file names a position that cannot be")
+    return (height, round_, kind)
