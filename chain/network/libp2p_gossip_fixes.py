@@ -95,6 +95,9 @@ async def _take_message(service: Any, forwarder: Any, msg: Any) -> None:
     """Take a message once: refuse, drop or deliver and pass on, as its validator says."""
     myself = service.host.get_id()
     is_mine = forwarder == myself
+    is_welcome = getattr(service, "is_welcome", None)
+    if is_welcome is not None and not is_mine and not is_welcome(forwarder):
+        return
     message_id = service._msg_id_constructor(msg)  # noqa: SLF001 - the library's own
     if service.seen_messages.has(message_id) or (msg.from_id == myself.to_bytes() and not is_mine):
         return

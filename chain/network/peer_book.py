@@ -1,7 +1,7 @@
 """The peers we know of: whom to dial next, whom to tell others about, whom to remember.
 
 Outbound slots go to peers that we chose ourselves, at most one of an IPv4 /16 while others are to
-be had, so that a crowd of addresses from one operator cannot surround us; reserved peers are dialled
+be had, so that the addresses of one operator cannot surround us; reserved peers are dialled
 always.  Peers that worked are saved as anchors and tried first after a restart.
 """
 
