@@ -1,0 +1,132 @@
+"""What a module sees of the block being executed: state, block, events, and who is acting.
+
+One Context serves a Runtime for its whole life; the executive points it at a state and a block.
+"""
+
+from typing import Final, Protocol
+
+from runtime.block import BlockContext
+from runtime.primitives import ZERO_HASH, AccountId
+
+AccountRecord = tuple[int, int, int, int, int, int, int, int]
+"""nonce, consumers, providers, sufficients, free, reserved, frozen, flags."""
+
+NO_MODULE: Final = 255
+"""Index of nobody: the executive itself is acting."""
+
+
+class StateView(Protocol):
+    """The mutable state that the runtime works on; `ext.store.Overlay` satisfies it."""
+
+    @property
+    def money(self) -> int:
+        """Grains free and reserved over all accounts, counted by the store itself."""
+        ...
+
+    def get(self, key: bytes) -> bytes | None:
+        """Give the value at a key, or None."""
+        ...
+
+    def put(self, key: bytes, value: bytes) -> None:
+        """Set the value at a key."""
+        ...
+
+    def delete(self, key: bytes) -> None:
+        """Remove a key; it need not be there."""
+        ...
+
+    def keys(self, prefix: bytes) -> list[bytes]:
+        """Give the keys that start with a prefix, ascending."""
+        ...
+
+    def account(self, who: bytes) -> AccountRecord | None:
+        """Give the record of an account, or None."""
+        ...
+
+    def set_account(self, who: bytes, record: AccountRecord | None) -> None:
+        """Set or remove the record of an account."""
+        ...
+
+    def checkpoint(self) -> None:
+        """Open a checkpoint; they nest."""
+        ...
+
+    def commit(self) -> None:
+        """Close the last checkpoint and keep what was written since."""
+        ...
+
+    def revert(self) -> None:
+        """Close the last checkpoint and undo what was written since."""
+        ...
+
+    def root(self) -> bytes:
+        """Give the 32-byte commitment to this view."""
+        ...
+
+
+NO_BLOCK: Final = BlockContext(
+    genesis_hash=ZERO_HASH,
+    height=0,
+    parent_hash=ZERO_HASH,
+    time_ms=0,
+    spec_version=0,
+    proposer=AccountId(ZERO_HASH),
+    entropy=ZERO_HASH,
+)
+"""The block before the first one, in which genesis is built."""
+
+
+class Context:
+    """The block being executed; `posted` is what postings say was minted minus burned in it.
+
+    `acting` is the index of the module whose code runs, and `frozen` the modules whose outflows
+    are frozen in this block, as a dict for its order.
+    """
+
+    __slots__ = ("acting", "block", "events", "frozen", "posted", "state", "_marks")
+
+    state: StateView
+    block: BlockContext
+    events: list[bytes]
+    posted: int
+    acting: int
+    frozen: dict[int, bool]
+
+    def __init__(self) -> None:
+        self._marks: list[tuple[int, int, int]] = []
+        self.block = NO_BLOCK
+        self.events = []
+        self.posted = 0
+        self.acting = NO_MODULE
+        self.frozen = {}
+
+    def enter(self, state: StateView, block: BlockContext) -> None:
+        """Begin a block on a state."""
+        self.state = state
+        self.block = block
+        self.events = []
+        self.posted = 0
+        self.acting = NO_MODULE
+        self.frozen = {}
+        self._marks = []
+
+    def take_events(self) -> list[bytes]:
+        """Give the events since the last call, encoded, and forget them."""
+        events, self.events = self.events, []
+        return events
+
+    def checkpoint(self) -> None:
+        """Open a checkpoint of state, events and postings."""
+        self._marks.append((len(self.events), self.posted, self.acting))
+        self.state.checkpoint()
+
+    def commit(self) -> None:
+        """Close the last checkpoint and keep everything since."""
+        self.acting = self._marks.pop()[2]
+        self.state.commit()
+
+    def revert(self) -> None:
+        """Close the last checkpoint and undo everything since."""
+        count, self.posted, self.acting = self._marks.pop()
+        del self.events[count:]
+        self.state.revert()

@@ -1,0 +1,223 @@
+"""The table of calls: from bytes to a call with its weight, and from a call to its effect.
+
+Calls may hold calls (batches); nesting is at most `DEPTH_MAX` deep and one transaction holds at
+most `CALLS_MAX` calls, so decoding is bounded before anything runs.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, get_args, get_origin
+
+from ext import scale
+from runtime.frame.call import CallInfo, DispatchClass
+from runtime.frame.context import Context
+from runtime.frame.declared import Most, Wired, wire_of
+from runtime.frame.errors import BadOrigin, LedgerFault
+from runtime.frame.origins import Origin
+from runtime.primitives import Weight
+from runtime.wire import Reference, Sequence, TypeDef
+
+DEPTH_MAX: Final = 4
+"""Batches inside batches; deeper nesting has no use and only costs the reader."""
+
+CALLS_MAX: Final = 1_024
+"""Calls in one transaction, nested ones included."""
+
+CALL_TYPE: Final = Reference("RuntimeCall")
+"""What the metadata puts where a call is an argument."""
+
+
+class Call:
+    """A decoded call: its entry in the table, its arguments, and its whole weight."""
+
+    __slots__ = ("arguments", "entry", "weight")
+
+    def __init__(self, entry: "CallEntry", arguments: tuple[Any, ...], weight: Weight) -> None:
+        self.entry = entry
+        self.arguments = arguments
+        self.weight = weight
+
+
+ReadArguments = Callable[[bytes, int, "_Budget"], tuple[tuple[Any, ...], int]]
+"""Reads the arguments of a call at an offset; gives them with the offset behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallEntry:
+    """One call of one module, ready to be read and run."""
+
+    module_index: int
+    module_name: str
+    info: CallInfo
+    method: Callable[..., None]
+    origin: type
+    dispatch_class: DispatchClass
+    read: ReadArguments
+    parameters: tuple[tuple[str, "Parameter"], ...]
+
+    def weigh(self, arguments: tuple[Any, ...]) -> Weight:
+        """Give the weight of a call with these arguments."""
+        weight = self.info.weight
+        return weight if isinstance(weight, int) else weight(*arguments)
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """An argument: plain, or (`wired` is None) one call, or a list of at most `count_max` calls."""
+
+    type: TypeDef
+    label: str
+    wired: Wired | None
+    count_max: int = 0
+
+
+@dataclass(slots=True)
+class _Budget:
+    depth: int = DEPTH_MAX
+    calls: int = CALLS_MAX
+
+
+class Dispatcher:
+    """All calls of a runtime by their two bytes on the wire."""
+
+    def __init__(self) -> None:
+        self._entries: dict[bytes, CallEntry] = {}
+
+    def add(self, *, module_index: int, module_name: str, info: CallInfo, method: Any) -> None:
+        """Add a call of a module; raises DeclarationError for an argument that has no encoding."""
+        parameters = tuple(
+            (name, _parameter(annotation, f"{module_name}.{info.name}.{name}"))
+            for name, annotation in info.parameters
+        )
+        head = bytes((module_index, info.index))
+        self._entries[head] = CallEntry(
+            module_index,
+            module_name,
+            info,
+            method,
+            info.origin,
+            info.dispatch_class,
+            self._reader([parameter for _, parameter in parameters]),
+            parameters,
+        )
+
+    def entries(self) -> list[CallEntry]:
+        """Give all calls in the order in which they were added."""
+        return list(self._entries.values())
+
+    def decode(self, data: bytes) -> Call:
+        """Decode exactly one call; raises ScaleError or ValueError."""
+        call, end = self._decode_from(data, 0, _Budget())
+        if end != len(data):
+            raise ValueError(f"{len(data) - end} bytes are left over after the call")
+        return call
+
+    def encode(self, module_name: str, call_name: str, *arguments: Any) -> bytes:
+        """Give the bytes of a call by its names on the wire; calls among them as their bytes."""
+        for head, entry in self._entries.items():
+            if entry.module_name == module_name and entry.info.name == call_name:
+                return head + b"".join(
+                    _write(parameter, argument)
+                    for (_, parameter), argument in zip(entry.parameters, arguments, strict=True)
+                )
+        raise KeyError(f"{module_name}.{call_name}")
+
+    def run(self, ctx: Context, origin: Origin, call: Call) -> None:
+        """Run a call as its module, checking the ledger around it.
+
+        Raises BadOrigin, the call's own CallError, LedgerFault, or what a bug raises; the caller
+        has a checkpoint to go back to.
+        """
+        entry = call.entry
+        if type(origin) is not entry.origin:
+            raise BadOrigin
+        before = ctx.state.money - ctx.posted
+        outer, ctx.acting = ctx.acting, entry.module_index
+        entry.method(origin, *call.arguments)
+        ctx.acting = outer
+        difference = ctx.state.money - ctx.posted - before
+        if difference:
+            raise LedgerFault(entry.module_index, difference)
+
+    def _decode_from(self, data: bytes, offset: int, budget: _Budget) -> tuple[Call, int]:
+        entry = self._entries.get(data[offset : offset + 2])
+        if entry is None:
+            raise ValueError(f"no call has the number {data[offset : offset + 2].hex() or '(end)'}")
+        budget.calls -= 1
+        if budget.calls < 0:
+            raise ValueError(f"a transaction holds at most {CALLS_MAX} calls")
+        arguments, end = entry.read(data, offset + 2, budget)
+        return Call(entry, arguments, entry.weigh(arguments)), end
+
+    def _reader(self, parameters: list[Parameter]) -> ReadArguments:
+        """Make the function that reads these arguments in order."""
+        if any(parameter.wired is None for parameter in parameters):
+            return self._reader_of_calls(parameters)
+        wired = [parameter.wired for parameter in parameters if parameter.wired is not None]
+        codec = scale.tuple_of(*(wire.codec for wire in wired))
+        unwraps = [wire.unwrap for wire in wired]
+
+        def read(data: bytes, offset: int, _: _Budget) -> tuple[tuple[Any, ...], int]:
+            values, end = codec.decode_from(data, offset)
+            return tuple(
+                [v if u is None else u(v) for v, u in zip(values, unwraps, strict=True)]
+            ), end
+
+        return read
+
+    def _reader_of_calls(self, parameters: list[Parameter]) -> ReadArguments:
+        def read(data: bytes, offset: int, budget: _Budget) -> tuple[tuple[Any, ...], int]:
+            values: list[Any] = []
+            for parameter in parameters:
+                value: Any
+                if parameter.wired is not None:
+                    value, offset = parameter.wired.decode_from(data, offset)
+                elif parameter.count_max:
+                    value, offset = self._read_calls(data, offset, budget, parameter.count_max)
+                else:
+                    value, offset = self._read_inner(data, offset, budget)
+                values.append(value)
+            return tuple(values), offset
+
+        return read
+
+    def _read_calls(
+        self, data: bytes, offset: int, budget: _Budget, count_max: int
+    ) -> tuple[tuple[Call, ...], int]:
+        count, offset = scale.COMPACT_U32.decode_from(data, offset)
+        if count > count_max:
+            raise ValueError(f"a batch holds at most {count_max} calls, not {count}")
+        calls: list[Call] = []
+        for _ in range(count):
+            call, offset = self._read_inner(data, offset, budget)
+            calls.append(call)
+        return tuple(calls), offset
+
+    def _read_inner(self, data: bytes, offset: int, budget: _Budget) -> tuple[Call, int]:
+        budget.depth -= 1
+        if budget.depth < 0:
+            raise ValueError(f"calls are nested more than {DEPTH_MAX} deep")
+        call, offset = self._decode_from(data, offset, budget)
+        budget.depth += 1
+        return call, offset
+
+
+def _parameter(annotation: Any, place: str) -> Parameter:
+    if annotation is Call:
+        return Parameter(CALL_TYPE, "RuntimeCall", None)
+    if get_origin(annotation) is Annotated:
+        inner, mark = get_args(annotation)[:2]
+        if isinstance(mark, Most) and get_args(inner)[:1] == (Call,):
+            return Parameter(Sequence(CALL_TYPE), "Vec<RuntimeCall>", None, mark.count)
+    wired = wire_of(annotation, place)
+    return Parameter(wired.type, wired.label, wired)
+
+
+def _write(parameter: Parameter, argument: Any) -> bytes:
+    if parameter.wired is not None:
+        return parameter.wired.encode(argument)
+    if parameter.count_max:
+        return scale.COMPACT_U32.encode(len(argument)) + b"".join(argument)
+    encoded: bytes = argument
+    return encoded
+

@@ -1,0 +1,224 @@
+"""Storage items: typed values and maps over the bytes of the state.
+
+    total: StorageValue[Balance] = stored(default=0)           self.total += 5
+    bonds: StorageMap[AccountId, Balance] = stored(default=0)  self.bonds[who] += 5
+
+Keys are Substrate's: twox128(module) ++ twox128(Item) ++ hash(key) ++ key. Default means absent:
+writing the default deletes the key. A map without a default raises KeyError for an absent key;
+`find` gives None instead.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, Final, Generic, TypeVar, get_args, get_origin
+
+from ext import hashing
+from runtime.frame.context import Context
+from runtime.frame.declared import Wired, camel_case, wire_of
+from runtime.frame.errors import DeclarationError
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+_ABSENT: Final = object()
+"""No default: absence is an answer of its own."""
+
+
+class Hasher(IntEnum):
+    """How a map's key becomes part of a storage key, by Substrate's number in metadata."""
+
+    BLAKE2_128_CONCAT = 2
+    TWOX_64_CONCAT = 5
+    IDENTITY = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """What `stored(...)` says about an item, until the module gives it a prefix."""
+
+    default: Any
+    hasher: Hasher
+    name: str | None
+    is_served: bool
+
+
+def stored(
+    *,
+    default: Any = _ABSENT,
+    hasher: Hasher = Hasher.BLAKE2_128_CONCAT,
+    name: str | None = None,
+    is_served: bool = False,
+) -> Any:
+    """Declare a storage item.
+
+    `name` is the item's on the wire, else CamelCase of the attribute; a served item is in the
+    metadata but not in the state: the node answers for it from receipts and headers.
+    """
+    return Declaration(default, hasher, name, is_served)
+
+
+@dataclass(frozen=True, slots=True)
+class ItemInfo:
+    """A storage item as the metadata tells it; `key` is None for a plain value."""
+
+    name: str
+    prefix: bytes
+    key: Wired | None
+    value: Wired
+    hasher: Hasher
+    default: Any
+    is_served: bool
+
+    @property
+    def has_default(self) -> bool:
+        """Whether an absent item has a value."""
+        return self.default is not _ABSENT
+
+    def encode_default(self) -> bytes:
+        """Give the bytes of the default, or as many zero bytes as clients never read."""
+        return self.value.encode(self.default) if self.has_default else b"\x00"
+
+
+class StorageValue(Generic[V]):
+    """One value; reads and writes of the attribute go to the state."""
+
+    __slots__ = ("info", "_decode", "_default", "_encode", "_prefix")
+
+    def __init__(self, info: ItemInfo) -> None:
+        self.info = info
+        self._prefix = info.prefix
+        self._default = info.default
+        self._encode = info.value.encode
+        self._decode = info.value.decode
+
+    def __get__(self, instance: "Stateful", owner: type) -> V:
+        if instance is None:
+            raise AttributeError(f"{self.info.name} is read on an instance of the module")
+        data = instance.ctx.state.get(self._prefix)
+        if data is None:
+            if self._default is _ABSENT:
+                raise KeyError(self.info.name)
+            default: V = self._default
+            return default
+        value: V = self._decode(data)
+        return value
+
+    def __set__(self, instance: "Stateful", value: V) -> None:
+        if self._default is not _ABSENT and value == self._default:
+            instance.ctx.state.delete(self._prefix)
+        else:
+            instance.ctx.state.put(self._prefix, self._encode(value))
+
+
+class StorageMap(Generic[K, V]):
+    """A map; `x[key]` never is None, `find` may be. Iteration is in the order of storage keys."""
+
+    __slots__ = ("info", "_ctx", "_default")
+
+    def __init__(self, info: ItemInfo, ctx: Context | None = None) -> None:
+        self.info = info
+        self._ctx = ctx
+        self._default = info.default
+
+    def bind(self, ctx: Context) -> "StorageMap[K, V]":
+        """Give this map over the state that a context points at."""
+        return StorageMap(self.info, ctx)
+
+    def storage_key(self, key: K) -> bytes:
+        """Give the whole key under which an entry stands in the state."""
+        assert self.info.key is not None
+        encoded = self.info.key.encode(key)
+        return self.info.prefix + _hash_key(self.info.hasher, encoded) + encoded
+
+    def find(self, key: K) -> V | None:
+        """Give the value at a key, or None when there is none."""
+        data = self._state_get(self.storage_key(key))
+        if data is None:
+            return None
+        value: V = self.info.value.decode(data)
+        return value
+
+    def __getitem__(self, key: K) -> V:
+        value = self.find(key)
+        if value is None:
+            if self._default is _ABSENT:
+                raise KeyError(f"{self.info.name}[{key!r}]")
+            default: V = self._default
+            return default
+        return value
+
+    def __setitem__(self, key: K, value: V) -> None:
+        assert self._ctx is not None
+        if self._default is not _ABSENT and value == self._default:
+            self._ctx.state.delete(self.storage_key(key))
+        else:
+            self._ctx.state.put(self.storage_key(key), self.info.value.encode(value))
+
+    def __delitem__(self, key: K) -> None:
+        assert self._ctx is not None
+        self._ctx.state.delete(self.storage_key(key))
+
+    def __contains__(self, key: K) -> bool:
+        return self._state_get(self.storage_key(key)) is not None
+
+    def items(self) -> Iterator[tuple[K, V]]:
+        """Yield (key, value) in the order of storage keys; for invariants, not for calls."""
+        assert self._ctx is not None
+        assert self.info.key is not None
+        skip = len(self.info.prefix) + _HASH_LENGTHS[self.info.hasher]
+        for storage_key in self._ctx.state.keys(self.info.prefix):
+            data = self._ctx.state.get(storage_key)
+            if data is not None:
+                yield self.info.key.decode(storage_key[skip:]), self.info.value.decode(data)
+
+    def values(self) -> Iterator[V]:
+        """Yield the values in the order of storage keys; for invariants, not for calls."""
+        for _, value in self.items():
+            yield value
+
+    def _state_get(self, storage_key: bytes) -> bytes | None:
+        assert self._ctx is not None
+        return self._ctx.state.get(storage_key)
+
+
+class Stateful:
+    """Anything with a context: what a StorageValue can stand on."""
+
+    ctx: Context
+
+
+_HASH_LENGTHS: Final = {
+    Hasher.BLAKE2_128_CONCAT: 16,
+    Hasher.TWOX_64_CONCAT: 8,
+    Hasher.IDENTITY: 0,
+}
+
+
+def _hash_key(hasher: Hasher, encoded: bytes) -> bytes:
+    if hasher is Hasher.BLAKE2_128_CONCAT:
+        return hashing.blake2b_128(encoded)
+    if hasher is Hasher.TWOX_64_CONCAT:
+        return hashing.twox_64(encoded)
+    return b""
+
+
+def make_item(
+    module_name: str, attribute: str, annotation: Any, declaration: Declaration
+) -> "StorageValue[Any] | StorageMap[Any, Any]":
+    """Make the item that an annotated attribute declares; raises DeclarationError."""
+    place = f"{module_name}.{attribute}"
+    origin, args = get_origin(annotation), get_args(annotation)
+    if origin not in (StorageValue, StorageMap):
+        raise DeclarationError(f"{place}: stored() belongs to a StorageValue or a StorageMap")
+    name = declaration.name or camel_case(attribute)
+    info = ItemInfo(
+        name,
+        hashing.twox_128(module_name.encode()) + hashing.twox_128(name.encode()),
+        wire_of(args[0], place) if origin is StorageMap else None,
+        wire_of(args[-1], place),
+        declaration.hasher,
+        declaration.default,
+        declaration.is_served,
+    )
+    return StorageMap(info) if origin is StorageMap else StorageValue(info)
