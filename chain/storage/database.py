@@ -41,8 +41,8 @@ OPEN_FILES_MAX: Final = 256
 META: Final = b"m"
 """Keyspace of facts about the database itself."""
 
-OPENING: Final = durable.declare("database.opening")
-"""The batch that marks a new database with its format and chain."""
+GENESIS_SPACES: Final = (b"f", b"k")
+"""Keyspaces that genesis fills before its last batch; alone they are an interrupted genesis."""
 
 _WHAT_TO_DO: Final = (
     "stop the node, keep a copy of the directory, and sync again into an empty one "
@@ -91,22 +91,21 @@ class Database:
         except (plyvel.Error, OSError) as error:
             raise _explain(error, path) from error
 
-    def open_chain(self, genesis_hash: bytes) -> bool:
-        """Mark an empty database as this chain's, or check that it is; True when it was empty.
+    def is_new(self, genesis_hash: bytes) -> bool:
+        """Whether there is no chain here yet; raises StorageError for another format or genesis.
 
-        Raises StorageError for another format or another genesis.
+        A genesis that a crash interrupted counts as none: its marks are written last.
         """
-        kept = self.meta(b"format")
-        if kept is None:
-            if next(self.scan(b""), None) is not None:
+        if self.meta(b"format") is None:
+            found = next(self.scan(b""), None)
+            if found is not None and found[0][:1] not in GENESIS_SPACES:
                 raise StorageError(f"{self.path} holds a database that is not Gristmill's")
-            self.write(OPENING, lambda batch: _mark(batch, genesis_hash))
             return True
         self.check_format()
-        found = self.meta(b"genesis") or b""
-        if found != genesis_hash:
+        found_hash = self.meta(b"genesis") or b""
+        if found_hash != genesis_hash:
             raise StorageError(
-                f"{self.path} belongs to the chain with genesis 0x{found.hex()}, not "
+                f"{self.path} belongs to the chain with genesis 0x{found_hash.hex()}, not "
                 f"0x{genesis_hash.hex()}; give another --home or the right --chain"
             )
         return False
@@ -203,8 +202,8 @@ def height_key(space: bytes, height: int) -> bytes:
     return space + height.to_bytes(8, "big")
 
 
-def _mark(batch: Batch, genesis_hash: bytes) -> None:
-    """Write what makes a database this chain's."""
+def mark_chain(batch: Batch, genesis_hash: bytes) -> None:
+    """Put the marks of format and chain into the batch that completes a genesis."""
     batch.put(META + b"format", FORMAT)
     batch.put(META + b"genesis", genesis_hash)
 

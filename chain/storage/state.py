@@ -1,0 +1,524 @@
+"""The state on disk: in memory while the node runs, rebuilt from differences when it starts.
+
+    commit      one synced batch (block, receipts, commit, difference, tip)   -> finality journal
+    index       later, unsynced: places of extrinsics, histories of values and accounts
+    flush       later, synced: differences folded into flat records; old ones dropped
+    open        sorted scan of flat records -> State -> differences up to the tip -> root compared
+
+The state at a recent height is the present one with reverse differences laid over it; at an old
+height, in an archive, one look-up in the history of the key.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from chain.errors import StateMismatch, StatePruned, StorageError
+from chain.storage import durable
+from chain.storage.blocks import BlockStore, DecidedBlock, put_epoch, put_validators
+from chain.storage.database import META, Batch, Database, height_key, mark_chain
+from chain.storage.finality import FinalityJournal
+from consensus.header import Header, NextEpoch
+from consensus.types import Block, ValidatorSet
+from ext import store
+
+RECENT_BLOCKS: Final = 256
+"""Heights below the tip whose state every node answers for."""
+
+INDEX_LAG_MAX: Final = 128
+"""A commit waits for the index when it is this far behind; histories must reach recent heights."""
+
+UNDO_ENTRIES_MAX: Final = 200_000
+"""Decoded entries of reverse differences kept in memory, all heights together."""
+
+GENESIS_CHUNK: Final = 20_000
+"""Flat records of genesis in one batch."""
+
+FLUSH_BYTES_MAX: Final = 32 << 20
+"""A flush writes a batch whenever so many bytes of differences are folded."""
+
+GENESIS: Final = durable.declare("state.genesis")
+"""The batch that completes genesis."""
+
+GENESIS_RECORDS: Final = durable.declare("state.genesis.records")
+"""A chunk of the flat records of genesis, before the batch that completes it."""
+
+COMMIT: Final = durable.declare("state.commit")
+"""The batch of a decided block."""
+
+INDEX: Final = durable.declare("state.index")
+"""Derived data of one block."""
+
+FLUSH: Final = durable.declare("state.flush")
+"""Flat records up to a height."""
+
+REWIND: Final = durable.declare("state.rewind")
+"""The operator's step back."""
+
+Touched = Callable[[Sequence[bytes], Sequence[bytes]], Iterable[Iterable[bytes]]]
+"""From the extrinsics and receipts of a block, the accounts that each extrinsic touched."""
+
+Changes = dict[bytes, bytes | None]
+"""Values by key; None is an absent key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Genesis:
+    """What a chain begins with: block 0, its state, and the first validators and epoch.
+
+    `spec_text` is the chain spec, kept so that archives and auditors need nothing else.
+    """
+
+    header: Header
+    entries: Sequence[tuple[bytes, bytes]]
+    validators: ValidatorSet
+    epoch: NextEpoch
+    spec_text: str
+
+    @property
+    def hash(self) -> bytes:
+        """The 32 bytes that name the chain."""
+        return self.header.block_id
+
+
+@dataclass(frozen=True, slots=True)
+class StorageOptions:
+    """How much to keep; `keep_blocks` 0 keeps every height."""
+
+    keep_blocks: int = RECENT_BLOCKS
+    find_touched: Touched | None = None
+
+    @property
+    def is_archive(self) -> bool:
+        """Whether the state of every height is kept."""
+        return self.keep_blocks == 0
+
+
+def create_genesis(database: Database, genesis: Genesis, options: StorageOptions) -> None:
+    """Write block 0 and its state; complete only with the last batch. Raises StorageError."""
+    for start in range(0, len(genesis.entries), GENESIS_CHUNK):
+        chunk = genesis.entries[start : start + GENESIS_CHUNK]
+        database.write(GENESIS_RECORDS, partial(_put_records, entries=chunk, options=options))
+
+    def fill(batch: Batch) -> None:
+        block = Block(genesis.header, (), (), None)
+        BlockStore(database).put_block(batch, DecidedBlock(block, (), None))
+        put_validators(batch, 0, genesis.validators)
+        put_epoch(batch, genesis.epoch)
+        for name in (b"flat", b"indexed", b"pruned"):
+            batch.put(META + name, bytes(8))
+        batch.put(META + b"mode", b"archive" if options.is_archive else b"pruned")
+        batch.put(META + b"spec", genesis.spec_text.encode())
+        batch.put(META + b"tip", bytes(8) + genesis.hash)
+        mark_chain(batch, genesis.hash)
+
+    database.write(GENESIS, fill)
+
+
+def _put_records(
+    batch: Batch, entries: Iterable[tuple[bytes, bytes]], options: StorageOptions
+) -> None:
+    """Put flat records of genesis and, in an archive, the beginning of their histories."""
+    for key, value in entries:
+        batch.put(b"f" + key, value)
+        if options.is_archive:
+            batch.put(_history_key(key, 0), b"\1" + value)
+
+
+class StateStore:
+    """The decided chain and its state: `open_state` makes one.
+
+    `state` is the store's State after block `tip`. Reads are safe from other threads while nothing
+    is committed; the caller holds executions and commits apart.
+    """
+
+    def __init__(
+        self, database: Database, journal: FinalityJournal, options: StorageOptions,
+        state: store.State, tip: Header,
+    ) -> None:  # fmt: skip
+        self.database = database
+        self.blocks = BlockStore(database)
+        self.journal = journal
+        self.state = state
+        self.tip = tip
+        self._options = options
+        self._undo: dict[int, Changes] = {}
+        self._indexed = read_height(database, b"indexed")
+        self._background = threading.Lock()
+
+    @property
+    def height(self) -> int:
+        """The height of the newest decided block."""
+        return self.tip.number
+
+    @property
+    def is_finality_covered(self) -> bool:
+        """Whether the database has every block that the finality journal knows."""
+        return self.journal.tip is None or self.height >= self.journal.tip.height
+
+    def commit_block(self, decided: DecidedBlock, overlay: store.Overlay) -> None:
+        """Make a decided block the tip: one synced batch, then the finality journal.
+
+        Raises StorageFull before anything is written, StorageError when the disk fails, and
+        StateMismatch when the overlay does not hash to the header's root; memory then still
+        stands at the old tip, but after a failed write the node must stop.
+        """
+        header = decided.block.header
+        if header.number != self.height + 1 or header.parent_hash != self.tip.block_id:
+            raise AssertionError("a decided block follows the tip")
+        self.database.check_space()
+        self._check_finality(header)
+        if self.height - self._indexed >= INDEX_LAG_MAX:
+            self.index()
+        difference = self.state.commit(overlay)
+        try:
+            if self.state.root != header.state_root:
+                raise StateMismatch(f"block {header.number} was executed to another state root")
+            self.database.write(COMMIT, lambda batch: self._fill_commit(batch, decided, difference))
+        except (StorageError, OSError):
+            self.state.apply_difference(difference.reverse)
+            raise
+        self.tip = header
+        self.blocks.on_committed(decided)
+        self._record_finality(decided)
+
+    def _fill_commit(
+        self, batch: Batch, decided: DecidedBlock, difference: store.Difference
+    ) -> None:
+        """Put all of a decided block into one batch."""
+        header = decided.block.header
+        self.blocks.put_block(batch, decided)
+        batch.put(height_key(b"d", header.number), _pack(difference))
+        batch.put(META + b"tip", header.number.to_bytes(8, "big") + header.block_id)
+
+    def _check_finality(self, header: Header) -> None:
+        """Raise StorageError when another block was final at this height before."""
+        known = self.journal.find(header.number)
+        if known is not None and known.block_id != header.block_id:
+            raise StorageError(
+                f"block 0x{known.block_id.hex()} was final here at height {header.number} and now "
+                f"0x{header.block_id.hex()} is offered; the chain forked: stop and ask for help"
+            )
+
+    def _record_finality(self, decided: DecidedBlock) -> None:
+        """Append to the finality journal what it does not know yet; raises StorageError."""
+        commit = decided.commit
+        known = self.journal.tip
+        if commit is not None and (known is None or decided.height > known.height):
+            self.journal.append(decided.height, decided.block.block_id, commit.encode())
+
+    def get(self, key: bytes, height: int) -> bytes | None:
+        """Give a value in the state after a block; raises StatePruned."""
+        if self._is_recent(height):
+            for later in range(height + 1, self.height + 1):
+                undo = self._read_undo(later)
+                if key in undo:
+                    return undo[key]
+            return self.state.get(key)
+        found = self.database.find_last(b"k" + _escape(key), at=_history_key(key, height))
+        return None if found is None or found[1][:1] == b"\0" else found[1][1:]
+
+    def keys(
+        self, prefix: bytes, height: int, *, after: bytes | None = None, limit: int = 1000
+    ) -> list[bytes]:
+        """Give at most `limit` keys with a prefix after a key, ascending; raises StatePruned."""
+        if height == self.height:
+            return list(self.state.keys(prefix, after, limit))
+        if self._is_recent(height):
+            return self._recent_keys(prefix, height, after, limit)
+        return self._archived_keys(prefix, height, after, limit)
+
+    def prove(self, key: bytes) -> tuple[int, bytes]:
+        """Give (height, proof of presence or absence) in the newest state."""
+        return self.height, self.state.prove(key)
+
+    def _is_recent(self, height: int) -> bool:
+        """Whether reverse differences reach back to a height; raises StatePruned for neither."""
+        if not 0 <= height <= self.height:
+            raise StatePruned(f"there is no block {height}; the newest is {self.height}")
+        if self.height - height <= RECENT_BLOCKS:
+            return True
+        if self._options.is_archive:
+            return False
+        raise StatePruned(
+            f"the state at height {height} is pruned; this node keeps the last {RECENT_BLOCKS} "
+            "heights, an archive node keeps all"
+        )
+
+    def _recent_keys(
+        self, prefix: bytes, height: int, after: bytes | None, limit: int
+    ) -> list[bytes]:
+        """Merge the present keys with what later blocks changed."""
+        before: Changes = {}
+        for later in range(height + 1, self.height + 1):
+            for key, value in self._read_undo(later).items():
+                if key.startswith(prefix) and (after is None or key > after):
+                    before.setdefault(key, value)
+        present = self.state.keys(prefix, after, limit + len(before))
+        merged = {key for key in present if key not in before}
+        merged |= {key for key, value in before.items() if value is not None}
+        return sorted(merged)[:limit]
+
+    def _archived_keys(
+        self, prefix: bytes, height: int, after: bytes | None, limit: int
+    ) -> list[bytes]:
+        """Walk the histories of all keys with a prefix."""
+        space = b"k" + _escape(prefix)
+        start = space if after is None else b"k" + _escape(after) + _END + b"\xff" * 9
+        found: list[bytes] = []
+        while len(found) < limit:
+            entry = next(self.database.scan(space, start=max(start, space)), None)
+            if entry is None:
+                break
+            key = _unescape(entry[0][1:-8])
+            if self.get(key, height) is not None:
+                found.append(key)
+            start = b"k" + _escape(key) + _END + b"\xff" * 9
+        return found
+
+    def _read_undo(self, height: int) -> Changes:
+        """Give what stood before a block, by key, for every key that it changed."""
+        kept = self._undo.get(height)
+        if kept is not None:
+            return kept
+        undo: Changes = dict(store.decode_difference(self._difference(height)[1]))
+        room = UNDO_ENTRIES_MAX - len(undo)
+        while self._undo and sum(map(len, self._undo.values())) > room:
+            self._undo.pop(next(iter(self._undo)), None)
+        self._undo[height] = undo
+        return undo
+
+    def _difference(self, height: int) -> tuple[bytes, bytes]:
+        """Give (forward, reverse) of a height; raises StorageError when it is missing."""
+        return read_difference(self.database, height)
+
+    def on_rewound(self, tip: Header) -> None:
+        """Forget in memory what a rewind removed from disk."""
+        self.tip = tip
+        self.blocks.forget_above(tip.number)
+        self._undo.clear()
+        self._indexed = min(self._indexed, tip.number)
+
+    def index(self) -> None:
+        """Write the derived data of every block that has none yet; raises StorageError."""
+        with self._background:
+            for height in range(self._indexed + 1, self.height + 1):
+                self._index_block(height)
+                self._indexed = height
+
+    def _index_block(self, height: int) -> None:
+        block = self.blocks.block(height)
+        if block is None:
+            raise StorageError(f"block {height} is missing; sync again into an empty directory")
+        hashes: list[bytes] = []
+
+        def fill(batch: Batch) -> None:
+            hashes.extend(self.blocks.put_places(batch, height, block.extrinsics))
+            if self._options.find_touched is not None:
+                receipts = self.blocks.receipts(height) or ()
+                touched = self._options.find_touched(block.extrinsics, receipts)
+                self.blocks.put_touched(batch, height, touched)
+            if self._options.is_archive:
+                for key, value in store.decode_difference(self._difference(height)[0]):
+                    entry = b"\0" if value is None else b"\1" + value
+                    batch.put(_history_key(key, height), entry)
+            batch.put(META + b"indexed", height.to_bytes(8, "big"))
+
+        self.database.write(INDEX, fill, is_synced=False)
+        self.blocks.on_indexed(hashes)
+
+    def blocks_to_flush(self) -> int:
+        """Give how many blocks the flat records are behind the tip."""
+        return self.height - self._meta(b"flat")
+
+    def flush(self) -> None:
+        """Fold differences into flat records, up to what is indexed; raises StorageError."""
+        with self._background:
+            flat = self._meta(b"flat")
+            target = min(self.height, self._indexed)
+            while flat < target:
+                flat = self._flush_some(flat, target)
+
+    def _flush_some(self, flat: int, target: int) -> int:
+        """Write one batch of flat records; give the height it reaches."""
+        merged: Changes = {}
+        size = 0
+        while flat < target and size < FLUSH_BYTES_MAX:
+            flat += 1
+            forward = self._difference(flat)[0]
+            size += len(forward)
+            merged.update(store.decode_difference(forward))
+        self.database.write(FLUSH, lambda batch: self._fill_flush(batch, merged, flat))
+        return flat
+
+    def _fill_flush(self, batch: Batch, merged: Changes, flat: int) -> None:
+        """Put flat records, and drop differences that nobody needs any more."""
+        _put_flat(batch, merged)
+        batch.put(META + b"flat", flat.to_bytes(8, "big"))
+        if not self._options.is_archive:
+            keep = max(self._options.keep_blocks, RECENT_BLOCKS)
+            last = min(flat, self.height - keep)
+            for height in range(self._meta(b"pruned") + 1, last + 1):
+                batch.delete(height_key(b"d", height))
+            if last > self._meta(b"pruned"):
+                batch.put(META + b"pruned", last.to_bytes(8, "big"))
+
+    def _meta(self, name: bytes) -> int:
+        """Give a height that the database keeps about itself."""
+        return read_height(self.database, name)
+
+    def close(self) -> None:
+        """Close the database and the journal; nothing is lost without a flush."""
+        self.journal.close()
+        self.database.close()
+
+
+def open_state(database: Database, journal: FinalityJournal, options: StorageOptions) -> StateStore:
+    """Rebuild the state of an existing chain and compare it with what was decided.
+
+    Raises StateMismatch or StorageError, with what to do, when anything differs.
+    """
+    tip_record = database.meta(b"tip") or b""
+    mode = b"archive" if options.is_archive else b"pruned"
+    if len(tip_record) != 40:
+        raise StorageError(f"{database.path} has no tip; sync again into an empty directory")
+    if options.is_archive and database.meta(b"mode") != mode:
+        raise StorageError(
+            f"{database.path} was pruned and cannot become an archive; sync again with "
+            "--keep-blocks 0 into an empty directory"
+        )
+    height = int.from_bytes(tip_record[:8], "big")
+    tip = BlockStore(database).header(height)
+    if tip is None or tip.block_id != tip_record[8:]:
+        raise StorageError(f"block {height} is missing; sync again into an empty directory")
+    state = store.State.from_entries((key[1:], value) for key, value in database.scan(b"f"))
+    for later in range(read_height(database, b"flat") + 1, height + 1):
+        state.apply_difference(read_difference(database, later)[0])
+    if state.root != tip.state_root:
+        raise StateMismatch(
+            f"the state of {database.path} at height {height} hashes to 0x{state.root.hex()}, "
+            f"block {height} says 0x{tip.state_root.hex()}; keep a copy of the directory and sync "
+            "again into an empty one"
+        )
+    opened = StateStore(database, journal, options, state, tip)
+    _reconcile(opened)
+    opened.index()
+    return opened
+
+
+def _reconcile(opened: StateStore) -> None:
+    """Compare the tip with the finality journal and bring that up to the tip."""
+    journal, tip = opened.journal, opened.tip
+    journal.reconcile(tip.number)
+    known = journal.find(tip.number) if tip.number else None
+    if known is not None and known.block_id != tip.block_id:
+        raise StateMismatch(
+            f"the finality journal has block 0x{known.block_id.hex()} at height {tip.number}, the "
+            f"database 0x{tip.block_id.hex()}; keep both and sync again into an empty directory"
+        )
+    commit = opened.blocks.commit(tip.number)
+    if commit is not None and (journal.tip is None or tip.number > journal.tip.height):
+        journal.append(tip.number, tip.block_id, commit.encode())
+
+
+def rewind(opened: StateStore, height: int) -> None:
+    """Go back to an earlier tip, for audits and recovery; raises StorageError when pruned.
+
+    The caller makes sure that no key signs below its journal afterwards.
+    """
+    database, tip = opened.database, opened.height
+    if not read_height(database, b"pruned") <= height <= tip:
+        raise StorageError(f"the chain can go back to no height like {height}; it stands at {tip}")
+    target = opened.blocks.header(height)
+    if target is None:
+        raise StorageError(f"block {height} is missing; sync again into an empty directory")
+    flat = read_height(database, b"flat")
+    back: Changes = {}
+    for later in range(tip, height, -1):
+        reverse = read_difference(database, later)[1]
+        opened.state.apply_difference(reverse)
+        if later <= flat:
+            back.update(store.decode_difference(reverse))
+    database.write(REWIND, lambda batch: _fill_rewind(batch, opened, target, back))
+    opened.on_rewound(target)
+    opened.journal.rewind(height)
+
+
+def _fill_rewind(batch: Batch, opened: StateStore, target: Header, back: Changes) -> None:
+    """Put what makes an earlier block the tip and removes the later ones."""
+    _put_flat(batch, back)
+    for height in range(target.number + 1, opened.height + 1):
+        for space in (b"h", b"b", b"r", b"c", b"d"):
+            batch.delete(height_key(space, height))
+        batch.delete(height_key(b"s", height + 2))
+        batch.delete(b"H" + (opened.blocks.block_id(height) or b""))
+        header = opened.blocks.header(height)
+        if header is not None and header.next_epoch is not None:
+            batch.delete(height_key(b"n", header.next_epoch.start_height))
+    record = target.number.to_bytes(8, "big")
+    for name in (b"flat", b"indexed"):
+        if read_height(opened.database, name) > target.number:
+            batch.put(META + name, record)
+    batch.put(META + b"tip", record + target.block_id)
+
+
+def _put_flat(batch: Batch, changes: Changes) -> None:
+    """Put or delete flat records."""
+    for key, value in changes.items():
+        if value is None:
+            batch.delete(b"f" + key)
+        else:
+            batch.put(b"f" + key, value)
+
+
+def read_height(database: Database, name: bytes) -> int:
+    """Give a height that a database keeps about itself; raises StorageError."""
+    data = database.meta(name)
+    if data is None or len(data) < 8:
+        raise StorageError(f"{database.path} lacks its {name.decode()} height; sync again")
+    return int.from_bytes(data[:8], "big")
+
+
+def read_difference(database: Database, height: int) -> tuple[bytes, bytes]:
+    """Give (forward, reverse) of a height; raises StorageError when it is missing."""
+    data = database.get(height_key(b"d", height))
+    if data is None:
+        raise StorageError(
+            f"the difference of block {height} is missing from {database.path}; sync again into "
+            "an empty directory"
+        )
+    split = 4 + int.from_bytes(data[:4], "big")
+    return data[4:split], data[split:]
+
+
+def iterate_state(database: Database) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the flat records (key, value) in the order of keys."""
+    for key, value in database.scan(b"f"):
+        yield key[1:], value
+
+
+def _pack(difference: store.Difference) -> bytes:
+    """Put both directions of a difference into one value."""
+    forward = difference.forward
+    return len(forward).to_bytes(4, "big") + forward + difference.reverse
+
+
+_END: Final = b"\0\0"
+"""Ends an escaped key, below every continuation of it."""
+
+
+def _escape(key: bytes) -> bytes:
+    """Spell a key so that none is the beginning of another once it is ended; order is kept."""
+    return key.replace(b"\0", b"\0\xff")
+
+
+def _unescape(escaped: bytes) -> bytes:
+    """Read an ended key back."""
+    return escaped[: -len(_END)].replace(b"\0\xff", b"\0")
+
+
+def _history_key(key: bytes, height: int) -> bytes:
+    """Give where the value that a block left at a key is kept."""
+    return b"k" + _escape(key) + _END + height.to_bytes(8, "big")
