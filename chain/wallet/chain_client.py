@@ -7,6 +7,7 @@ from typing import Any, Final
 from chain.wallet.client import RpcClient
 from chain.wallet.cursor import Cursor
 from chain.wallet.decoding import Decoder
+from chain.wallet.dry_run import Outcome, compute_changes, read_apply_result, read_fee
 from chain.wallet.errors import BadContent, NotFound, WalletError
 from chain.wallet.extrinsic import ERA_PERIOD, Draft, check_extensions, make_era
 from chain.wallet.metadata import Metadata, decode_metadata, hash_key, twox_128
@@ -200,6 +201,17 @@ class ChainClient:
         if content is None:
             return []
         return decode_events(self.metadata, content, for_people=for_people)
+
+    def dry_run(self, extrinsic: bytes) -> Outcome:
+        """Return what a signed transaction would do in the next block."""
+        answer = self.rpc.call("gristmill_v1_dryRun", to_hex(extrinsic))
+        if not isinstance(answer, dict):
+            raise BadContent("the node does not say what would happen")
+        error = read_apply_result(self.metadata, parse_hex(answer.get("result")))
+        events = decode_events(self.metadata, parse_hex(answer.get("events")))
+        fee = read_fee(events)
+        changes = compute_changes(events, lambda public: self.account(public).free)
+        return Outcome(error, fee, events, changes)
 
     def _all(self, *calls: tuple[str, tuple[Any, ...]]) -> list[Any]:
         results = self.rpc.batch(calls)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from chain.wallet.chain_client import Block, ChainClient, to_hex
+from chain.wallet.dry_run import describe_failure, read_fee
 from chain.wallet.errors import TryAgain, WalletError
 from chain.wallet.extrinsic import decode_extrinsic
 
@@ -39,20 +40,7 @@ class Inclusion:
     @property
     def fee(self) -> int | None:
         """Grains paid, None if the chain does not tell."""
-        for event in self.events:
-            if event["event"] == "TransactionPayment.TransactionFeePaid":
-                return int(event["fields"]["actual_fee"])
-        return None
-
-
-def describe_failure(error: Any) -> tuple[str, str]:
-    """Return (name, docstring) of a decoded dispatch error."""
-    if isinstance(error, dict) and "error" in error:
-        return str(error["error"]), str(error.get("docs") or "")
-    if isinstance(error, dict) and error:
-        kind, inner = next(iter(error.items()))
-        return f"{kind}.{inner}" if isinstance(inner, str) else str(kind), ""
-    return str(error), ""
+        return read_fee(self.events)
 
 
 def find_in_block(block: Block, extrinsic_hash: bytes) -> int | None:
