@@ -1,0 +1,272 @@
+"""Transfers at a steady rate, and proof on the chain that each was included exactly once.
+
+A crowd of accounts that are derived from the development phrase sends in turn, each through one
+node only, so that its nonces arrive in order. What a second needs is signed in one go and handed
+over in batches; what was accepted is then looked for in every finalized block.
+"""
+
+import itertools
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from chain.devnet.layout import NodeSite
+from chain.wallet.accounts import dev_account
+from chain.wallet.amounts import GRAINS_PER_GRIST
+from chain.wallet.chain_client import Block, ChainClient, parse_hex, to_hex
+from chain.wallet.client import BATCH_MAX, RpcClient
+from chain.wallet.derivation import KeyPair, derive
+from chain.wallet.encoding import Encoder
+from chain.wallet.errors import WalletError
+from chain.wallet.extrinsic import Draft, decode_extrinsic, make_era, sign_draft
+from chain.wallet.follow import finalized_blocks, follow
+from chain.wallet.ss58 import encode_address
+
+SENDERS: Final = 24
+"""Accounts that send: with 64 pooled transactions each, bursts of 1,500 find room."""
+
+FUND: Final = 1_000 * GRAINS_PER_GRIST
+"""Grains every sender gets: fees of many thousand transfers."""
+
+AMOUNT: Final = 1_000
+"""Grains of one transfer; senders pay each other, so that they stay funded."""
+
+LIFETIME: Final = 256
+"""Blocks a transfer lives; long enough to outlast a halt, short enough to be refused in the end."""
+
+PATIENCE_S: Final = 60
+"""Seconds without a block after which the load gives up."""
+
+SETTLE_BLOCKS: Final = 20
+"""Blocks after the last transfer within which all must be included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What became of a load; times are seconds from handing over to seeing it final."""
+
+    sent: int
+    refused: int
+    included: int
+    duplicated: int
+    missing: int
+    failed: int
+    seconds: float
+    rate: float
+    first_block: int
+    last_block: int
+    latency_p50: float
+    latency_p99: float
+    refusals: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether everything accepted was included exactly once and nothing was refused."""
+        return not (self.duplicated or self.missing or self.refused or self.failed)
+
+
+@dataclass(slots=True)
+class Sender:
+    """One account of the crowd with its next nonce and the node it speaks to."""
+
+    pair: KeyPair
+    node: int
+    nonce: int = 0
+
+
+class Load:
+    """One run against the nodes of a devnet."""
+
+    def __init__(
+        self,
+        sites: Sequence[NodeSite],
+        *,
+        rate: int,
+        now: Callable[[], float] = time.monotonic,
+        wait: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.clients = [ChainClient(RpcClient(site.url)) for site in sites]
+        self.rate = rate
+        self.now = now
+        self.wait = wait
+        count = max(min(SENDERS, rate), 1)
+        self.senders = [
+            Sender(derive(f"//Load//{number}"), number % len(self.clients))
+            for number in range(count)
+        ]
+        self.sent_at: dict[bytes, float] = {}
+        self.refusals: Counter[str] = Counter()
+        self.encoder = Encoder(self.clients[0].metadata)
+
+    def close(self) -> None:
+        """Close the connections."""
+        for client in self.clients:
+            client.rpc.close()
+
+    def prepare(self) -> None:
+        """Fund the senders that need it, in one transaction of //Alice, and learn the nonces."""
+        chain = self.clients[0]
+        poor = [one for one in self.senders if chain.account(one.pair.public).free < FUND // 2]
+        if poor:
+            calls = [self._transfer(one.pair.public, FUND) for one in poor]
+            batch = self.encoder.encode_call("Utility.batch_all", {"calls": calls})
+            self._send_and_wait(dev_account("Alice"), batch)
+        for sender in self.senders:
+            sender.nonce = chain.next_nonce(sender.pair.public)
+
+    def run(self, seconds: int, tell: Callable[[str], None]) -> Report:
+        """Send for that many seconds, then look for every transfer on the chain."""
+        start_height, _ = self.clients[0].finalized()
+        start = self.now()
+        turns = itertools.cycle(self.senders)
+        with ThreadPoolExecutor(max_workers=len(self.clients)) as pool:
+            for second in range(seconds):
+                batches = self._sign(turns)
+                self._sleep_until(start + second)
+                list(pool.map(self._submit, range(len(self.clients)), batches))
+                tell(f"{second + 1} s: {len(self.sent_at)} sent, {self.refusals.total()} refused")
+        took = self.now() - start
+        return self._look(start_height, took)
+
+    def run_forever(self, tell: Callable[[str], None]) -> None:
+        """Send until stopped, without looking; a node that restarts is waited for."""
+        turns = itertools.cycle(self.senders)
+        for second in itertools.count():
+            start = self.now()
+            try:
+                for node, extrinsics in enumerate(self._sign(turns)):
+                    self._submit(node, extrinsics)
+            except WalletError as error:
+                tell(f"{second} s: {error.message}")
+                self.wait(1)
+                self._relearn()
+            self.sent_at.clear()
+            self._sleep_until(start + 1)
+
+    def _relearn(self) -> None:
+        try:
+            for sender in self.senders:
+                sender.nonce = self.clients[sender.node].next_nonce(sender.pair.public)
+        except WalletError:
+            return
+
+    def _sign(self, turns: Iterator[Sender]) -> list[list[bytes]]:
+        """Return a second's worth of signed transfers, by node."""
+        batches: list[list[bytes]] = [[] for _ in self.clients]
+        draft = self._draft()
+        for _ in range(self.rate):
+            sender = next(turns)
+            receiver = self.senders[(self.senders.index(sender) + 1) % len(self.senders)]
+            call = self.encoder.encode_call(
+                "Balances.transfer_keep_alive",
+                {"dest": encode_address(receiver.pair.public), "value": str(AMOUNT)},
+            )
+            signed = sign_draft(replace(draft, call=call, nonce=sender.nonce), sender.pair)
+            sender.nonce += 1
+            batches[sender.node].append(signed)
+        return batches
+
+    def _draft(self) -> Draft:
+        """Return what all transfers of a second share, anchored at the finalized head."""
+        chain = self.clients[0]
+        height, block_hash = chain.finalized()
+        identity = chain.identity
+        return Draft(
+            call=b"",
+            era=make_era(height, LIFETIME),
+            nonce=0,
+            tip=0,
+            genesis_hash=identity.genesis_hash,
+            anchor_hash=block_hash,
+            spec_version=identity.spec_version,
+            transaction_version=identity.transaction_version,
+        )
+
+    def _submit(self, node: int, extrinsics: Sequence[bytes]) -> None:
+        rpc = self.clients[node].rpc
+        for start in range(0, len(extrinsics), BATCH_MAX):
+            part = extrinsics[start : start + BATCH_MAX]
+            handed = self.now()
+            answers = rpc.batch([("author_submitExtrinsic", (to_hex(one),)) for one in part])
+            for answer in answers:
+                if isinstance(answer, WalletError):
+                    self.refusals[answer.message] += 1
+                else:
+                    self.sent_at[parse_hex(answer, 32)] = handed
+
+    def _look(self, start_height: int, took: float) -> Report:
+        """Read finalized blocks until every transfer was seen, or long enough after the last."""
+        chain = self.clients[0]
+        seen: Counter[bytes] = Counter()
+        latencies: list[float] = []
+        failed, last, first = 0, start_height, 0
+        final, _ = chain.finalized()
+        for block in finalized_blocks(chain, start_height + 1, self.wait, PATIENCE_S):
+            hashes = [decode_extrinsic(content).hash for content in block.extrinsics]
+            ours = [one for one in hashes if one in self.sent_at]
+            seen.update(ours)
+            if ours:
+                first, last = first or block.height, block.height
+                failed += self._count_failures(block, hashes)
+                if block.height > final:
+                    latencies += [self.now() - self.sent_at[one] for one in ours]
+            if len(seen) == len(self.sent_at) or block.height >= final + SETTLE_BLOCKS:
+                break
+        latencies.sort()
+        return Report(
+            sent=len(self.sent_at) + self.refusals.total(),
+            refused=self.refusals.total(),
+            included=len(seen),
+            duplicated=sum(count - 1 for count in seen.values()),
+            missing=len(self.sent_at) - len(seen),
+            failed=failed,
+            seconds=round(took, 3),
+            rate=round(len(self.sent_at) / took, 1) if took else 0.0,
+            first_block=first,
+            last_block=last,
+            latency_p50=_quantile(latencies, 50),
+            latency_p99=_quantile(latencies, 99),
+            refusals=dict(self.refusals.most_common(5)),
+        )
+
+    def _count_failures(self, block: Block, hashes: Sequence[bytes]) -> int:
+        failed = 0
+        for event in self.clients[0].events(block.hash):
+            index = event["extrinsic"]
+            is_failure = event["event"] == "System.ExtrinsicFailed"
+            failed += bool(is_failure and hashes[index] in self.sent_at)
+        return failed
+
+    def _transfer(self, public: bytes, grains: int) -> dict[str, object]:
+        args = {"dest": encode_address(public), "value": str(grains)}
+        return {"call": "Balances.transfer_keep_alive", "args": args}
+
+    def _send_and_wait(self, pair: KeyPair, call: bytes) -> None:
+        chain = self.clients[0]
+        height, _ = chain.finalized()
+        draft = chain.draft(call, pair.public)
+        extrinsic_hash = chain.submit(sign_draft(draft, pair))
+        inclusion = follow(
+            chain,
+            extrinsic_hash,
+            start=height + 1,
+            death=draft.era.death(height),
+            wait=self.wait,
+            patience_s=PATIENCE_S,
+        )
+        if inclusion.error is not None:
+            raise WalletError(f"the senders could not be funded: {inclusion.error[0]}")
+
+    def _sleep_until(self, moment: float) -> None:
+        left = moment - self.now()
+        if left > 0:
+            self.wait(left)
+
+
+def _quantile(ordered: Sequence[float], percent: int) -> float:
+    if not ordered:
+        return 0.0
+    return round(ordered[min(len(ordered) * percent // 100, len(ordered) - 1)], 3)
