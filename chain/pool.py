@@ -15,12 +15,13 @@ transaction loses the last one of its chain, if the newcomer pays more.
 """
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, Protocol, TypeAlias
 
 from chain.errors import InvalidTransaction
+from chain.verified import SignatureItem, VerifiedSignatures
 from ext import hashing
 
 BANNED_MAX: Final = 16_384
@@ -37,13 +38,6 @@ REPLACEMENT_PERCENT: Final = 10
 
 NONCE_GAP_MAX: Final = 64
 """How far ahead of its account a waiting transaction may be; the pool holds no more a sender."""
-
-VERIFIED_MAX: Final = 65_536
-"""Signatures known to be good, two thirds of a minute at the full rate of two cores."""
-
-SignatureItem: TypeAlias = tuple[bytes, bytes, bytes]
-"""(public key, message, signature), as `signing.verify_many` takes them."""
-
 
 Rank: TypeAlias = tuple[bool, int]
 """(ready, priority): what is dropped first when the pool is full."""
@@ -172,35 +166,6 @@ class Prepared:
     transaction: Transaction
     hash: bytes
     item: SignatureItem
-
-
-class VerifiedSignatures:
-    """Signatures that verified once, by the hash of key, message and signature; bounded."""
-
-    def __init__(self, count_max: int = VERIFIED_MAX) -> None:
-        self._count_max = count_max
-        self._known: dict[bytes, None] = {}
-
-    def add(self, items: Iterable[SignatureItem]) -> None:
-        """Remember good ones; the oldest go."""
-        for name in _names(items):
-            self._known[name] = None
-        while len(self._known) > self._count_max:
-            self._known.pop(next(iter(self._known)))
-
-    def select_unknown(self, items: Sequence[SignatureItem]) -> list[SignatureItem]:
-        """Give those that must still be verified."""
-        names = _names(items)
-        return [item for item, name in zip(items, names, strict=True) if name not in self._known]
-
-    def __len__(self) -> int:
-        return len(self._known)
-
-
-def _names(items: Iterable[SignatureItem]) -> list[bytes]:
-    """Give a hash for each item; key and signature have fixed lengths, so none equals another."""
-    joined = [key + signature + message for key, message, signature in items]
-    return list(hashing.blake2b_256_many(joined))
 
 
 @dataclass(slots=True)
