@@ -99,6 +99,20 @@ class BlockStore:
             for account in accounts:
                 batch.put(b"a" + account + _place(height, index), b"")
 
+    def drop_places(
+        self,
+        batch: Batch,
+        height: int,
+        extrinsics: Sequence[bytes],
+        touched: Iterable[Iterable[bytes]],
+    ) -> None:
+        """Delete what `put_places` and `put_touched` put."""
+        for raw in extrinsics:
+            batch.delete(b"x" + hashing.blake2b_256(raw))
+        for index, accounts in enumerate(touched):
+            for account in accounts:
+                batch.delete(b"a" + account + _place(height, index))
+
     def on_indexed(self, hashes: Iterable[bytes]) -> None:
         """Forget places that are on disk now."""
         for name in hashes:

@@ -54,9 +54,6 @@ INDEX: Final = durable.declare("state.index")
 FLUSH: Final = durable.declare("state.flush")
 """Flat records up to a height."""
 
-REWIND: Final = durable.declare("state.rewind")
-"""The operator's step back."""
-
 Touched = Callable[[Sequence[bytes], Sequence[bytes]], Iterable[Iterable[bytes]]]
 """From the extrinsics and receipts of a block, the accounts that each extrinsic touched."""
 
@@ -329,6 +326,19 @@ class StateStore:
         self.database.write(INDEX, fill, is_synced=False)
         self.blocks.on_indexed(hashes)
 
+    def drop_derived(self, batch: Batch, height: int) -> None:
+        """Delete the derived data of a block that a rewind removes."""
+        block = self.blocks.block(height)
+        if block is None or height > self._indexed:
+            return
+        receipts = self.blocks.receipts(height) or ()
+        find_touched = self._options.find_touched
+        touched = () if find_touched is None else find_touched(block.extrinsics, receipts)
+        self.blocks.drop_places(batch, height, block.extrinsics, touched)
+        if self._options.is_archive:
+            for key, _ in store.decode_difference(self._difference(height)[0]):
+                batch.delete(_history_key(key, height))
+
     def blocks_to_flush(self) -> int:
         """Give how many blocks the flat records are behind the tip."""
         return self.height - self._meta(b"flat")
@@ -355,7 +365,7 @@ class StateStore:
 
     def _fill_flush(self, batch: Batch, merged: Changes, flat: int) -> None:
         """Put flat records, and drop differences that nobody needs any more."""
-        _put_flat(batch, merged)
+        put_flat(batch, merged)
         batch.put(META + b"flat", flat.to_bytes(8, "big"))
         if not self._options.is_archive:
             keep = max(self._options.keep_blocks, RECENT_BLOCKS)
@@ -423,48 +433,7 @@ def _reconcile(opened: StateStore) -> None:
         journal.append(tip.number, tip.block_id, commit.encode())
 
 
-def rewind(opened: StateStore, height: int) -> None:
-    """Go back to an earlier tip, for audits and recovery; raises StorageError when pruned.
-
-    The caller makes sure that no key signs below its journal afterwards.
-    """
-    database, tip = opened.database, opened.height
-    if not read_height(database, b"pruned") <= height <= tip:
-        raise StorageError(f"the chain can go back to no height like {height}; it stands at {tip}")
-    target = opened.blocks.header(height)
-    if target is None:
-        raise StorageError(f"block {height} is missing; sync again into an empty directory")
-    flat = read_height(database, b"flat")
-    back: Changes = {}
-    for later in range(tip, height, -1):
-        reverse = read_difference(database, later)[1]
-        opened.state.apply_difference(reverse)
-        if later <= flat:
-            back.update(store.decode_difference(reverse))
-    database.write(REWIND, lambda batch: _fill_rewind(batch, opened, target, back))
-    opened.on_rewound(target)
-    opened.journal.rewind(height)
-
-
-def _fill_rewind(batch: Batch, opened: StateStore, target: Header, back: Changes) -> None:
-    """Put what makes an earlier block the tip and removes the later ones."""
-    _put_flat(batch, back)
-    for height in range(target.number + 1, opened.height + 1):
-        for space in (b"h", b"b", b"r", b"c", b"d"):
-            batch.delete(height_key(space, height))
-        batch.delete(height_key(b"s", height + 2))
-        batch.delete(b"H" + (opened.blocks.block_id(height) or b""))
-        header = opened.blocks.header(height)
-        if header is not None and header.next_epoch is not None:
-            batch.delete(height_key(b"n", header.next_epoch.start_height))
-    record = target.number.to_bytes(8, "big")
-    for name in (b"flat", b"indexed"):
-        if read_height(opened.database, name) > target.number:
-            batch.put(META + name, record)
-    batch.put(META + b"tip", record + target.block_id)
-
-
-def _put_flat(batch: Batch, changes: Changes) -> None:
+def put_flat(batch: Batch, changes: Changes) -> None:
     """Put or delete flat records."""
     for key, value in changes.items():
         if value is None:

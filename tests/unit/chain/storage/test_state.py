@@ -1,0 +1,368 @@
+"""The state on disk is the one that was decided, whatever happens in between."""
+
+import random
+import shutil
+
+import pytest
+
+from chain.errors import ConfigError, StateMismatch, StatePruned, StorageError, StorageFull
+from chain.storage import durable
+from chain.storage import state as state_module
+from chain.storage.database import Database
+from chain.storage.durable import Fault, SimulatedCrash
+from chain.storage.rewind import rewind
+from ext import store
+from tests.support.chains import grow, make_genesis, open_store
+
+ENTRIES = ((b"apple", b"1"), (b"pear", b"2"), (b"pear\x00", b"3"))
+
+
+@pytest.fixture
+def genesis():
+    return make_genesis(ENTRIES)
+
+
+def values(chain, height):
+    keys = chain.keys(b"", height, limit=1000)
+    return {key: chain.get(key, height) for key in keys}
+
+
+def grow_many(chain, genesis, count):
+    """Grow blocks and give the state after each height."""
+    history = {chain.height: values(chain, chain.height)}
+    for _ in range(count):
+        number = chain.height + 1
+        changes = {b"k%d" % (number % 5): b"v%d" % number, b"pear": None if number % 3 else b"p"}
+        grow(chain, genesis, changes, [b"extrinsic %d" % number])
+        history[number] = values(chain, number)
+    return history
+
+
+def test_a_chain_reopens_with_the_same_state_and_tip(tmp_path, genesis):
+    chain = open_store(tmp_path, genesis)
+    history = grow_many(chain, genesis, 5)
+    tip = chain.tip
+    chain.close()
+    again = open_store(tmp_path, genesis)
+    assert again.tip == tip
+    assert values(again, 5) == history[5]
+    again.close()
+
+
+def test_differences_fold_into_flat_records_that_give_the_same_state(tmp_path, genesis):
+    chain = open_store(tmp_path, genesis)
+    history = grow_many(chain, genesis, 7)
+    chain.index()
+    chain.flush()
+    assert chain.blocks_to_flush() == 0
+    assert dict(state_module.iterate_state(chain.database)) == history[7]
+    history |= grow_many(chain, genesis, 3)
+    chain.close()
+    again = open_store(tmp_path, genesis)
+    assert values(again, 10) == history[10]
+    again.close()
+
+
+@pytest.mark.parametrize("keep", [0, 256])
+def test_every_height_answers_with_the_state_it_had(tmp_path, genesis, keep, monkeypatch):
+    monkeypatch.setattr(state_module, "RECENT_BLOCKS", 6 if keep == 0 else 256)
+    chain = open_store(tmp_path, genesis, keep_blocks=keep)
+    history = grow_many(chain, genesis, 20)
+    chain.index()
+    chain.flush()
+    history |= grow_many(chain, genesis, 4)
+    assert {height: values(chain, height) for height in range(25)} == history
+    for height, state in history.items():
+        keys = sorted(state)
+        assert chain.keys(b"k", height) == [key for key in keys if key.startswith(b"k")]
+        assert chain.keys(b"", height, after=b"k2", limit=2) == [k for k in keys if k > b"k2"][:2]
+    chain.close()
+
+
+def test_a_pruned_height_says_so(tmp_path, genesis, monkeypatch):
+    monkeypatch.setattr(state_module, "RECENT_BLOCKS", 4)
+    chain = open_store(tmp_path, genesis, keep_blocks=4)
+    grow_many(chain, genesis, 12)
+    chain.index()
+    chain.flush()
+    assert chain.get(b"k1", 8) == b"v6"
+    with pytest.raises(StatePruned, match="pruned"):
+        chain.get(b"k1", 7)
+    with pytest.raises(StatePruned, match="no block 13"):
+        chain.get(b"k1", 13)
+    with pytest.raises(StorageError, match="missing"):
+        state_module.read_difference(chain.database, 8)
+    chain.close()
+
+
+def test_a_pruned_database_does_not_pretend_to_be_an_archive(tmp_path, genesis):
+    open_store(tmp_path, genesis).close()
+    with pytest.raises(StorageError, match="cannot become an archive"):
+        open_store(tmp_path, genesis, keep_blocks=0)
+
+
+def test_another_genesis_is_refused(tmp_path, genesis):
+    open_store(tmp_path, genesis).close()
+    other = make_genesis((*ENTRIES, (b"zebra", b"4")))
+    with pytest.raises(StorageError, match="belongs to the chain with genesis"):
+        open_store(tmp_path, other)
+
+
+def test_a_second_process_is_refused(tmp_path, genesis):
+    chain = open_store(tmp_path, genesis)
+    with pytest.raises(StorageError, match="another process uses"):
+        Database(tmp_path / "db")
+    chain.close()
+
+
+def test_blocks_and_extrinsics_are_found_by_hash(tmp_path, genesis):
+    chain = open_store(tmp_path, genesis)
+    decided = grow(chain, genesis, {b"a": b"1"}, [b"first", b"second"])
+    block = decided.block
+    for _ in ("fresh", "indexed"):
+        place = chain.blocks.find_extrinsic(store_hash(b"second"))
+        assert place == (1, 1)
+        chain.index()
+    assert chain.blocks.height_of(block.block_id) == 1
+    assert chain.blocks.block(1) == block
+    assert chain.blocks.encoded_block(1) == block.encode()
+    assert chain.blocks.receipts(1) == decided.receipts
+    assert chain.blocks.commit(1) == decided.commit
+    assert chain.blocks.find_extrinsic(bytes(32)) is None
+    chain.close()
+
+
+def store_hash(raw):
+    from ext import hashing
+
+    return hashing.blake2b_256(raw)
+
+
+def test_an_account_has_its_history_newest_first(tmp_path, genesis):
+    who = b"\x05" * 32
+    chain = open_store(
+        tmp_path, genesis, find_touched=lambda raws, _receipts: [[who] for _ in raws]
+    )
+    for number in range(3):
+        grow(chain, genesis, {b"a": b"%d" % number}, [b"x%d" % number, b"y%d" % number])
+    chain.index()
+    assert chain.blocks.history(who, None, 4) == [(3, 1), (3, 0), (2, 1), (2, 0)]
+    assert chain.blocks.history(who, (2, 0), 9) == [(1, 1), (1, 0)]
+    assert chain.blocks.history(b"\x06" * 32, None, 9) == []
+    chain.close()
+
+
+def test_a_wrong_root_changes_nothing(tmp_path, genesis):
+    chain = open_store(tmp_path, genesis)
+    grow_many(chain, genesis, 2)
+    before, root = values(chain, 2), chain.state.root
+    good = grow(chain, genesis, {b"a": b"1"})
+    rewind(chain, 2)
+    overlay = chain.state.overlay()
+    overlay.put(b"a", b"another")
+    with pytest.raises(StateMismatch):
+        chain.commit_block(good, overlay)
+    assert (chain.height, values(chain, 2), chain.state.root) == (2, before, root)
+    chain.close()
+
+
+def test_below_the_floor_of_free_space_nothing_is_written(tmp_path, genesis):
+    chain = open_store(tmp_path, genesis)
+    grow_many(chain, genesis, 1)
+    chain.database._find_free_space = lambda _path: 10
+    chain.database._free_space_bytes_min = 11
+    with pytest.raises(StorageFull, match="make room"):
+        grow(chain, genesis, {b"a": b"1"})
+    chain.database._find_free_space = lambda _path: 12
+    grow(chain, genesis, {b"a": b"1"})
+    chain.close()
+    again = open_store(tmp_path, genesis)
+    assert again.get(b"a", 2) == b"1"
+    again.close()
+
+
+POINTS = sorted(
+    name for name in durable.FAIL_POINTS if name.startswith(("state.commit", "finality.append"))
+)
+
+
+@pytest.mark.parametrize("fault", list(Fault), ids=lambda fault: fault.value)
+@pytest.mark.parametrize("point", POINTS)
+def test_a_crash_at_each_write_point_of_a_commit_loses_at_most_that_block(
+    tmp_path, genesis, point, fault
+):
+    chain = open_store(tmp_path, genesis)
+    history = grow_many(chain, genesis, 3)
+    durable.arm(point, fault)
+    try:
+        with pytest.raises((SimulatedCrash, StorageError)):
+            grow(chain, genesis, {b"a": b"1"})
+    finally:
+        durable.disarm()
+    chain.close()
+    again = open_store(tmp_path, genesis)
+    assert again.height in (3, 4)
+    assert again.is_finality_covered
+    assert again.journal.tip is not None
+    assert again.journal.tip.height == again.height
+    assert values(again, 3) == history[3]
+    if again.height == 3:
+        grow(again, genesis, {b"a": b"1"})
+    assert again.get(b"a", 4) == b"1"
+    again.close()
+
+
+@pytest.mark.parametrize("fault", list(Fault), ids=lambda fault: fault.value)
+@pytest.mark.parametrize("point", ["state.genesis.records", "state.genesis"])
+def test_an_interrupted_genesis_is_made_again(tmp_path, genesis, point, fault):
+    durable.arm(point, fault)
+    try:
+        with pytest.raises((SimulatedCrash, StorageError, OSError)):
+            open_store(tmp_path, genesis)
+    finally:
+        durable.disarm()
+    chain = open_store(tmp_path, genesis)
+    assert values(chain, 0) == dict(ENTRIES)
+    chain.close()
+
+
+@pytest.mark.parametrize("fault", list(Fault), ids=lambda fault: fault.value)
+@pytest.mark.parametrize("point", ["state.index", "state.flush", "state.rewind"])
+def test_a_crash_in_background_work_loses_nothing(tmp_path, genesis, point, fault):
+    chain = open_store(tmp_path, genesis, keep_blocks=0)
+    history = grow_many(chain, genesis, 6)
+    durable.arm(point, fault)
+    try:
+        with pytest.raises((SimulatedCrash, StorageError, OSError)):  # noqa: PT012 - which one fails is the parameter
+            chain.index()
+            chain.flush()
+            rewind(chain, 4)
+    finally:
+        durable.disarm()
+    chain.close()
+    again = open_store(tmp_path, genesis, keep_blocks=0)
+    assert again.height in (4, 6)
+    assert values(again, again.height) == history[again.height]
+    assert values(again, 2) == history[2]
+    assert again.blocks.find_extrinsic(store_hash(b"extrinsic 3")) == (3, 0)
+    again.close()
+
+
+def test_a_database_that_went_back_in_time_is_noticed_and_catches_up(tmp_path, genesis):
+    chain = open_store(tmp_path, genesis)
+    history = grow_many(chain, genesis, 3)
+    blocks = [chain.blocks.block(height) for height in (2, 3)]
+    chain.close()
+    older = open_store(tmp_path / "older", genesis)
+    grow_many(older, genesis, 1)
+    older.close()
+    (tmp_path / "db").rename(tmp_path / "newer")
+    (tmp_path / "older" / "db").rename(tmp_path / "db")
+    again = open_store(tmp_path, genesis)
+    assert (again.height, again.is_finality_covered) == (1, False)
+    with pytest.raises(StorageError, match="was final here at height 2"):
+        grow(again, genesis, {b"something": b"else"})
+    assert again.height == 1
+    history2 = grow_many(again, genesis, 2)
+    assert [again.blocks.block(height) for height in (2, 3)] == blocks
+    assert history2[3] == history[3]
+    assert again.is_finality_covered
+    again.close()
+
+
+def test_rewinding_gives_every_earlier_state_back(tmp_path, genesis):
+    chain = open_store(tmp_path, genesis)
+    history = grow_many(chain, genesis, 6)
+    chain.index()
+    chain.flush()
+    history |= grow_many(chain, genesis, 2)
+    for height in (7, 5, 0):
+        rewind(chain, height)
+        assert values(chain, height) == history[height]
+        chain.close()
+        chain = open_store(tmp_path, genesis)
+        assert (chain.height, values(chain, height)) == (height, history[height])
+    assert grow_many(chain, genesis, 8) == history
+    chain.close()
+
+
+def test_another_branch_after_a_rewind_finds_nothing_of_the_first(tmp_path, genesis, monkeypatch):
+    monkeypatch.setattr(state_module, "RECENT_BLOCKS", 2)
+    who = b"\x05" * 32
+    options = {"keep_blocks": 0, "find_touched": lambda raws, _receipts: [[who] for _ in raws]}
+    chain = open_store(tmp_path, genesis, **options)
+    grow(chain, genesis, {b"a": b"1"}, [b"first"])
+    grow(chain, genesis, {b"a": b"2"}, [b"second"])
+    chain.index()
+    chain.flush()
+    rewind(chain, 1)
+    for number in range(6):
+        grow(chain, genesis, {b"b": b"%d" % number}, [b"other %d" % number])
+    chain.index()
+    assert chain.get(b"a", 3) == b"1"
+    assert chain.blocks.find_extrinsic(store_hash(b"second")) is None
+    assert chain.blocks.history(who, (3, 0), 9) == [(2, 0), (1, 0)]
+    chain.close()
+
+
+def read_all(home, genesis):
+    """Everything the store can say about a chain of eight blocks."""
+    chain = open_store(home, genesis, keep_blocks=0)
+    try:
+        return [
+            (
+                chain.blocks.encoded_block(height),
+                chain.blocks.receipts(height),
+                chain.blocks.commit(height),
+                values(chain, height),
+            )
+            for height in range(chain.height + 1)
+        ]
+    finally:
+        chain.close()
+
+
+def test_no_flipped_bit_gives_a_wrong_answer(tmp_path, genesis):
+    home = tmp_path / "home"
+    chain = open_store(home, genesis, keep_blocks=0)
+    grow_many(chain, genesis, 8)
+    chain.index()
+    chain.flush()
+    chain.database.compact()
+    grow_many(chain, genesis, 2)
+    chain.close()
+    expected = read_all(home, genesis)
+    chance = random.Random(8)
+    files = [path for path in sorted(home.rglob("*")) if path.is_file() and path.stat().st_size]
+    caught = 0
+    for number in range(60):
+        copy = tmp_path / f"copy{number}"
+        shutil.copytree(home, copy)
+        victim = copy / chance.choice(files).relative_to(home)
+        damaged = bytearray(victim.read_bytes())
+        damaged[chance.randrange(len(damaged))] ^= 1 << chance.randrange(8)
+        victim.write_bytes(damaged)
+        try:
+            assert read_all(copy, genesis) == expected, victim
+        except (StorageError, ConfigError):
+            caught += 1
+        shutil.rmtree(copy)
+    assert caught > 20
+
+
+def test_a_changed_flat_record_is_noticed_at_the_start(tmp_path, genesis):
+    chain = open_store(tmp_path, genesis)
+    grow_many(chain, genesis, 3)
+    chain.database.write(state_module.FLUSH, lambda batch: batch.put(b"fapple", b"2"))
+    chain.close()
+    with pytest.raises(StateMismatch, match="sync again"):
+        open_store(tmp_path, genesis)
+
+
+def test_proofs_of_the_newest_state_verify(tmp_path, genesis):
+    chain = open_store(tmp_path, genesis)
+    grow_many(chain, genesis, 2)
+    height, proof = chain.prove(b"apple")
+    header = chain.blocks.header(height)
+    assert store.verify_proof(header.state_root, b"apple", b"1", proof)
+    chain.close()
