@@ -1,0 +1,258 @@
+"""`gristmill export`: blocks, transactions and events as CSV or JSON lines, with a manifest.
+
+The manifest says what was exported and how to do it again: chain, range, sha256 of every file.
+"""
+
+import csv
+import hashlib
+import json
+import shlex
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from chain.cli.chain import describe_extrinsic
+from chain.cli.lazy import LazyGroup, Place
+from chain.cli.online import NodeCommand, NodeSession
+from chain.wallet.chain_client import (
+    EVENTS_KEY,
+    Block,
+    decode_events,
+    parse_block,
+    parse_hex,
+    to_hex,
+)
+from chain.wallet.client import BATCH_MAX
+from chain.wallet.errors import WalletError, WrongUse
+from chain.wallet.extrinsic import decode_extrinsic
+from chain.wallet.follow import Inclusion
+
+PAGE: Final = BATCH_MAX // 2
+"""Blocks fetched at once."""
+
+MANIFEST_SCHEMA: Final = "gristmill.manifest/1"
+"""The format of the manifest."""
+
+COLUMNS: Final = {
+    "blocks": (
+        "height", "hash", "parent_hash", "state_root", "extrinsics_root", "extrinsics",
+    ),
+    "txs": (
+        "height", "index", "hash", "signer", "nonce", "tip", "call", "args", "success", "error",
+        "fee",
+    ),
+    "events": ("height", "index", "phase", "extrinsic", "event", "fields"),
+}  # fmt: skip
+"""The columns of every data set; amounts are grains, nested values JSON."""
+
+export = LazyGroup(
+    "export",
+    places={
+        "blocks": Place("chain.cli.export:blocks", "One row a block."),
+        "txs": Place("chain.cli.export:txs", "One row a signed transaction."),
+        "events": Place("chain.cli.export:events", "One row an event."),
+        "archive": Place("chain.cli.audit:archive", "All of a node's blocks, for audit replay."),
+    },
+    help="Write blocks to files.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What to export: a data set, first and last height, form and directory."""
+
+    dataset: str
+    first: int
+    last: int
+    form: str
+    out: Path
+
+
+def export_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of every export."""
+    for option in (
+        click.option("-b", "--blocks", "range_", metavar="FIRST:LAST", default=":",
+                     help="Heights; a missing end is the first or the newest block."),
+        click.option("--format", "form", type=click.Choice(["jsonl", "csv"]), default="jsonl",
+                     show_default=True, help="JSON lines or CSV."),
+        click.option("--out", metavar="DIR", default="export", show_default=True,
+                     help="Directory of the files."),
+        click.option("--dry", is_flag=True, help="Show the columns; write nothing."),
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
+@click.command(cls=NodeCommand)
+@export_options
+@click.pass_obj
+def blocks(session: NodeSession, /, **given: Any) -> None:
+    """Export one row a block."""
+    run_export(session, "blocks", given)
+
+
+@click.command(cls=NodeCommand)
+@export_options
+@click.pass_obj
+def txs(session: NodeSession, /, **given: Any) -> None:
+    """Export one row a signed transaction, with its fee and result."""
+    run_export(session, "txs", given)
+
+
+@click.command(cls=NodeCommand)
+@export_options
+@click.pass_obj
+def events(session: NodeSession, /, **given: Any) -> None:
+    """Export one row an event."""
+    run_export(session, "events", given)
+
+
+def run_export(session: NodeSession, dataset: str, given: dict[str, Any]) -> None:
+    """Write a data set and its manifest, and answer with what was written."""
+    columns = COLUMNS[dataset]
+    if given["dry"]:
+        fields = {"dataset": dataset, "columns": list(columns), "rows": None, "files": []}
+        session.console.answer("export/1", fields, list(columns))
+        return
+    head, _ = session.chain.finalized()
+    first, last = parse_range(given["range_"], head)
+    job = Job(dataset, first, last, given["form"], Path(given["out"]))
+    job.out.mkdir(parents=True, exist_ok=True)
+    path = job.out / f"{dataset}.{job.form}"
+    count = _write_rows(session, job, path)
+    manifest = _manifest(session, job, path, count)
+    manifest_path = job.out / f"{dataset}.manifest.json"
+    manifest_path.write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
+    fields = {
+        "dataset": dataset,
+        "columns": list(columns),
+        "rows": count,
+        "files": [str(path), str(manifest_path)],
+    }
+    text = f"Wrote {count} {dataset} of blocks {first} to {last} to {path}."
+    session.console.answer("export/1", fields, [text])
+
+
+def parse_range(text: str, head: int) -> tuple[int, int]:
+    """Return (first, last) of `FIRST:LAST`, a single height, or open ends."""
+    first, colon, last = text.partition(":")
+    if not all(not part or (part.isascii() and part.isdecimal()) for part in (first, last)):
+        raise WrongUse(f"{text!r} is not a range of heights", "write 1000:2000")
+    low = int(first or 0)
+    high = int(last or head) if colon else low
+    if not low <= high <= head:
+        raise WrongUse(f"the range {low}:{high} is not within the chain, which has {head} blocks")
+    return low, high
+
+
+def _write_rows(session: NodeSession, job: Job, path: Path) -> int:
+    columns, count = COLUMNS[job.dataset], 0
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file) if job.form == "csv" else None
+        if writer is not None:
+            writer.writerow(columns)
+        for row in _rows(session, job):
+            count += 1
+            if writer is None:
+                file.write(json.dumps(row, sort_keys=True, ensure_ascii=False) + "\n")
+            else:
+                writer.writerow([_cell(row[column]) for column in columns])
+    return count
+
+
+def _rows(session: NodeSession, job: Job) -> Iterator[dict[str, Any]]:
+    needs_events = job.dataset != "blocks"
+    for block, found in _read_blocks(session, job.first, job.last, needs_events=needs_events):
+        if job.dataset == "blocks":
+            yield _block_row(block)
+        elif job.dataset == "txs":
+            yield from _transaction_rows(session, block, found)
+        else:
+            for index, event in enumerate(found):
+                yield {"height": block.height, "index": index, **event}
+
+
+def _read_blocks(
+    session: NodeSession, first: int, last: int, *, needs_events: bool
+) -> Iterator[tuple[Block, list[dict[str, Any]]]]:
+    for start in range(first, last + 1, PAGE):
+        heights = range(start, min(start + PAGE, last + 1))
+        hashes = _all(session, [("chain_getBlockHash", (height,)) for height in heights])
+        calls: list[tuple[str, Any]] = [("chain_getBlock", (one,)) for one in hashes]
+        if needs_events:
+            calls += [("state_getStorage", (to_hex(EVENTS_KEY), one)) for one in hashes]
+        answers = _all(session, calls)
+        for index, one in enumerate(hashes):
+            block = parse_block(answers[index], parse_hex(one, 32))
+            content = answers[len(hashes) + index] if needs_events else None
+            found = []
+            if content is not None:
+                found = decode_events(session.chain.metadata, parse_hex(content))
+            yield block, found
+
+
+def _all(session: NodeSession, calls: list[tuple[str, Any]]) -> list[Any]:
+    answers = session.rpc.batch(calls)
+    for answer in answers:
+        if isinstance(answer, WalletError):
+            raise answer
+    return answers
+
+
+def _block_row(block: Block) -> dict[str, Any]:
+    header = block.header
+    return {
+        "height": block.height,
+        "hash": to_hex(block.hash),
+        "parent_hash": header.get("parentHash"),
+        "state_root": header.get("stateRoot"),
+        "extrinsics_root": header.get("extrinsicsRoot"),
+        "extrinsics": len(block.extrinsics),
+    }
+
+
+def _transaction_rows(
+    session: NodeSession, block: Block, found: list[dict[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    for index, content in enumerate(block.extrinsics):
+        decoded = decode_extrinsic(content)
+        if decoded.signed is None:
+            continue
+        mine = [event for event in found if event["extrinsic"] == index]
+        result = Inclusion(block.height, block.hash, index, mine)
+        yield {
+            "height": block.height,
+            **describe_extrinsic(session, index, decoded),
+            "success": result.error is None,
+            "error": result.error[0] if result.error else None,
+            "fee": None if result.fee is None else str(result.fee),
+        }
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, dict | list | bool):
+        return json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return "" if value is None else value
+
+
+def _manifest(session: NodeSession, job: Job, path: Path, count: int) -> dict[str, Any]:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    command = ["gristmill", "export", job.dataset, "--blocks", f"{job.first}:{job.last}"]
+    command += ["--format", job.form, "--out", str(job.out), "--url", session.rpc.url]
+    return {
+        "schema": MANIFEST_SCHEMA,
+        "dataset": job.dataset,
+        "chain": session.chain.identity.name,
+        "genesis_hash": to_hex(session.chain.identity.genesis_hash),
+        "spec_version": session.chain.identity.spec_version,
+        "blocks": {"first": job.first, "last": job.last},
+        "is_finalized": True,
+        "rows": count,
+        "columns": list(COLUMNS[job.dataset]),
+        "files": [{"name": path.name, "sha256": digest, "bytes": path.stat().st_size}],
+        "command": shlex.join(command),
+    }
