@@ -1,0 +1,93 @@
+"""Evidence and the finalised chain: who is guilty of something that no block has recorded yet."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from chain.storage.blocks import BlockStore
+from consensus.errors import Malformed
+from consensus.evidence import EvidencePool, EvidenceWindow, Offender, verify_evidence
+from consensus.types import EVIDENCE_BYTES_MAX, EVIDENCE_MAX, Evidence, Header, ValidatorSet
+
+OFFENDERS_MAX: Final = 32
+"""Offences that one block records; the runtime takes no more. The rest waits for the next one."""
+
+
+class Offences:
+    """Judges evidence against decided blocks, and keeps what waits for a block.
+
+    It is what `consensus.evidence` calls a view of the chain. The verdict on an item depends on
+    decided blocks only, so that every node gives the same.
+    """
+
+    def __init__(self, blocks: BlockStore, genesis_hash: bytes, window: EvidenceWindow) -> None:
+        self._blocks = blocks
+        self._window = window
+        self._pool = EvidencePool()
+        self.genesis_hash = genesis_hash
+
+    def validators_at(self, height: int) -> ValidatorSet | None:
+        """Give the set that voted at a height."""
+        return self._blocks.validators_at(height)
+
+    def randomness_at(self, height: int) -> bytes | None:
+        """Give the 32 bytes of the epoch that a height belongs to."""
+        return self._blocks.randomness_at(height)
+
+    def header_at(self, height: int) -> Header | None:
+        """Give the finalised header of a height."""
+        return self._blocks.header(height)
+
+    def collect(self, items: Iterable[Evidence], *, tip: Header) -> tuple[Offender, ...]:
+        """Give the new offences that a block on top of `tip` records with these items.
+
+        Raises Malformed unless each item is proved and says something new.
+        """
+        found: dict[tuple[int, bytes, int], Offender] = {}
+        for item in items:
+            new = self._find_new(item, tip, found.keys())
+            if not new:
+                raise Malformed("an item of evidence proves nothing that is not recorded already")
+            found.update((offender.key, offender) for offender in new)
+        return tuple(found.values())[:OFFENDERS_MAX]
+
+    def _find_new(
+        self, item: Evidence, tip: Header, taken: Iterable[tuple[int, bytes, int]]
+    ) -> list[Offender]:
+        """Give the offences of an item that neither a block nor an earlier item records."""
+        known = set(taken)
+        offenders = verify_evidence(item, self, self._window, tip=tip)
+        return [
+            offender
+            for offender in offenders
+            if offender.key not in known and not self._blocks.has_offence(offender.key)
+        ]
+
+    def add(self, evidence: Evidence, *, tip: Header) -> bool:
+        """Keep evidence for a coming block; False when it says nothing new. Raises Malformed."""
+        offenders = verify_evidence(evidence, self, self._window, tip=tip)
+        if all(self._blocks.has_offence(offender.key) for offender in offenders):
+            return False
+        return self._pool.add(evidence, offenders)
+
+    def select(self, *, tip: Header, size_bytes_max: int) -> tuple[Evidence, ...]:
+        """Give the items for a block on top of `tip`; never raises for what has become stale."""
+        room = min(size_bytes_max, EVIDENCE_BYTES_MAX)
+        chosen: list[Evidence] = []
+        taken: dict[tuple[int, bytes, int], None] = {}
+        for item in self._pool.select(count_max=EVIDENCE_MAX, size_bytes_max=room):
+            try:
+                new = self._find_new(item, tip, taken)
+            except Malformed:
+                continue
+            if new:
+                chosen.append(item)
+                taken.update(dict.fromkeys(offender.key for offender in new))
+        return tuple(chosen)
+
+    def on_block(self, offenders: Iterable[Offender], *, tip: Header) -> None:
+        """Follow a decided block that recorded these offences."""
+        self._pool.on_recorded(offenders)
+        self._pool.forget(self._window, tip=tip, floor_height=max(0, tip.number - 100_000))
+
+    def __len__(self) -> int:
+        return len(self._pool)
