@@ -27,8 +27,8 @@ PeerId: TypeAlias = str
 BAN_SCORE = -100.0
 """A peer whose score falls to this is disconnected and refused for a while (network design)."""
 
-INVALID_PENALTY = -20.0
-"""What bytes cost that no honest peer sends: five of them are a ban."""
+INVALID_PENALTY = -25.0
+"""What bytes cost that no honest peer sends: with five of them, within minutes, a ban begins."""
 
 OVERUSE_PENALTY = -1.0
 """What a request beyond the rate limit costs: honest peers do it now and then by accident."""

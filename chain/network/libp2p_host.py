@@ -369,9 +369,9 @@ def _build_router() -> Any:
         p4_invalid_messages=TopicScoreParams(weight=10, cap=1000, decay=0.99),
         p5_behavior_penalty_weight=1.0,
         p5_behavior_penalty_decay=0.98,
-        publish_threshold=-50,
-        gossip_threshold=-20,
-        graylist_threshold=-80,
+        publish_threshold=-80,
+        gossip_threshold=-40,
+        graylist_threshold=-100,
     )
     return GossipSub(
         protocols=[TProtocol(protocol) for protocol in GOSSIP_PROTOCOLS],

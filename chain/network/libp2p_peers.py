@@ -22,6 +22,7 @@ from libp2p.peer.peerinfo import PeerInfo
 
 from chain.network import limits
 from chain.network.addresses import PeerAddress
+from chain.network.envelope import decode_envelope, encode_message
 from chain.network.interface import (
     AddressInvalid,
     Handshake,
@@ -33,10 +34,10 @@ from chain.network.interface import (
     ServiceLimits,
 )
 from chain.network.libp2p_streams import StreamDesk
-from chain.network.messages import GetPeers, PeersPage, decode_envelope, encode_message
 from chain.network.news import PeerNews
 from chain.network.packing import MalformedMessage
 from chain.network.peer_book import PeerBook, find_anchors, save_anchors
+from chain.network.peer_messages import GetPeers, PeersPage
 from chain.network.scores import PeerScores
 
 STATUS_BYTES_MAX = 16_384
@@ -177,6 +178,8 @@ class PeerKeeper:
             self.up[peer] = Standing(trio.current_time())
             self.news.tell(PeerChange.UP, peer)
             _log.info("peer %s is up", peer)
+            if self._nursery is not None and self._is_few():
+                self._nursery.start_soon(self._exchange_soon, peer)
             return
         standing.seen_at = trio.current_time()
         standing.misses = 0
@@ -337,9 +340,17 @@ class PeerKeeper:
 
     async def _exchange_loop(self) -> None:
         while True:
-            is_few = len(self.up) < self.outbound_max // 2
-            await trio.sleep(EXCHANGE_SECONDS / 10 if is_few else EXCHANGE_SECONDS)
+            await trio.sleep(EXCHANGE_SECONDS / 10 if self._is_few() else EXCHANGE_SECONDS)
             for peer in self.book.chance.sample(sorted(self.up), min(2, len(self.up))):
+                await self._exchange(peer)
+
+    def _is_few(self) -> bool:
+        return len(self.up) < self.outbound_max // 2
+
+    async def _exchange_soon(self, peer: PeerId) -> None:
+        for _ in range(2):
+            await trio.sleep(2 * LOOK_SECONDS * self.book.chance.uniform(0.5, 1.5))
+            if peer in self.up:
                 await self._exchange(peer)
 
     async def _exchange(self, peer: PeerId) -> None:

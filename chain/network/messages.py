@@ -1,32 +1,17 @@
-"""Everything peers say to each other: one class a message, one number a class.
+"""What peers say to each other about the chain: one class a message, one number a class.
 
-An envelope is the strict MessagePack array [protocol version, request id, kind, fields].  Gossip
-and one-way messages carry request id 0; an answer repeats the id of its question.  Consensus
-objects travel inside as their own canonical SCALE bytes and are decoded by `consensus.types`, so a
-signature always covers bytes that have one spelling.
+Consensus objects travel inside as their own canonical SCALE bytes and are decoded by
+`consensus.types`, so a signature always covers bytes that have one spelling.
 """
 
 import itertools
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, Self, TypeAlias
+from typing import ClassVar, Self
 
 from chain.network import limits
 from chain.network.fields import U32_MAX, FieldReader
-from chain.network.packing import MalformedMessage, Packed, decode_packed, encode_packed
+from chain.network.packing import MalformedMessage, Packed
 from consensus.types import PRECOMMIT, PREVOTE, Certificate, Commit, Proposal, Vote
-
-
-class Message(Protocol):
-    """What the envelope needs of a message."""
-
-    KIND: ClassVar[int]
-
-    def to_fields(self) -> list[Packed]:
-        """Return the fields in wire order."""
-
-    @classmethod
-    def from_fields(cls, fields: FieldReader) -> Self:
-        """Take the fields in wire order; raises MalformedMessage (or ValueError from SCALE)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,110 +337,6 @@ class BlocksPage:
         return cls(fields.take_blobs(limits.BLOCKS_MAX, limits.BLOCK_BYTES_MAX))
 
 
-@dataclass(frozen=True, slots=True)
-class GetPeers:
-    """A question for addresses of other nodes; says where the asker listens itself."""
-
-    KIND: ClassVar[int] = 15
-    listening: tuple[str, ...]
-
-    def to_fields(self) -> list[Packed]:
-        """Return the fields in wire order."""
-        return [list(self.listening)]
-
-    @classmethod
-    def from_fields(cls, fields: FieldReader) -> Self:
-        """Take the fields in wire order; raises MalformedMessage."""
-        return cls(_read_addresses(fields.take_list(4)))
-
-
-@dataclass(frozen=True, slots=True)
-class PeersPage:
-    """Addresses at which the answering node itself reached peers."""
-
-    KIND: ClassVar[int] = 16
-    addresses: tuple[str, ...]
-
-    def to_fields(self) -> list[Packed]:
-        """Return the fields in wire order."""
-        return [list(self.addresses)]
-
-    @classmethod
-    def from_fields(cls, fields: FieldReader) -> Self:
-        """Take the fields in wire order; raises MalformedMessage."""
-        return cls(_read_addresses(fields.take_list(limits.ADDRESSES_MAX)))
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """The empty answer: what was submitted has been taken."""
-
-    KIND: ClassVar[int] = 17
-
-    def to_fields(self) -> list[Packed]:
-        """Return no fields."""
-        return []
-
-    @classmethod
-    def from_fields(cls, fields: FieldReader) -> Self:
-        """Take no fields."""
-        fields.finish()
-        return cls()
-
-
-AnyMessage: TypeAlias = (
-    ProposalMessage | VotesMessage | CertificateMessage | ConsensusStatus | GetBlock
-    | BlockMessage | DecisionMessage | EvidenceMessage | TransactionBatch | NodeStatus
-    | GetHeaders | HeadersPage | GetBlocks | BlocksPage | GetPeers | PeersPage | Accepted
-)
-"""Every message there is."""
-
-_CLASSES: tuple[type[AnyMessage], ...] = (
-    ProposalMessage, VotesMessage, CertificateMessage, ConsensusStatus, GetBlock, BlockMessage,
-    DecisionMessage, EvidenceMessage, TransactionBatch, NodeStatus, GetHeaders, HeadersPage,
-    GetBlocks, BlocksPage, GetPeers, PeersPage, Accepted,
-)
-
-_BY_KIND: dict[int, type[AnyMessage]] = {cls.KIND: cls for cls in _CLASSES}
-
-
-@dataclass(frozen=True, slots=True)
-class Envelope:
-    """A message and the id of the question it asks or answers (0: neither)."""
-
-    request_id: int
-    message: AnyMessage
-
-
-def encode_message(message: AnyMessage, *, request_id: int = 0) -> bytes:
-    """Return the envelope of a message."""
-    return encode_packed([limits.PROTOCOL_VERSION, request_id, message.KIND, message.to_fields()])
-
-
-def decode_envelope(
-    payload: bytes, *, bytes_max: int, kinds: tuple[type[AnyMessage], ...]
-) -> Envelope:
-    """Return the message in `payload`, one of the kinds expected here; raises MalformedMessage."""
-    head = FieldReader(decode_packed(payload, bytes_max=bytes_max), name="envelope")
-    version = head.take_number()
-    if version != limits.PROTOCOL_VERSION:
-        raise MalformedMessage(f"protocol version {version} is not {limits.PROTOCOL_VERSION}")
-    request_id, kind = head.take_number(U32_MAX), head.take_number()
-    cls = _BY_KIND.get(kind)
-    if cls is None or cls not in kinds:
-        raise MalformedMessage(f"a message of kind {kind} does not belong here")
-    fields = FieldReader(head.take_list(16), name=cls.__name__)
-    head.finish()
-    try:
-        message = cls.from_fields(fields)
-    except MalformedMessage:
-        raise
-    except ValueError as fault:
-        raise MalformedMessage(f"{cls.__name__}: {fault}") from fault
-    fields.finish()
-    return Envelope(request_id, message)
-
-
 def _positive(fields: FieldReader, maximum: int) -> int:
     count = fields.take_number(maximum)
     if not count:
@@ -488,8 +369,3 @@ def _read_proof(item: Packed) -> HeaderProof:
     )
     fields.finish()
     return proof
-
-
-def _read_addresses(items: list[Packed]) -> tuple[str, ...]:
-    fields = FieldReader(items, name="addresses")
-    return tuple(fields.take_text(limits.ADDRESS_CHARACTERS_MAX) for _ in items)

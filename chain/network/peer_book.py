@@ -131,12 +131,8 @@ class PeerBook:
             known.next_at = max(known.next_at, until)
 
     def share(self, count: int, *, connected: Collection[PeerId]) -> list[str]:
-        """Return addresses of connected peers that we reached ourselves, in random order."""
-        reached = [
-            str(self.peers[peer].addresses[0])
-            for peer in connected
-            if peer in self.peers and self.peers[peer].has_worked
-        ]
+        """Return addresses of connected peers, which each proved its id to us, in random order."""
+        reached = [str(self.peers[p].addresses[0]) for p in connected if p in self.peers]
         self.chance.shuffle(reached)
         return reached[:count]
 
