@@ -1,4 +1,4 @@
-"""`gristmill doctor`: is this machine fit, and is the node well?"""
+"""`gristmill doctor`: whether this machine is fit, and whether the node is well."""
 
 import importlib
 import importlib.metadata

@@ -114,8 +114,8 @@ def run_export(session: NodeSession, dataset: str, given: dict[str, Any]) -> Non
     """Write a data set and its manifest, and answer with what was written."""
     columns = COLUMNS[dataset]
     if given["dry"]:
-        fields = {"dataset": dataset, "columns": list(columns), "rows": None, "files": []}
-        session.console.answer("export/1", fields, list(columns))
+        empty = {"dataset": dataset, "columns": list(columns), "rows": None, "files": []}
+        session.console.answer("export/1", empty, list(columns))
         return
     head, _ = session.chain.finalized()
     first, last = parse_range(given["range_"], head)
@@ -126,7 +126,7 @@ def run_export(session: NodeSession, dataset: str, given: dict[str, Any]) -> Non
     manifest = _manifest(session, job, path, count)
     manifest_path = job.out / f"{dataset}.manifest.json"
     manifest_path.write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
-    fields = {
+    fields: dict[str, Any] = {
         "dataset": dataset,
         "columns": list(columns),
         "rows": count,

@@ -117,9 +117,10 @@ def read_keystore_file(path: Path, *, described: str | None = None) -> Keystore:
         raise Denied(f"{what} may not be read", "it should belong to you, mode 0600") from None
     except OSError as error:
         raise BadContent(f"{what} cannot be read: {error.strerror}") from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise BadContent(f"{what} is not a regular file")
     with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise BadContent(f"{what} is not a regular file")
         content = file.read(FILE_LENGTH_MAX + 1)
     return parse_keystore(content)
 
