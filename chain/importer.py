@@ -135,9 +135,9 @@ class Importer:
         *,
         block_bytes_max: int = BLOCK_BYTES_MAX,
     ) -> None:
-        self._chain = chain
+        self.chain = chain
         self._execution = execution
-        self._offences = offences
+        self.offences = offences
         self._verified = verified
         self._block_bytes_max = block_bytes_max
         self._candidates: dict[bytes, ExecutedBlock] = {}
@@ -147,7 +147,7 @@ class Importer:
     @property
     def tip(self) -> Header:
         """The newest decided header."""
-        return self._chain.tip
+        return self.chain.tip
 
     def find_candidate(self, block_id: bytes) -> ExecutedBlock | None:
         """Give a block that was executed on the present tip, or None."""
@@ -177,21 +177,21 @@ class Importer:
         refusal = self._refused.get(block.block_id)
         if refusal is not None:
             raise refusal
-        check_place(block.header, self._chain.tip)
+        check_place(block.header, self.chain.tip)
         try:
             block.check_body()
         except Malformed as error:
             raise InvalidBlock(str(error), field="body", block_id=block.block_id) from error
         try:
-            check_header(block.header, self._chain.tip, self.schedule)
-            check_last_commit(block, self._chain.tip, self._previous_set())
+            check_header(block.header, self.chain.tip, self.schedule)
+            check_last_commit(block, self.chain.tip, self.previous_set())
         except InvalidBlock as error:
             self._refuse(block, error)
         return CheckedBlock(block, self.schedule)
 
-    def _previous_set(self) -> ValidatorSet:
+    def previous_set(self) -> ValidatorSet:
         """Give the set that decided the tip."""
-        found = self._chain.blocks.validators_at(self._chain.height)
+        found = self.chain.blocks.validators_at(self.chain.height)
         if found is None:
             raise AssertionError("the set that decided the tip is always kept")
         return found
@@ -199,27 +199,27 @@ class Importer:
     def verify(self, checked: CheckedBlock) -> VerifiedBlock:
         """Verify proofs, evidence and, in one batch, every signature; raises InvalidBlock."""
         block, schedule = checked.block, checked.schedule
-        randomness = self._chain.blocks.randomness_at(block.height)
+        randomness = self.chain.blocks.randomness_at(block.height)
         if randomness is None:
             raise AssertionError("the epoch of the next block is always kept")
         try:
             round_ = self._execution.round_of(block.extrinsics)
             check_proposer(block.header, schedule.current, randomness, round_)
-            check_proof(block.header, schedule.current, randomness, self._offences.genesis_hash)
+            check_proof(block.header, schedule.current, randomness, self.offences.genesis_hash)
             offenders = self._judge_evidence(block)
             items = self._execution.signature_items(block.extrinsics, height=block.height)
             if block.last_commit is not None:
                 items += block.last_commit.signature_items(
-                    self._previous_set(), self._offences.genesis_hash
+                    self.previous_set(), self.offences.genesis_hash
                 )
             self._verify_signatures(items)
         except InvalidBlock as error:
             self._refuse(block, error)
         context = build_context(
             block.header,
-            genesis_hash=self._offences.genesis_hash,
+            genesis_hash=self.offences.genesis_hash,
             validators=schedule.current,
-            previous_set=self._previous_set(),
+            previous_set=self.previous_set(),
             last_commit=block.last_commit,
             offenders=offenders,
             round_=round_,
@@ -229,7 +229,7 @@ class Importer:
     def _judge_evidence(self, block: Block) -> tuple[Offender, ...]:
         """Give the new offences of a block; raises InvalidBlock."""
         try:
-            return self._offences.collect(block.evidence, tip=self._chain.tip)
+            return self.offences.collect(block.evidence, tip=self.chain.tip)
         except Malformed as error:
             raise InvalidBlock(str(error), field="evidence") from error
 
@@ -245,7 +245,7 @@ class Importer:
     def execute(self, verified: VerifiedBlock) -> ExecutedBlock:
         """Run a block on an overlay of its own and compare every result; raises InvalidBlock."""
         block = verified.block
-        overlay = self._chain.state.overlay()
+        overlay = self.chain.state.overlay()
         try:
             result = self._execution.execute_block(overlay, verified.context, block.extrinsics)
             check_result(block.header, result)
@@ -275,7 +275,7 @@ class Importer:
         header = executed.block.header
         if (commit.height, commit.block_id) != (header.number, header.block_id):
             return False
-        return commit.verify(executed.schedule.current, self._offences.genesis_hash)
+        return commit.verify(executed.schedule.current, self.offences.genesis_hash)
 
     def decide(
         self, executed: ExecutedBlock, commit: Commit, polka: Certificate | None
@@ -295,10 +295,10 @@ class Importer:
             set_after_next=after if after != following else None,
             offences=tuple(offender.key for offender in executed.offenders),
         )
-        self._chain.commit_block(decided, executed.overlay)
+        self.chain.commit_block(decided, executed.overlay)
         self._candidates.clear()
         self.schedule = executed.next_schedule
-        self._offences.on_block(executed.offenders, tip=executed.block.header)
+        self.offences.on_block(executed.offenders, tip=executed.block.header)
         return ImportedBlock(decided, executed.result, self.schedule)
 
     def _refuse(self, block: Block, error: InvalidBlock) -> NoReturn:

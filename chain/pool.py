@@ -18,6 +18,7 @@ import heapq
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import islice
 from typing import Final, Protocol, TypeAlias
 
 from chain.errors import InvalidTransaction
@@ -32,6 +33,9 @@ BANNED_BLOCKS: Final = 256
 
 RECHECKED_MAX: Final = 256
 """Transactions checked again after each block, so that a full pool cannot delay the next one."""
+
+CANDIDATES_MAX: Final = 50_000
+"""Transactions offered to one block: as many as the largest benchmark fits."""
 
 REPLACEMENT_PERCENT: Final = 10
 """How much more a transaction must pay to take the place of another."""
@@ -395,6 +399,10 @@ class Pool:
             later = by_nonce.get(nonce + 1)
             if later is not None:
                 heapq.heappush(heap, (-later.valuation.priority, later.arrival, signer, nonce + 1))
+
+    def candidates(self, count_max: int = CANDIDATES_MAX) -> list[bytes]:
+        """Give the transactions that a block should try, dearest first."""
+        return [entry.transaction.raw for entry in islice(self.select(), count_max)]
 
     def next_nonce(self, account: bytes) -> int:
         """Give the nonce after the ready transactions of an account."""
