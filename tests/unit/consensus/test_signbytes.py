@@ -17,13 +17,8 @@ def vote(**changes):
 
 
 def test_the_layout_of_a_vote_is_the_one_in_the_design_byte_for_byte():
-    assert vote() == (
-        b"cnsv1\0\0\0"
-        + b"\x02"
-        + GENESIS
-        + bytes.fromhex("0000000000000005000000000000000700000003ffffffff")
-        + BLOCK
-    )
+    numbers = bytes.fromhex("0000000000000005" "0000000000000007" "00000003" "ffffffff")
+    assert vote() == b"".join((b"cnsv1\0\0\0", b"\x02", GENESIS, numbers, BLOCK))
     assert len(vote()) == signbytes.VOTE_BYTES == 97
 
 

@@ -17,7 +17,10 @@ def updates(**powers):
 
 
 def test_updates_add_change_and_remove_and_the_set_gets_the_next_number():
-    assert valset.apply(A, updates(n1=0, n2=25, n4=5)) == team_of({2: 25, 3: 30, 4: 5}, set_id=1).validators
+    assert (
+        valset.apply(A, updates(n1=0, n2=25, n4=5))
+        == team_of({2: 25, 3: 30, 4: 5}, set_id=1).validators
+    )
 
 
 def test_the_order_of_updates_does_not_matter():
@@ -137,7 +140,8 @@ def test_churn_counts_both_what_leaves_and_what_comes():
 
 
 @pytest.mark.parametrize(
-    ("total", "count", "cap"), [(100, 4, 30), (100, 6, 20), (100, 100, 20), (100, 1, 120), (7, 3, 2)]
+    ("total", "count", "cap"),
+    [(100, 4, 30), (100, 6, 20), (100, 100, 20), (100, 1, 120), (7, 3, 2)],
 )
 def test_the_power_cap_is_a_fifth_or_six_fifths_of_an_equal_share(total, count, cap):
     assert valset.compute_power_cap(total, count) == cap
