@@ -13,7 +13,6 @@ from chain.wallet.derivation import (
 )
 from chain.wallet.errors import BadContent, NotFound
 from chain.wallet.ss58 import encode_address
-
 from tests.unit.wallet.vectors import DEV_PHRASE, POLKADOT
 
 BIP39 = Path(__file__).parents[4] / "shared" / "vectors" / "bip39" / "vectors.json"

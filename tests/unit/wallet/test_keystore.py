@@ -16,7 +16,6 @@ from chain.wallet.keystore import (
     parse_keystore,
     seal_keystore,
 )
-
 from tests.unit.wallet.vectors import POLKADOT
 
 PAIR = derive("//Alice//keystore")

@@ -5,7 +5,6 @@ from chain.wallet.errors import WrongUse
 from chain.wallet.messages import sign_bytes, sign_message, verify_message, wrap_message
 from chain.wallet.multisig import compute_multisig
 from chain.wallet.ss58 import decode_account, encode_address
-
 from tests.unit.wallet.vectors import POLKADOT
 
 ALICE = derive("//Alice")

@@ -10,7 +10,6 @@ from chain.wallet.ss58 import (
     encode_address,
     encode_base58,
 )
-
 from tests.unit.wallet.vectors import POLKADOT
 
 ALICE = "5FA9nQDVg267DEd8m1ZypXLBnvN7SFxYwV7ndqSYGiN9TTpu"
