@@ -1,0 +1,523 @@
+"""The task that feeds the consensus machine and obeys it.
+
+    network --hear_*--> judged --> inbox --> machine.handle --> wishes, obeyed in order
+    timers, builder, validator ----^                              |
+                     own messages, signed, come back the same way '
+
+One task owns the machine. What must be durable is durable before the next wish is looked at. Work
+that takes long (building, executing, fetching) runs beside it and comes back as news. Block sync
+takes the chain over with `suspended()`; the machine then starts at the new tip.
+"""
+
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+
+import trio
+
+from chain.engine import BuildPlan, Claim, Ledger, Voices
+from chain.errors import InvalidBlock
+from chain.gate import Gate
+from chain.log import Log
+from chain.network.interface import PeerId, TaskStatus, Verdict
+from chain.network.messages import ConsensusStatus
+from chain.seams import Clock
+from chain.signer import Signer, SigningRefused
+from chain.standing import build_status, find_lacking
+from consensus.inputs import (
+    BlockBuilt,
+    BlockValidated,
+    CertificateArrived,
+    HeightStarted,
+    Input,
+    ProposalArrived,
+    TimeoutFired,
+    VoteArrived,
+)
+from consensus.machine import Machine
+from consensus.outputs import (
+    Accuse,
+    Broadcast,
+    BuildBlock,
+    Finalize,
+    Output,
+    Save,
+    SetTimer,
+    Sign,
+    ValidateBlock,
+)
+from consensus.record import Record
+from consensus.rounds import STRAGGLER_MS, TimeoutProfile
+from consensus.types import (
+    NIL,
+    PRECOMMIT,
+    PROPOSAL,
+    Block,
+    Certificate,
+    Commit,
+    Decision,
+    Evidence,
+    Proposal,
+    ValidatorSet,
+    Vote,
+)
+
+INBOX_MAX: Final = 4_096
+"""News waiting for the machine; past it the network's are dropped, and anti-entropy repairs it."""
+
+SEEN_MAX: Final = 8_192
+"""Ballots known to be verified, so that a repeated one costs no cryptography."""
+
+FETCH_RETRY_SECONDS: Final = 0.2
+"""Pause between two passes over the peers for a block that nobody had."""
+
+CLAIM_SECONDS: Final = 5.0
+"""How often a validator says which peer speaks for it."""
+
+
+class Driver:
+    """Runs consensus for one node; `signer` is None for a node that only watches."""
+
+    def __init__(  # noqa: PLR0913 - the wiring of one object, all by keyword
+        self,
+        *,
+        ledger: Ledger,
+        voices: Voices,
+        clock: Clock,
+        profile: TimeoutProfile,
+        signer: Signer | None,
+        listen_blocks: int,
+        log: Log,
+        on_decided: Callable[[Decision], None],
+    ) -> None:
+        self.ledger = ledger
+        self.voices = voices
+        self.machine = Machine(profile)
+        self.gate = Gate(ledger, signer, listen_blocks=listen_blocks, log=log)
+        self._clock = clock
+        self._profile = profile
+        self._signer = signer
+        self._log = log
+        self._on_decided = on_decided
+        self._send, self._inbox = trio.open_memory_channel[Input](INBOX_MAX)
+        self._own: deque[Input] = deque()
+        self._unsigned: list[Sign] = []
+        self._seen: dict[bytes, None] = {}
+        self._lock = trio.Lock()
+        self._next_at = 0.0
+        self._straggle_until = 0.0
+        self._wake = trio.Event()
+        self._nursery: trio.Nursery | None = None
+        self.decided_ms: deque[int] = deque(maxlen=1_024)
+        """Milliseconds from a block's time to its finality here, newest last: for the metrics."""
+
+    # ---- life
+
+    async def run(self, *, task_status: TaskStatus = trio.TASK_STATUS_IGNORED) -> None:
+        """Decide heights until cancelled; raises StorageError when the disk fails."""
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            self.gate.on_start()
+            async with self._lock:
+                await self._start_height(is_restart=True)
+            task_status.started()
+            nursery.start_soon(self._tell_status)
+            nursery.start_soon(self._claim)
+            nursery.start_soon(self._pace)
+            async for news in self._inbox:
+                async with self._lock:
+                    await self._feed(news)
+
+    @asynccontextmanager
+    async def suspended(self) -> AsyncIterator[None]:
+        """Hold the machine still while block sync extends the chain, then start at the new tip."""
+        async with self._lock:
+            before = self.ledger.tip.number
+            self.gate.is_syncing = True
+            try:
+                yield
+            finally:
+                self.gate.is_syncing = False
+            if self.ledger.tip.number != before:
+                self.gate.on_tip(self.ledger.tip.number)
+                await self._start_height()
+
+    async def _start_height(self, *, is_restart: bool = False) -> None:
+        height = self.ledger.tip.number + 1
+        validators = self.ledger.validators_at(height)
+        randomness = self.ledger.randomness_at(height)
+        if validators is None or randomness is None:
+            raise AssertionError(f"the chain does not know who decides height {height}")
+        index = None
+        if self._signer is not None:
+            index = validators.find_key(self._signer.consensus_key)
+        self._own.clear()
+        self._unsigned.clear()
+        self._next_at = self._straggle_until = 0.0
+        news = HeightStarted(height, validators, randomness, index)
+        record = self._find_record(height) if is_restart and index is not None else None
+        self.gate.on_height(is_restored=not is_restart or record is not None)
+        now_ms = self._clock.now_ms()
+        if record is None:
+            await self._obey(self.machine.handle(news, now_ms))
+        else:
+            await self._obey(self.machine.resume(news, record, now_ms))
+        await self._drain()
+
+    def _find_record(self, height: int) -> Record | None:
+        if self._signer is None or not self._signer.record:
+            return None
+        record = Record.decode(self._signer.record)
+        return record if record.height == height else None
+
+    async def _pace(self) -> None:
+        """Start the next height when its time has come and the stragglers had theirs."""
+        while True:
+            if not self.machine.is_decided:
+                self._wake = trio.Event()
+                await self._wake.wait()
+                continue
+            ready_at = self._next_at
+            if not self._has_all_precommits():
+                ready_at = max(ready_at, self._straggle_until)
+            delay = ready_at - trio.current_time()
+            if delay <= 0:
+                async with self._lock:
+                    if self.machine.is_decided:
+                        await self._start_height()
+                continue
+            self._wake = trio.Event()
+            with trio.move_on_after(delay):
+                await self._wake.wait()
+
+    def _has_all_precommits(self) -> bool:
+        return len(self.machine.last_commit_votes()) == len(self.machine.validators)
+
+    # ---- the machine
+
+    async def _feed(self, news: Input) -> None:
+        await self._obey(self.machine.handle(news, self._clock.now_ms()))
+        await self._drain()
+        if self.machine.is_decided:
+            self._wake.set()
+
+    async def _drain(self) -> None:
+        while self._own:
+            await self._obey(self.machine.handle(self._own.popleft(), self._clock.now_ms()))
+
+    async def _obey(self, wishes: list[Output]) -> None:
+        for wish in wishes:
+            match wish:
+                case Sign():
+                    await self._sign(wish)
+                case Save():
+                    await self._save(wish.record)
+                case BuildBlock():
+                    self._spawn(self._build, wish)
+                case ValidateBlock():
+                    self._spawn(self._validate, wish)
+                case SetTimer():
+                    self._spawn(self._wait, wish)
+                case Broadcast():
+                    await self.voices.send_certificate(wish.certificate)
+                case Accuse():
+                    await self._accuse(wish.evidence)
+                case Finalize():
+                    await self._finalize(wish)
+
+    def _spawn(self, job: Callable[..., object], wish: Output) -> None:
+        if self._nursery is None:
+            raise AssertionError("the driver is not running")
+        self._nursery.start_soon(job, wish)  # type: ignore[arg-type]  # each job takes its own wish
+
+    async def _sign(self, wish: Sign) -> None:
+        signer = self._signer
+        if signer is None:
+            return
+        if not self.gate.is_open(self.machine):
+            self._unsigned.append(wish)
+            return
+        if wish.message.kind in (PROPOSAL, PRECOMMIT) and wish.message.block_id != NIL:
+            await self.ledger.save_candidate(wish.message.block_id)
+        try:
+            message = await trio.to_thread.run_sync(self._sign_now, signer, wish)
+        except SigningRefused as refusal:
+            self._log.warning("signing_refused", reason=str(refusal))
+            return
+        if isinstance(message, Proposal):
+            self._own.append(ProposalArrived(message))
+            block = self.ledger.candidate(message.block_id)
+            if block is not None:
+                await self.voices.send_proposal(message, block)
+        else:
+            self._own.append(VoteArrived(message))
+            await self.voices.send_votes((message,))
+
+    async def _retry_signing(self) -> None:
+        """Sign what the gate held back at this height, now that it may have opened."""
+        if self._unsigned and not self.machine.is_decided and self.gate.is_open(self.machine):
+            wishes, self._unsigned = self._unsigned, []
+            await self._obey([*wishes])
+            await self._drain()
+
+    def _sign_now(self, signer: Signer, wish: Sign) -> Proposal | Vote:
+        set_id = self.machine.validators.set_id
+        message = wish.message
+        if isinstance(message, Proposal):
+            return signer.sign(message, set_id=set_id, record=wish.record)
+        return signer.sign(message, set_id=set_id, record=wish.record)
+
+    async def _save(self, record: bytes) -> None:
+        if self._signer is not None and self.gate.is_open(self.machine):
+            await trio.to_thread.run_sync(self._signer.save, record)
+
+    async def _accuse(self, evidence: Evidence) -> None:
+        if self.ledger.accuse(evidence):
+            self._log.warning("misbehaviour_seen", kind=evidence.kind)
+            await self.voices.send_evidence(evidence)
+
+    async def _finalize(self, wish: Finalize) -> None:
+        block = self.ledger.candidate(wish.block_id)
+        if block is None:
+            raise AssertionError("a block was decided that was never validated here")
+        commit = Commit.from_votes(wish.commit.votes, self.machine.validators)
+        await self.ledger.finalize(block, commit, wish.polka)
+        self._settle(Decision(block, commit, wish.polka))
+
+    def _settle(self, decision: Decision) -> None:
+        """Tell the node of a decided block and set the pace of the next height."""
+        header = decision.block.header
+        now_ms = self._clock.now_ms()
+        self.decided_ms.append(max(0, now_ms - header.time_ms))
+        self.gate.on_tip(header.number)
+        until_next_ms = max(0, header.time_ms + self._profile.interval_ms - now_ms)
+        now = trio.current_time()
+        self._next_at = now + until_next_ms / 1_000
+        self._straggle_until = now + STRAGGLER_MS / 1_000
+        self._on_decided(decision)
+        self._wake.set()
+
+    # ---- work beside the machine
+
+    async def _wait(self, wish: SetTimer) -> None:
+        await trio.sleep(wish.delay_ms / 1_000)
+        await self._send.send(TimeoutFired(wish.timer))
+
+    async def _build(self, wish: BuildBlock) -> None:
+        signer, machine = self._signer, self.machine
+        if signer is None or machine.height != wish.height or machine.index is None:
+            return
+        proof = await trio.to_thread.run_sync(
+            lambda: signer.prove_vrf(randomness=machine.randomness, height=wish.height)
+        )
+        plan = BuildPlan(
+            height=wish.height,
+            round=wish.round,
+            proposer_idx=machine.index,
+            time_ms=max(self._clock.now_ms(), self.ledger.tip.time_ms + 1),
+            vrf_proof=proof,
+            last_commit=self._last_commit(wish.height),
+        )
+        if self.ledger.tip.number + 1 == wish.height:
+            block = await self.ledger.build(plan)
+            await self._send.send(BlockBuilt(wish.height, wish.round, block.block_id))
+
+    def _last_commit(self, height: int) -> Commit | None:
+        """Give the fullest commit known for the parent: late precommits count."""
+        if height == 1:
+            return None
+        stored, validators = self.ledger.last_commits(1)[0]
+        votes = self.machine.last_commit_votes()
+        if not votes or (votes[0].height, votes[0].block_id) != (stored.height, stored.block_id):
+            return stored
+        fuller = Commit.from_votes(votes, validators)
+        return fuller if len(fuller.signatures) >= len(stored.signatures) else stored
+
+    async def _validate(self, wish: ValidateBlock) -> None:
+        block = await self._get_block(wish)
+        if block is None or self.ledger.tip.number + 1 != wish.height:
+            return
+        header = block.header
+        is_valid = True
+        try:
+            await self.ledger.validate(block)
+        except InvalidBlock as error:
+            is_valid = False
+            self._log.warning("block_refused", block=wish.block_id.hex(), reason=error.reason)
+        await self._send.send(
+            BlockValidated(
+                wish.height,
+                wish.block_id,
+                is_valid=is_valid,
+                proposer_idx=header.proposer_idx,
+                time_ms=header.time_ms,
+            )
+        )
+
+    async def _get_block(self, wish: ValidateBlock) -> Block | None:
+        while self.ledger.tip.number + 1 == wish.height:
+            block = self.ledger.candidate(wish.block_id)
+            if block is None:
+                block = await self.voices.fetch_block(wish.block_id)
+            if block is not None:
+                return block
+            await trio.sleep(FETCH_RETRY_SECONDS)
+        return None
+
+    # ---- what peers say
+
+    async def hear_proposal(self, peer: PeerId, proposal: Proposal, block: Block | None) -> Verdict:
+        """Judge a proposal, and keep the block that came with it."""
+        verdict, validators = await self._judge((proposal,), peer)
+        if validators is None:
+            if verdict is Verdict.IGNORE and block is not None:
+                self._keep(proposal, block)
+            return verdict
+        if block is not None and not self._keep(proposal, block):
+            return Verdict.REJECT
+        self._enqueue(ProposalArrived(proposal))
+        return Verdict.ACCEPT
+
+    async def hear_votes(self, peer: PeerId, votes: Sequence[Vote]) -> Verdict:
+        """Judge votes of one message; those not known yet reach the machine."""
+        worst = Verdict.IGNORE
+        for height in dict.fromkeys(vote.height for vote in votes):
+            some = [vote for vote in votes if vote.height == height]
+            fresh = [vote for vote in some if _name(vote) not in self._seen]
+            verdict, validators = await self._judge(fresh, peer)
+            if verdict is Verdict.REJECT:
+                return verdict
+            if validators is None:
+                continue
+            worst = Verdict.ACCEPT
+            for vote in fresh:
+                self.gate.on_vote(vote, validators)
+                self._enqueue(VoteArrived(vote))
+        return worst
+
+    async def hear_certificate(self, peer: PeerId, certificate: Certificate) -> Verdict:
+        """Judge a polka or commit whole."""
+        del peer
+        first = certificate.first
+        if first.height != self.machine.height:
+            return Verdict.IGNORE
+        validators = self.machine.validators
+        good = await trio.to_thread.run_sync(
+            certificate.verify, validators, self.ledger.genesis_hash
+        )
+        if not good:
+            return Verdict.REJECT
+        self._enqueue(CertificateArrived(certificate))
+        return Verdict.ACCEPT
+
+    async def hear_status(self, peer: PeerId, status: ConsensusStatus) -> Verdict:
+        """Note where a peer stands and send it what it lacks."""
+        self.gate.on_peer_height(peer, status.height)
+        if status.height < self.machine.height:
+            decision = self.ledger.decision(status.height)
+            if decision is not None:
+                await self.voices.answer(peer, decision=decision)
+        elif status.height == self.machine.height:
+            lacking = find_lacking(self.machine, status)
+            proposals = [
+                (proposal, block)
+                for proposal in lacking.proposals
+                if (block := self.ledger.candidate(proposal.block_id)) is not None
+            ]
+            if proposals or lacking.votes or lacking.certificate is not None:
+                await self.voices.answer(
+                    peer,
+                    proposals=proposals,
+                    votes=lacking.votes,
+                    certificate=lacking.certificate,
+                )
+        return Verdict.ACCEPT
+
+    async def hear_claim(self, peer: PeerId, claim: Claim) -> Verdict:
+        """Note which validator speaks through a peer."""
+        return self.gate.on_claim(peer, claim, self.machine.validators, self._clock.now_ms())
+
+    async def hear_decision(self, peer: PeerId, decision: Decision) -> Verdict:
+        """Adopt the next block when a peer proves that it was decided without us."""
+        async with self._lock:
+            if decision.height != self.ledger.tip.number + 1:
+                return Verdict.IGNORE
+            try:
+                await self.ledger.adopt(decision)
+            except InvalidBlock as error:
+                self._log.warning("decision_refused", peer=peer, reason=error.reason)
+                return Verdict.REJECT
+            self._settle(decision)
+            await self._start_height()
+            return Verdict.ACCEPT
+
+    async def hear_evidence(self, peer: PeerId, evidence: Evidence) -> Verdict:
+        """Judge evidence; what is good and new waits for a block."""
+        del peer
+        return Verdict.ACCEPT if self.ledger.accuse(evidence) else Verdict.IGNORE
+
+    def on_peer_gone(self, peer: PeerId) -> None:
+        """Forget what a peer claimed."""
+        self.gate.on_peer_gone(peer)
+
+    async def _judge(
+        self, ballots: Sequence[Proposal | Vote], peer: PeerId
+    ) -> tuple[Verdict, ValidatorSet | None]:
+        """Verify ballots of one height: their set when all are good, else the verdict alone."""
+        del peer
+        fresh = [ballot for ballot in ballots if _name(ballot) not in self._seen]
+        if not fresh or abs(fresh[0].height - self.machine.height) > 1:
+            return Verdict.IGNORE, None
+        validators = self.ledger.validators_at(fresh[0].height)
+        if validators is None:
+            return Verdict.IGNORE, None
+        genesis_hash = self.ledger.genesis_hash
+        for ballot in fresh:
+            if not ballot.verify(validators, genesis_hash):
+                return Verdict.REJECT, None
+        for ballot in fresh:
+            self._seen[_name(ballot)] = None
+        while len(self._seen) > SEEN_MAX:
+            self._seen.pop(next(iter(self._seen)))
+        return Verdict.ACCEPT, validators
+
+    def _keep(self, proposal: Proposal, block: Block) -> bool:
+        if block.block_id != proposal.block_id:
+            return False
+        if self.ledger.candidate(block.block_id) is None:
+            self.ledger.keep_candidate(block)
+        return True
+
+    def _enqueue(self, news: Input) -> None:
+        try:
+            self._send.send_nowait(news)
+        except trio.WouldBlock:
+            self._seen.clear()
+            self._log.warning("inbox_full", dropped=type(news).__name__)
+
+    # ---- what we say without being asked
+
+    async def _tell_status(self) -> None:
+        while True:
+            await trio.sleep(self._profile.status_ms / 1_000)
+            await self.voices.send_status(build_status(self.machine))
+            async with self._lock:
+                await self._retry_signing()
+
+    async def _claim(self) -> None:
+        signer = self._signer
+        while signer is not None:
+            index = self.machine.index
+            if index is not None:
+                height, time_ms = self.machine.height, self._clock.now_ms()
+                peer = self.voices.local_peer.encode()
+                signature = signer.sign_status(peer=peer, height=height, time_ms=time_ms)
+                await self.voices.send_claim(Claim(index, height, time_ms, signature))
+            is_near = self.gate.is_open(self.machine)
+            await trio.sleep(CLAIM_SECONDS if is_near else self._profile.status_ms / 1_000)
+
+
+def _name(ballot: Proposal | Vote) -> bytes:
+    """Give the bytes that tell a ballot from every other, signature included."""
+    return bytes((ballot.kind,)) + ballot.encode()
