@@ -117,6 +117,23 @@ def compute_peer_id(seed: bytes) -> PeerId:
     return text
 
 
+class _LibraryLog(logging.Handler):
+    """What the library says, at our debug level: it writes a line for every failed dial."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Pass a record on."""
+        _log.debug("%s: %s", record.name, record.getMessage()[:300].replace("\n", " "))
+
+
+def quieten_library() -> None:
+    """Send the library's errors to our log instead of straight to the terminal."""
+    library = logging.getLogger("libp2p")
+    library.setLevel(logging.ERROR)
+    library.propagate = False
+    library.handlers = [_LibraryLog()]
+    logging.getLogger("multiaddr").setLevel(logging.ERROR)
+
+
 class Libp2pNetwork:
     """A `Network` on libp2p."""
 
@@ -124,6 +141,7 @@ class Libp2pNetwork:
         self, settings: Libp2pSettings, handshake: Handshake, *, meter: NetworkMeter | None = None
     ) -> None:
         apply_fixes()
+        quieten_library()
         self._settings = settings
         self._meter = meter or SilentMeter()
         self._peer = compute_peer_id(settings.seed)
