@@ -79,7 +79,7 @@ CLAIM_SECONDS: Final = 5.0
 class Driver:
     """Runs consensus for one node; `signer` is None for a node that only watches."""
 
-    def __init__(  # noqa: PLR0913 - the wiring of one object, all by keyword
+    def __init__(
         self,
         *,
         ledger: Ledger,
@@ -213,23 +213,26 @@ class Driver:
                     await self._sign(wish)
                 case Save():
                     await self._save(wish.record)
-                case BuildBlock():
-                    self._spawn(self._build, wish)
-                case ValidateBlock():
-                    self._spawn(self._validate, wish)
-                case SetTimer():
-                    self._spawn(self._wait, wish)
                 case Broadcast():
                     await self.voices.send_certificate(wish.certificate)
                 case Accuse():
                     await self._accuse(wish.evidence)
                 case Finalize():
                     await self._finalize(wish)
+                case _:
+                    self._start_job(wish)
 
-    def _spawn(self, job: Callable[..., object], wish: Output) -> None:
+    def _start_job(self, wish: BuildBlock | ValidateBlock | SetTimer) -> None:
+        """Begin what takes long; it comes back as news."""
         if self._nursery is None:
             raise AssertionError("the driver is not running")
-        self._nursery.start_soon(job, wish)  # type: ignore[arg-type]  # each job takes its own wish
+        match wish:
+            case BuildBlock():
+                self._nursery.start_soon(self._build, wish)
+            case ValidateBlock():
+                self._nursery.start_soon(self._validate, wish)
+            case SetTimer():
+                self._nursery.start_soon(self._wait, wish)
 
     async def _sign(self, wish: Sign) -> None:
         signer = self._signer

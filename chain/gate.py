@@ -34,7 +34,9 @@ class Standing:
 class Gate:
     """Decides, each time the machine wants to sign, whether this node may."""
 
-    def __init__(self, ledger: Ledger, signer: Signer | None, *, listen_blocks: int, log: Log):
+    def __init__(
+        self, ledger: Ledger, signer: Signer | None, *, listen_blocks: int, log: Log
+    ) -> None:
         self.is_syncing = False
         self._ledger = ledger
         self._signer = signer
