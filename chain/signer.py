@@ -11,6 +11,7 @@ by the key's own votes makes the key listen for two epochs before it signs again
 """
 
 import enum
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -176,13 +177,18 @@ def find_doppelganger(
 
 
 class Signer:
-    """An open key with its locked journal; made by `open_signer`."""
+    """An open key with its locked journal; made by `open_signer`.
+
+    Signing waits for the disk and may run in a worker thread while votes are heard in another; one
+    lock keeps the floor and the journal in step.
+    """
 
     def __init__(self, keys: ValidatorKeys, journal: SigningJournal, genesis_hash: bytes) -> None:
         self.keys = keys
         self.doppelganger_height: int | None = None
         self._journal = journal
         self._genesis_hash = genesis_hash
+        self._lock = threading.RLock()
         state: SignerState = SIGNER_STATE.decode(journal.payload)
         self._state = replace(state, signed=tuple(state.signed))
 
@@ -218,7 +224,8 @@ class Signer:
 
     def save(self, record: bytes) -> None:
         """Make the machine's record durable without signing; raises StorageError."""
-        self._write(replace(self._state, record=record))
+        with self._lock:
+            self._write(replace(self._state, record=record))
 
     def sign(self, message: Message, *, set_id: int, record: bytes) -> Message:
         """Journal the request and the record, then give the message with its signature.
@@ -228,7 +235,8 @@ class Signer:
         signed.
         """
         signed_bytes = message.sign_bytes(self._genesis_hash, set_id)
-        self._journal_request(message, signed_bytes, record)
+        with self._lock:
+            self._journal_request(message, signed_bytes, record)
         return replace(message, signature=signing.sign(self.keys.consensus_seed, signed_bytes))
 
     def _journal_request(
@@ -276,9 +284,10 @@ class Signer:
 
         When one is found the floor rises above all it signed and the key starts to listen.
         """
-        found = find_doppelganger(commits, self.consensus_key, self.floor)
-        if found is not None:
-            self._on_own_vote(found, listen_blocks)
+        with self._lock:
+            found = find_doppelganger(commits, self.consensus_key, self.floor)
+            if found is not None:
+                self._on_own_vote(found, listen_blocks)
 
     def on_vote(
         self, vote: Vote | Proposal, validators: ValidatorSet, *, listen_blocks: int
@@ -287,8 +296,9 @@ class Signer:
         if validators.find_key(self.consensus_key) != vote.index:
             return
         signed_bytes = vote.sign_bytes(self._genesis_hash, validators.set_id)
-        if self._is_foreign((vote.height, vote.round, vote.kind), signed_bytes):
-            self._on_own_vote(vote.height, listen_blocks)
+        with self._lock:
+            if self._is_foreign((vote.height, vote.round, vote.kind), signed_bytes):
+                self._on_own_vote(vote.height, listen_blocks)
 
     def _is_foreign(self, position: Position, signed_bytes: bytes) -> bool:
         """Whether a message under our key cannot have come from this journal."""
@@ -307,14 +317,15 @@ class Signer:
 
     def on_tip(self, height: int) -> None:
         """Count a block towards the end of listening; call it only while the node is current."""
-        state = self._state
-        if not state.listen_blocks:
-            return
-        if not state.listen_from:
-            self._write(replace(state, listen_from=max(height, 1)))
-        elif height >= state.listen_from + state.listen_blocks:
-            self.doppelganger_height = None
-            self._write(replace(state, listen_blocks=0, listen_from=0))
+        with self._lock:
+            state = self._state
+            if not state.listen_blocks:
+                return
+            if not state.listen_from:
+                self._write(replace(state, listen_from=max(height, 1)))
+            elif height >= state.listen_from + state.listen_blocks:
+                self.doppelganger_height = None
+                self._write(replace(state, listen_blocks=0, listen_from=0))
 
     def close(self) -> None:
         """Release the journal and its lock."""

@@ -4,14 +4,15 @@
     1 duplicate vote      two votes, same kind, height, round, signer       the signer
     2 light client attack a commit that contradicts ours                    see `_attackers`
     3 duplicate proposal  two proposals, same height and round              the proposer
-    4 amnesia             commit of v at r1, polka of v' at r2, vr<r1<r2    who signed both
+    4 amnesia             commit of v at r1, polka of v' at r1+1, vr<r1     who signed both
     5 conflicting commit  two certificates of one round, different blocks   who signed both
 
 One validator's precommit for v at r1 and prevote for v' at r2 prove nothing; only pairs of
-certificates do (a polka in between may have released the lock). Amnesia is proof because a correct
-node that is locked at round l prevotes a value only on a proposal whose valid round is at least l,
-the value it is locked on included: after its precommit at r1, l >= r1 > vr. With the paper's
-looser rule (or the same value) a later fresh proposal of v' would make honest signers look guilty.
+certificates do (a polka in between may have released the lock). Even among pairs, amnesia convicts
+by itself only when r2 = r1 + 1: after a polka for v' in a round between, a correct node is locked
+on v' and may prevote it whatever its valid round. With every certificate of a fork at hand, `blame`
+takes the earliest polka for a value instead, which any fork has. No rule here can name a key that
+followed the protocol: that is tested over forced forks.
 """
 
 from collections.abc import Iterable, Sequence
@@ -108,7 +109,10 @@ def build_duplicate_proposal(set_id: int, one: Proposal, other: Proposal) -> Dup
 def build_from_certificates(
     set_id: int, one: Certificate, other: Certificate
 ) -> Amnesia | ConflictingCommit | None:
-    """Give the evidence that two certificates of one height make, or None when they agree."""
+    """Give the evidence that two certificates of one height make, or None when they agree.
+
+    Amnesia across more than one round is for `blame`; it does not convict by itself.
+    """
     left, right = one.first, other.first
     if left.height != right.height or left.block_id == right.block_id:
         return None
@@ -127,8 +131,8 @@ def blame(certificates: Sequence[Certificate]) -> tuple[int, ...]:
     """Give the indices, ascending, that the certificates of one height prove guilty.
 
     With every commit and polka of a fork in hand this names more than a third of the power. For
-    amnesia only the earliest polka for a value counts: it is enough, and holds for keys that ran
-    under the looser lock rule of the paper too.
+    amnesia only the earliest polka for a value counts: it is enough, and a later one may hold keys
+    that the earlier one relocked.
     """
     guilty: dict[int, None] = {}
     for one in certificates:
@@ -226,8 +230,7 @@ def _verify_ballots(
             _check_signed((evidence.first, evidence.second), validators, genesis_hash)
             return (evidence.first.index,)
         case Amnesia():
-            if not _is_forgotten(evidence.commit.first, evidence.polka.first):
-                raise Malformed("the polka does not forget the commit")
+            _check_amnesia(evidence)
             _check_signed((evidence.commit, evidence.polka), validators, genesis_hash)
             return _common_signers(evidence.commit, evidence.polka)
         case ConflictingCommit():
@@ -286,6 +289,15 @@ def _check_pair_of_certificates(evidence: ConflictingCommit) -> None:
         raise Malformed("the two certificates are not for two different blocks")
     if evidence.first.encode() >= evidence.second.encode():
         raise Malformed("the two certificates do not stand in byte order")
+
+
+def _check_amnesia(evidence: Amnesia) -> None:
+    """Raise Malformed unless the polka forgets the commit and no round lies between them."""
+    commit, polka = evidence.commit.first, evidence.polka.first
+    if not _is_forgotten(commit, polka):
+        raise Malformed("the polka does not forget the commit")
+    if polka.round != commit.round + 1:
+        raise Malformed("a polka in a round between may have released the lock")
 
 
 def _is_forgotten(commit: Vote, polka: Vote) -> bool:

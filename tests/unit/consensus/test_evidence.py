@@ -198,7 +198,11 @@ def test_a_certificate_below_the_quorum_proves_nothing():
 
 def test_amnesia_blames_who_signed_the_commit_and_the_polka_that_forgets_it():
     assert guilty(amnesia()) == (1, 2)
-    assert guilty(amnesia(commit_round=3, polka_round=9, valid_round=2)) == (1, 2)
+    assert guilty(amnesia(commit_round=3, polka_round=4, valid_round=2)) == (1, 2)
+
+
+def test_amnesia_across_a_round_does_not_convict_by_itself():
+    assert_refused(amnesia(commit_round=3, polka_round=5, valid_round=2), "released the lock")
 
 
 @pytest.mark.parametrize(
