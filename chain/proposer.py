@@ -107,7 +107,8 @@ class Proposer:
     def build(self, round_: int, candidates: Iterable[bytes]) -> BuiltBlock:
         """Build a block for the height above the tip and keep it as an executed candidate.
 
-        `candidates` are transactions, dearest first, each sender's in the order of nonces. Raises InvalidBlock when not even an empty block can be built, which is a mistake of ours.
+        `candidates` are transactions, dearest first, each sender's in the order of nonces. Raises
+        InvalidBlock when not even an empty block can be built, which is a mistake of ours.
         """
         deadline = self._clock.elapsed() + self._build_ms / 1000
         room = self._block_bytes_max - RESERVED_BYTES
