@@ -16,12 +16,12 @@ from typing import Final
 
 import trio
 
-from chain.engine import BuildPlan, Claim, Ledger, Voices
+from chain.engine import BuildPlan, Ledger, Voices
 from chain.errors import InvalidBlock
 from chain.gate import Gate
 from chain.log import Log
 from chain.network.interface import PeerId, TaskStatus, Verdict
-from chain.network.messages import ConsensusStatus
+from chain.network.messages import Claim, ConsensusStatus
 from chain.seams import Clock
 from chain.signer import Signer, SigningRefused
 from chain.standing import build_status, find_lacking

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from chain.network.interface import PeerId
-from chain.network.messages import ConsensusStatus
+from chain.network.messages import Claim, ConsensusStatus
 from consensus.header import Header
 from consensus.types import (
     Block,
@@ -41,19 +41,6 @@ class BuildPlan:
     time_ms: int
     vrf_proof: bytes
     last_commit: Commit | None
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A validator's word that it speaks through this peer, worth something for a minute.
-
-    The signature (64 bytes) covers `consensus.signbytes.status_bytes` with the peer's id.
-    """
-
-    index: int
-    height: int
-    time_ms: int
-    signature: bytes
 
 
 class Ledger(Protocol):

@@ -7,9 +7,10 @@ with the power of the validator that claimed it in a signed status less than a m
 from dataclasses import dataclass
 from typing import Final
 
-from chain.engine import Claim, Ledger
+from chain.engine import Ledger
 from chain.log import Log
 from chain.network.interface import PeerId, Verdict
+from chain.network.messages import Claim
 from chain.signer import DOPPELGANGER_COMMITS, GateView, PeerHeight, Refusal, Signer
 from consensus.machine import Machine
 from consensus.signbytes import status_bytes

@@ -6,6 +6,9 @@ PROTOCOL_VERSION = 1
 BLOCK_BYTES_MAX = 2 * 1024 * 1024
 """The largest block (network design)."""
 
+DECISION_BYTES_MAX = BLOCK_BYTES_MAX + 32 * 1024
+"""A block with its commit and polka (consensus.types)."""
+
 INLINE_BLOCK_BYTES_MAX = 512 * 1024
 """A proposal carries its block up to this; a larger one is pushed apart and served on request."""
 

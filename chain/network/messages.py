@@ -11,28 +11,34 @@ from typing import ClassVar, Self
 from chain.network import limits
 from chain.network.fields import U32_MAX, FieldReader
 from chain.network.packing import MalformedMessage, Packed
-from consensus.types import PRECOMMIT, PREVOTE, Certificate, Commit, Proposal, Vote
+from consensus.types import (
+    PRECOMMIT,
+    PREVOTE,
+    VALIDATORS_MAX,
+    Certificate,
+    Commit,
+    Proposal,
+    Vote,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class ProposalMessage:
-    """A signed proposal, the header it names and, up to 512 KiB, the whole encoded block."""
+    """A signed proposal and, up to 512 KiB, the encoded block; an empty block comes apart."""
 
     KIND: ClassVar[int] = 1
     proposal: Proposal
-    header: bytes
     block: bytes = b""
 
     def to_fields(self) -> list[Packed]:
         """Return the fields in wire order."""
-        return [self.proposal.encode(), self.header, self.block]
+        return [self.proposal.encode(), self.block]
 
     @classmethod
     def from_fields(cls, fields: FieldReader) -> Self:
         """Take the fields in wire order; raises MalformedMessage."""
         return cls(
             proposal=Proposal.decode(fields.take_bytes(limits.PROPOSAL_BYTES_MAX)),
-            header=fields.take_bytes(limits.HEADER_BYTES_MAX, minimum=1),
             block=fields.take_bytes(limits.INLINE_BLOCK_BYTES_MAX),
         )
 
@@ -157,25 +163,19 @@ class BlockMessage:
 
 @dataclass(frozen=True, slots=True)
 class DecisionMessage:
-    """A decided block for a peer that is behind: the block, its commit, its polka or nothing."""
+    """A decided block with its proof, encoded, for a peer that is behind."""
 
     KIND: ClassVar[int] = 7
-    block: bytes
-    commit: Commit
-    polka: Certificate | None = None
+    decision: bytes
 
     def to_fields(self) -> list[Packed]:
         """Return the fields in wire order."""
-        polka = b"" if self.polka is None else self.polka.encode()
-        return [self.block, self.commit.encode(), polka]
+        return [self.decision]
 
     @classmethod
     def from_fields(cls, fields: FieldReader) -> Self:
         """Take the fields in wire order; raises MalformedMessage."""
-        block = fields.take_bytes(limits.BLOCK_BYTES_MAX, minimum=1)
-        commit = Commit.decode(fields.take_bytes(limits.COMMIT_BYTES_MAX))
-        polka = fields.take_bytes(limits.CERTIFICATE_BYTES_MAX)
-        return cls(block, commit, Certificate.decode(polka) if polka else None)
+        return cls(fields.take_bytes(limits.DECISION_BYTES_MAX, minimum=1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,6 +335,51 @@ class BlocksPage:
     def from_fields(cls, fields: FieldReader) -> Self:
         """Take the fields in wire order; raises MalformedMessage."""
         return cls(fields.take_blobs(limits.BLOCKS_MAX, limits.BLOCK_BYTES_MAX))
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A validator's word that it speaks through this peer, worth something for a minute.
+
+    The signature (64 bytes) covers `consensus.signbytes.status_bytes` with the peer's id.
+    """
+
+    KIND: ClassVar[int] = 18
+    index: int
+    height: int
+    time_ms: int
+    signature: bytes
+
+    def to_fields(self) -> list[Packed]:
+        """Return the fields in wire order."""
+        return [self.index, self.height, self.time_ms, self.signature]
+
+    @classmethod
+    def from_fields(cls, fields: FieldReader) -> Self:
+        """Take the fields in wire order; raises MalformedMessage."""
+        return cls(
+            index=fields.take_number(VALIDATORS_MAX - 1),
+            height=fields.take_number(U32_MAX),
+            time_ms=fields.take_number(),
+            signature=fields.take_bytes(64, minimum=64),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The empty answer: what was submitted has been taken."""
+
+    KIND: ClassVar[int] = 17
+
+    def to_fields(self) -> list[Packed]:
+        """Return no fields."""
+        return []
+
+    @classmethod
+    def from_fields(cls, fields: FieldReader) -> Self:
+        """Take no fields."""
+        fields.finish()
+        return cls()
 
 
 def _positive(fields: FieldReader, maximum: int) -> int:

@@ -42,23 +42,6 @@ class PeersPage:
         return cls(_read_addresses(fields.take_list(limits.ADDRESSES_MAX)))
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """The empty answer: what was submitted has been taken."""
-
-    KIND: ClassVar[int] = 17
-
-    def to_fields(self) -> list[Packed]:
-        """Return no fields."""
-        return []
-
-    @classmethod
-    def from_fields(cls, fields: FieldReader) -> Self:
-        """Take no fields."""
-        fields.finish()
-        return cls()
-
-
 def _read_addresses(items: list[Packed]) -> tuple[str, ...]:
     fields = FieldReader(items, name="addresses")
     return tuple(fields.take_text(limits.ADDRESS_CHARACTERS_MAX) for _ in items)
