@@ -62,14 +62,10 @@ ACCOUNT_TYPE: Final = Composite(
 ACCOUNT_WIRE: Final = Wire(scale.fixed_bytes(32), ACCOUNT_TYPE, "AccountId")
 """How an account id is written where it stands by itself."""
 
-Hash = Annotated[
-    bytes,
-    Wire(
-        scale.fixed_bytes(HASH_BYTES),
-        Composite(("primitive_types", "H256"), (Field(None, _BYTES_32, "[u8; 32]"),)),
-        "Hash",
-    ),
-]
+HASH_TYPE: Final = Composite(("primitive_types", "H256"), (Field(None, _BYTES_32, "[u8; 32]"),))
+"""What Substrate clients call a hash."""
+
+Hash = Annotated[bytes, Wire(scale.fixed_bytes(HASH_BYTES), HASH_TYPE, "Hash")]
 """Thirty-two bytes."""
 
 Bytes = Annotated[bytes, Wire(scale.var_bytes(REMARK_BYTES_MAX), Sequence(_U8), "Vec<u8>")]
@@ -92,10 +88,6 @@ CompactMoment = Annotated[int, Wire(scale.COMPACT_U64, Compact(_U64), "Moment")]
 
 Weight = int
 """Picoseconds of work on the reference machine; a whole second is 10^12."""
-
-
-def _accept_id(account: bytes) -> bytes:
-    return account
 
 
 ADDRESS_TYPE: Final = Variant(

@@ -80,10 +80,11 @@ class Context:
     """The block being executed; `posted` is what postings say was minted minus burned in it.
 
     `acting` is the index of the module whose code runs, and `frozen` the modules whose outflows
-    are frozen in this block, as a dict for its order.
+    are frozen in this block, as a dict for its order. `journal` takes every posting when somebody
+    (a dry run, a test) puts a list there.
     """
 
-    __slots__ = ("acting", "block", "events", "frozen", "posted", "state", "_marks")
+    __slots__ = ("_marks", "acting", "block", "events", "frozen", "journal", "posted", "state", "weight_used")
 
     state: StateView
     block: BlockContext
@@ -91,14 +92,18 @@ class Context:
     posted: int
     acting: int
     frozen: dict[int, bool]
+    journal: list[object] | None
+    weight_used: int
 
     def __init__(self) -> None:
-        self._marks: list[tuple[int, int, int]] = []
+        self._marks: list[tuple[int, int, int, int]] = []
+        self.journal = None
         self.block = NO_BLOCK
         self.events = []
         self.posted = 0
         self.acting = NO_MODULE
         self.frozen = {}
+        self.weight_used = 0
 
     def enter(self, state: StateView, block: BlockContext) -> None:
         """Begin a block on a state."""
@@ -108,6 +113,7 @@ class Context:
         self.posted = 0
         self.acting = NO_MODULE
         self.frozen = {}
+        self.weight_used = 0
         self._marks = []
 
     def take_events(self) -> list[bytes]:
@@ -115,18 +121,24 @@ class Context:
         events, self.events = self.events, []
         return events
 
-    def checkpoint(self) -> None:
-        """Open a checkpoint of state, events and postings."""
-        self._marks.append((len(self.events), self.posted, self.acting))
+    def checkpoint(self) -> int:
+        """Open a checkpoint of state, events and postings, and give its depth."""
+        marks = self._marks
+        noted = 0 if self.journal is None else len(self.journal)
+        marks.append((len(self.events), self.posted, self.acting, noted))
         self.state.checkpoint()
+        return len(marks)
 
     def commit(self) -> None:
         """Close the last checkpoint and keep everything since."""
         self.acting = self._marks.pop()[2]
         self.state.commit()
 
-    def revert(self) -> None:
-        """Close the last checkpoint and undo everything since."""
-        count, self.posted, self.acting = self._marks.pop()
-        del self.events[count:]
-        self.state.revert()
+    def revert(self, depth: int) -> None:
+        """Undo everything since the checkpoint of this depth, with all opened inside it."""
+        while len(self._marks) >= depth:
+            count, self.posted, self.acting, noted = self._marks.pop()
+            del self.events[count:]
+            if self.journal is not None:
+                del self.journal[noted:]
+            self.state.revert()

@@ -28,18 +28,21 @@ class Most:
 
 @dataclass_transform(frozen_default=True)
 class Record:
-    """A value with named fields, written one after another; subclasses are frozen dataclasses."""
+    """A value with named fields, written one after another; subclasses are frozen dataclasses.
+
+    `path=` names the type that Substrate clients know it by, where there is one.
+    """
 
     wire: ClassVar["Wired"]
 
-    def __init_subclass__(cls, **kwargs: object) -> None:
+    def __init_subclass__(cls, *, path: tuple[str, ...] | None = None, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
         dataclass(frozen=True)(cls)
         parts = [(f.name, wire_of(f.type, f"{cls.__name__}.{f.name}")) for f in fields(cls)]  # type: ignore[arg-type]  # the line above made it a dataclass
         cls.wire = Wired(
             _record_codec(cls, parts),
             Composite(
-                (OWN_PATH, cls.__name__),
+                path or (OWN_PATH, cls.__name__),
                 tuple(Field(name, wired.type, wired.label) for name, wired in parts),
                 docs=cls.__doc__ or "",
             ),

@@ -1,0 +1,31 @@
+"""Balances: money, and the one kernel through which all of it moves."""
+
+from runtime.balances.accounts import EXISTENTIAL_DEPOSIT
+from runtime.balances.module import Balances
+from runtime.balances.nouns import (
+    FEE_POT,
+    INSURANCE,
+    PROTECTED,
+    TREASURY,
+    BurnCause,
+    FreezeReason,
+    HoldReason,
+    MintCause,
+    MoveCause,
+    Posting,
+)
+
+__all__ = [
+    "EXISTENTIAL_DEPOSIT",
+    "FEE_POT",
+    "INSURANCE",
+    "PROTECTED",
+    "TREASURY",
+    "Balances",
+    "BurnCause",
+    "FreezeReason",
+    "HoldReason",
+    "MintCause",
+    "MoveCause",
+    "Posting",
+]

@@ -1,0 +1,228 @@
+"""Deadlines: a bounded wheel on which modules put what must happen at a height.
+
+Four lanes, so that a flood of one kind cannot delay another. A block takes 64 items of each lane,
+256 in all: what one lane leaves unused the others may use, in their order. The rest is carried
+over, oldest first. At most 1,024 items may fall due at one height, more go to the next free one.
+Whether a deadline was kept is judged by height in the call; the wheel only executes.
+"""
+
+from collections.abc import Callable, Iterator
+from enum import IntEnum
+from typing import Annotated, Final
+
+from ext import scale
+from runtime import weights
+from runtime.frame.context import Context
+from runtime.frame.declared import Record
+from runtime.frame.errors import CONTAINED, CallError, DeclarationError, LedgerFault
+from runtime.frame.events import Event
+from runtime.frame.module import Check, Module
+from runtime.frame.storage import Hasher, StorageMap, StorageValue, stored
+from runtime.primitives import U8, U16, U32, BlockNumber, Weight
+from runtime.wire import Primitive, Sequence, Wire
+
+ITEMS_PER_LANE: Final = 64
+"""What a lane may take in a block before the others had their share."""
+
+ITEMS_PER_BLOCK: Final = 256
+"""What a block takes in all; at worst four milliseconds of work."""
+
+ITEMS_PER_HEIGHT: Final = 1_024
+"""What may fall due at one height."""
+
+LOOKAHEAD_MAX: Final = 64
+"""Heights that are tried when one is full; with all of them full nothing more is taken."""
+
+SCAN_MAX: Final = 64
+"""Empty heights that a lane passes over in one block when it has fallen behind."""
+
+PAYLOAD_BYTES_MAX: Final = 64
+"""An item is a key of its module, not a document."""
+
+Payload = Annotated[
+    bytes, Wire(scale.var_bytes(PAYLOAD_BYTES_MAX), Sequence(Primitive("u8")), "Vec<u8>")
+]
+"""What the module put on the wheel."""
+
+
+class Lane(IntEnum):
+    """What kind of deadline an item is; in this order unused room is given away."""
+
+    DISPUTES = 0
+    SLASHES = 1
+    JOBS = 2
+    OTHER = 3
+
+
+class ItemKey(Record):
+    """The place of an item: height, lane, number within them."""
+
+    height: BlockNumber
+    lane: Lane
+    place: U16
+
+
+class SlotKey(Record):
+    """All items of a lane that fall due at a height."""
+
+    height: BlockNumber
+    lane: Lane
+
+
+class Item(Record):
+    """Something to do: the module that does it, and what it told itself."""
+
+    module: U8
+    payload: Payload
+
+
+class Cursor(Record):
+    """The oldest item that a lane still has, if it has any: height and number."""
+
+    height: BlockNumber
+    place: U16
+
+
+class DeadlineFailed(Event, index=0):
+    """An item fell due and its module could not do it; it was undone and dropped."""
+
+    module: U8
+    payload: Payload
+
+
+class WheelFull(CallError, index=0):
+    """Too much falls due around that height; choose a later one."""
+
+
+class DeadlineNotFuture(CallError, index=1):
+    """The height is not in the future; choose a later one."""
+
+
+Listener = Callable[[bytes], None]
+"""Does an item of a module; what it raises is contained."""
+
+
+class Deadlines(Module, index=12):
+    """A bounded wheel on which modules put what must happen at a height."""
+
+    items_due: StorageMap[ItemKey, Item] = stored(hasher=Hasher.TWOX_64_CONCAT)
+    slot_counts: StorageMap[SlotKey, U16] = stored(default=0, hasher=Hasher.TWOX_64_CONCAT)
+    height_counts: StorageMap[BlockNumber, U16] = stored(default=0, hasher=Hasher.TWOX_64_CONCAT)
+    cursors: StorageMap[Lane, Cursor] = stored(default=Cursor(0, 0), hasher=Hasher.TWOX_64_CONCAT)
+    pending: StorageValue[U32] = stored(default=0)
+
+    def __init__(self, ctx: Context) -> None:
+        super().__init__(ctx)
+        self._listeners: dict[int, Listener] = {}
+
+    def listen(self, module_index: int, listener: Listener) -> None:
+        """Say who does the items of a module; each module says it once, when it is built."""
+        if module_index in self._listeners:
+            raise DeclarationError(f"module {module_index} listens to its deadlines already")
+        self._listeners[module_index] = listener
+
+    def schedule(self, *, height: int, lane: Lane, module_index: int, payload: bytes) -> ItemKey:
+        """Put an item on the wheel and give its place; raises WheelFull or DeadlineNotFuture."""
+        if height <= self.ctx.block.height:
+            raise DeadlineNotFuture
+        for due in range(height, height + LOOKAHEAD_MAX):
+            taken = self.height_counts[due]
+            if taken < ITEMS_PER_HEIGHT:
+                break
+        else:
+            raise WheelFull
+        slot = SlotKey(due, lane)
+        key = ItemKey(due, lane, self.slot_counts[slot])
+        self.items_due[key] = Item(module_index, payload)
+        self.slot_counts[slot] += 1
+        self.height_counts[due] = taken + 1
+        self.pending += 1
+        return key
+
+    def cancel(self, key: ItemKey) -> bool:
+        """Take an item off the wheel; gives False when it is done or gone. Its place stays used."""
+        if key not in self.items_due:
+            return False
+        del self.items_due[key]
+        self.pending -= 1
+        return True
+
+    def oldest_age(self) -> int:
+        """Give how many blocks the oldest item is overdue; 0 when none is."""
+        if not self.pending:
+            return 0
+        height = self.ctx.block.height
+        behind = [self.cursors[lane].height for lane in Lane if self.cursors[lane] != Cursor(0, 0)]
+        return max((height - due for due in behind), default=0)
+
+    def on_initialize(self) -> Weight:
+        """Do what is due, each lane first within its own room, then with what others left."""
+        if not self.pending:
+            for lane in Lane:
+                del self.cursors[lane]
+            return 0
+        done = 0
+        for lane in Lane:
+            done += self._run_lane(lane, ITEMS_PER_LANE)
+        for lane in Lane:
+            done += self._run_lane(lane, ITEMS_PER_BLOCK - done)
+        return done * weights.DEADLINE_ITEM
+
+    def _run_lane(self, lane: Lane, room: int) -> int:
+        """Do at most `room` due items of a lane, oldest first; gives how many places it passed."""
+        height = self.ctx.block.height
+        cursor = self.cursors[lane]
+        due, place = (cursor.height, cursor.place) if cursor != Cursor(0, 0) else (height, 0)
+        done, scanned = 0, 0
+        while due <= height and done < room and scanned <= SCAN_MAX:
+            slot = SlotKey(due, lane)
+            count = self.slot_counts[slot]
+            while place < count and done < room:
+                self._do(ItemKey(due, lane, place))
+                place, done = place + 1, done + 1
+            if place < count:
+                break
+            self._close_slot(slot, count)
+            due, place, scanned = due + 1, 0, scanned + 1
+        self.cursors[lane] = Cursor(due, place) if due <= height else Cursor(0, 0)
+        return done
+
+    def _close_slot(self, slot: SlotKey, count: int) -> None:
+        if count:
+            del self.slot_counts[slot]
+            self.height_counts[slot.height] -= count
+
+    def _do(self, key: ItemKey) -> None:
+        """Do one item in a checkpoint of its own; a failure is an event, never an exception."""
+        item = self.items_due.find(key)
+        if item is None:
+            return
+        del self.items_due[key]
+        self.pending -= 1
+        ctx = self.ctx
+        before = ctx.state.money - ctx.posted
+        depth = ctx.checkpoint()
+        ctx.acting = item.module
+        try:
+            self._listeners[item.module](item.payload)
+            if ctx.state.money - ctx.posted != before:
+                raise LedgerFault(item.module, ctx.state.money - ctx.posted - before)
+        except (CallError, LedgerFault, *CONTAINED):
+            ctx.revert(depth)
+            self.emit(DeadlineFailed(item.module, item.payload))
+        else:
+            ctx.commit()
+
+    def invariants(self) -> Iterator[Check]:
+        """Counts agree with items."""
+        keys = [key for key, _ in self.items_due.items()]
+        yield Check("pending counts the items", self.pending == len(keys))
+        counts = dict(self.slot_counts.items())
+        inside = all(key.place < counts.get(SlotKey(key.height, key.lane), 0) for key in keys)
+        yield Check("every item has a place in its slot", inside)
+        sums: dict[int, int] = {}
+        for slot, count in counts.items():
+            sums[slot.height] = sums.get(slot.height, 0) + count
+        yield Check("a height counts its slots", sums == dict(self.height_counts.items()))
+        is_bounded = all(count <= ITEMS_PER_HEIGHT for count in sums.values())
+        yield Check("no height has too many items", is_bounded)

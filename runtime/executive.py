@@ -1,0 +1,439 @@
+"""THE LOOP: a block on a state gives another state, receipts, totals and validator updates.
+
+    initialize_block   number and hashes, then every module's on_initialize
+    apply_inherent     Timestamp.set and Authorship.note_context, which must succeed
+    apply_transaction  checks, fee, then the call in a checkpoint of its own
+    finalize_block     every module's on_finalize, guards, conservation, roots
+
+Each step (inherent, hook, transaction) runs in a checkpoint. When the money that the store counts
+changed by something else than the step's postings, the step is undone (a fee stays), LedgerBroken
+is recorded, and the guilty module's outflows freeze from the next block.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from ext import hashing
+from runtime import weights
+from runtime.block import INHERENTS, SPEC_VERSION, BlockContext, ContextNote, ExecResult
+from runtime.frame.call import DispatchClass
+from runtime.frame.context import NO_BLOCK, AccountRecord, StateView
+from runtime.frame.dispatch import Call
+from runtime.frame.errors import (
+    CONTAINED,
+    BadOrigin,
+    CallError,
+    DispatchFault,
+    InvalidBlock,
+    InvalidTransaction,
+    LedgerFault,
+    Reason,
+)
+from runtime.frame.events import PHASE_FINALIZATION, PHASE_INITIALIZATION, encode_receipt
+from runtime.frame.module import Module
+from runtime.frame.origins import INHERENT, Signed
+from runtime.primitives import AccountId, Weight
+from runtime.runtime import Runtime
+from runtime.system import NO_ACCOUNT, HookFailed
+from runtime.totals import encode_totals
+from runtime.transaction import (
+    SignedTransaction,
+    decode_inherent,
+    decode_transaction,
+    encode_compact,
+    encode_inherent,
+    signing_payload,
+)
+
+EXTRINSIC_SUCCESS: Final = b"\x00\x00"
+"""System.ExtrinsicSuccess, before its DispatchInfo."""
+
+EXTRINSIC_FAILED: Final = b"\x00\x01"
+"""System.ExtrinsicFailed, before its DispatchError and DispatchInfo."""
+
+PAYS_FEE: Final = b"\x00"
+"""Pays::Yes: every signed transaction does."""
+
+_INHERENT_ORDER: Final = ("Timestamp", "Authorship")
+
+OTHER_ERROR: Final = bytes((DispatchFault.OTHER,))
+"""The receipt of a call that met a bug of ours; undone like any failure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Validity:
+    """What a pool needs to know: pays `priority` grains a microsecond of weight; tags order nonces.
+
+    `longevity` is for how many blocks from the asked height on it stays valid.
+    """
+
+    priority: int
+    requires: tuple[bytes, ...]
+    provides: tuple[bytes, ...]
+    longevity: int
+
+
+@dataclass(frozen=True, slots=True)
+class BlockLimits:
+    """What a proposer puts into a block at most; never above what the chain allows."""
+
+    bytes_max: int
+    weight_max: Weight
+    count_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltBlock:
+    """A body with what it did, and the candidates that can never be in a block on this state."""
+
+    extrinsics: tuple[bytes, ...]
+    result: ExecResult
+    rejected: tuple[tuple[SignedTransaction, InvalidTransaction], ...]
+
+
+class Executive:
+    """Executes blocks, one at a time, on any state that it is given."""
+
+    def __init__(self, runtime: Runtime | None = None) -> None:
+        self.runtime = runtime or Runtime()
+        self.ctx = self.runtime.ctx
+        self._receipts: list[bytes] = []
+        self._failed: list[bool] = []
+        self._money_before = 0
+        self._bytes_used = 0
+        self._bytes_max = 0
+        self._weight_max = 0
+
+    # The first screen: a whole block
+
+    def execute_block(
+        self, state: StateView, block: BlockContext, extrinsics: Sequence[bytes]
+    ) -> ExecResult:
+        """Run a body that others made; signatures were checked before. Raises InvalidBlock."""
+        if len(extrinsics) < INHERENTS:
+            raise InvalidBlock(f"a body begins with {INHERENTS} inherents")
+        self.initialize_block(state, block)
+        for raw in extrinsics[:INHERENTS]:
+            self.apply_inherent(raw)
+        self.apply_many(extrinsics[INHERENTS:])
+        return self.finalize_block()
+
+    def build_block(
+        self,
+        state: StateView,
+        block: BlockContext,
+        candidates: Iterable[SignedTransaction],
+        limits: BlockLimits,
+    ) -> BuiltBlock:
+        """Make a body of the inherents and as many candidates as fit, in their order.
+
+        Candidates that do not fit, or whose nonce is too high, are passed over; those that are
+        invalid whatever the block holds are given back as rejected.
+        """
+        extrinsics = list(make_inherents(self.runtime, block))
+        rejected: list[tuple[SignedTransaction, InvalidTransaction]] = []
+        self.initialize_block(state, block)
+        for raw in extrinsics:
+            self.apply_inherent(raw)
+        self._bytes_max = min(self._bytes_max, limits.bytes_max)
+        self._weight_max = min(self._weight_max, limits.weight_max)
+        for transaction in candidates:
+            if len(extrinsics) - INHERENTS >= limits.count_max:
+                break
+            try:
+                self.apply_transaction(transaction)
+            except InvalidTransaction as error:
+                if error.reason not in (Reason.EXHAUSTS_RESOURCES, Reason.FUTURE):
+                    rejected.append((transaction, error))
+                continue
+            extrinsics.append(transaction.raw)
+        return BuiltBlock(tuple(extrinsics), self.finalize_block(), tuple(rejected))
+
+    # The second screen: the steps of a block
+
+    def initialize_block(self, state: StateView, block: BlockContext) -> None:
+        """Begin a block on the state of its parent; raises InvalidBlock if it does not follow."""
+        runtime, ctx = self.runtime, self.ctx
+        ctx.enter(state, block)
+        if block.height != runtime.system.number + 1:
+            raise InvalidBlock(f"block {block.height} does not follow {runtime.system.number}")
+        if block.spec_version != SPEC_VERSION:
+            raise InvalidBlock(f"this release knows rules {SPEC_VERSION}, not {block.spec_version}")
+        self._receipts, self._failed = [], []
+        self._money_before = state.money
+        params = runtime.system.params
+        self._bytes_used, self._bytes_max = 0, params.block_bytes_max
+        self._weight_max = params.block_weight_max
+        ctx.weight_used = weights.BLOCK_BASE
+        runtime.system.begin_block()
+        runtime.balances.load_frozen()
+        for module in runtime.modules:
+            self._run_hook(module, 0)
+        self._receipts.append(encode_receipt(PHASE_INITIALIZATION, ctx.take_events()))
+
+    def apply_inherent(self, raw: bytes) -> None:
+        """Run an inherent of the body; raises InvalidBlock unless it is right and in its place."""
+        index = len(self._failed)
+        try:
+            call = self.decode_call(decode_inherent(raw).call)
+            if call.entry.dispatch_class is not DispatchClass.MANDATORY:
+                raise InvalidBlock(f"extrinsic {index} is unsigned but no inherent")
+            if index >= INHERENTS or _INHERENT_ORDER[index] != call.entry.module_name:
+                raise InvalidBlock(f"extrinsic {index} is not the inherent that belongs there")
+            self.runtime.dispatcher.run(self.ctx, INHERENT, call)
+        except (InvalidTransaction, CallError, BadOrigin, LedgerFault, *CONTAINED) as error:
+            raise InvalidBlock(f"inherent {index} fails: {_describe(error)}") from error
+        self._finish_extrinsic(raw, EXTRINSIC_SUCCESS, call)
+
+    def apply_many(self, extrinsics: Sequence[bytes]) -> None:
+        """Run the transactions of a body; raises InvalidBlock for one that may not be in it."""
+        for raw in extrinsics:
+            try:
+                self.apply_transaction(decode_transaction(raw))
+            except InvalidTransaction as error:
+                raise InvalidBlock(
+                    f"extrinsic {len(self._failed)} is invalid: {error.sentence}"
+                ) from error
+
+    def apply_transaction(self, transaction: SignedTransaction) -> bool:
+        """Charge for a transaction and run its call; gives whether the call was done.
+
+        Raises InvalidTransaction, having changed nothing, when it may not be in this block.
+        """
+        call = self.decode_call(transaction.call)
+        self._admit(transaction, weights.EXTRINSIC_BASE + call.weight)
+        error = self._run(call, transaction.signer)
+        outcome = EXTRINSIC_FAILED + error if error else EXTRINSIC_SUCCESS
+        self._finish_extrinsic(transaction.raw, outcome, call)
+        self.ctx.weight_used += weights.EXTRINSIC_BASE
+        return not error
+
+    def finalize_block(self) -> ExecResult:
+        """Finish the block and say what it did; raises InvalidBlock when it cannot be one."""
+        runtime, ctx = self.runtime, self.ctx
+        if len(self._failed) < INHERENTS:
+            raise InvalidBlock("the inherents are missing")
+        for module in runtime.modules:
+            self._run_hook(module, 1)
+        for module in runtime.modules:
+            if not all(guard.holds for guard in module.guards()):
+                runtime.balances.record_broken_guard(module.index)
+        if ctx.state.money - self._money_before != ctx.posted:
+            raise InvalidBlock("the block changed money by something else than its postings")
+        self._receipts.append(encode_receipt(PHASE_FINALIZATION, ctx.take_events()))
+        next_epoch = None
+        if runtime.session.is_epoch_start():
+            next_epoch = runtime.session.next_epoch(runtime.beacon.next_randomness)
+        receipts = tuple(self._receipts)
+        return ExecResult(
+            state_root=ctx.state.root(),
+            receipts=receipts,
+            receipts_root=hashing.merkle_root(receipts),
+            totals=encode_totals(runtime),
+            validator_updates=runtime.session.updates(),
+            next_epoch=next_epoch,
+            params_hash=runtime.system.params_hash(),
+            weight_used=ctx.weight_used,
+            failed=tuple(self._failed),
+        )
+
+    # The third screen: one step, and questions about a transaction
+
+    def decode_call(self, data: bytes) -> Call:
+        """Decode a call; raises InvalidTransaction with the place where it is wrong."""
+        try:
+            return self.runtime.dispatcher.decode(data)
+        except ValueError as error:
+            raise InvalidTransaction(Reason.CALL, f"the call cannot be read: {error}") from error
+
+    def validate_transaction(
+        self, state: StateView, transaction: SignedTransaction, height: int
+    ) -> Validity:
+        """Judge a transaction for inclusion at `height` on this state, its signature aside.
+
+        Raises InvalidTransaction; a nonce that is too high is not an error but a requirement.
+        """
+        fees, ctx = self.runtime.fees, self.ctx
+        ctx.enter(state, NO_BLOCK)
+        fees.load_prices()
+        params = self.runtime.system.params
+        call = self.decode_call(transaction.call)
+        weight = weights.EXTRINSIC_BASE + call.weight
+        if (
+            weights.BLOCK_BASE + weight > params.block_weight_max
+            or transaction.length > params.block_bytes_max
+        ):
+            raise InvalidTransaction(Reason.EXHAUSTS_RESOURCES, "it is larger than a block may be")
+        paid = fees.compute_fee(length=transaction.length, weight=weight) + transaction.tip
+        record = state.account(transaction.signer) or NO_ACCOUNT
+        self._check_signer(transaction, record, paid)
+        tags = [transaction.signer + n.to_bytes(4, "little") for n in _needed(transaction, record)]
+        return Validity(
+            priority=paid * weights.MICROSECOND // weight,
+            requires=tuple(tags[:-1]),
+            provides=(tags[-1],),
+            longevity=transaction.era.death(height) - height,
+        )
+
+    def signature_item(
+        self,
+        state: StateView,
+        transaction: SignedTransaction,
+        *,
+        height: int,
+        parent_hash: bytes,
+        genesis_hash: bytes,
+    ) -> tuple[bytes, bytes, bytes]:
+        """Give (public key, message, signature) as it must verify for inclusion at `height`.
+
+        `parent_hash` is that of block `height - 1`, on whose state this stands. Raises
+        InvalidTransaction when the transaction's era has not begun or its start is forgotten.
+        """
+        self.ctx.enter(state, NO_BLOCK)
+        birth = transaction.era.birth(height)
+        if birth == 0:
+            anchor = genesis_hash
+        elif birth == height - 1:
+            anchor = parent_hash
+        else:
+            anchor = self.runtime.system.block_hash[birth]
+        if not any(anchor):
+            raise InvalidTransaction(
+                Reason.ANCIENT_BIRTH_BLOCK,
+                f"its lifetime is over: it would begin at block {birth}, whose hash is not known",
+            )
+        payload = signing_payload(
+            call=transaction.call,
+            extra=transaction.extra,
+            genesis_hash=genesis_hash,
+            anchor_hash=anchor,
+            spec_version=SPEC_VERSION,
+        )
+        return transaction.signer, payload, transaction.signature
+
+    def dry_run(
+        self, state: StateView, block: BlockContext, transaction: SignedTransaction
+    ) -> tuple[bytes, bytes]:
+        """Run a transaction in a block of its own on a state to be thrown away.
+
+        Gives the SCALE ApplyExtrinsicResult and the receipt, a SCALE `Vec<EventRecord>`.
+        """
+        self.initialize_block(state, block)
+        for raw in make_inherents(self.runtime, block):
+            self.apply_inherent(raw)
+        try:
+            call = self.decode_call(transaction.call)
+            self._admit(transaction, weights.EXTRINSIC_BASE + call.weight)
+        except InvalidTransaction as error:
+            return b"\x01\x00" + bytes((error.reason,)), b"\x00"
+        error_bytes = self._run(call, transaction.signer)
+        receipt = encode_receipt(b"\x00" + bytes(4), self.ctx.take_events())
+        return (b"\x00\x01" + error_bytes if error_bytes else b"\x00\x00"), receipt
+
+    def _admit(self, transaction: SignedTransaction, weight: Weight) -> None:
+        """Check room, nonce and means, then take the fee; raises InvalidTransaction."""
+        ctx, fees, signer = self.ctx, self.runtime.fees, transaction.signer
+        length = len(transaction.raw)
+        if (
+            ctx.weight_used + weight > self._weight_max
+            or self._bytes_used + length > self._bytes_max
+        ):
+            raise InvalidTransaction(Reason.EXHAUSTS_RESOURCES, "the block has no room for it")
+        record = ctx.state.account(signer) or NO_ACCOUNT
+        fee = fees.compute_fee(length=length, weight=weight)
+        self._check_signer(transaction, record, fee + transaction.tip)
+        if transaction.nonce != record[0]:
+            raise InvalidTransaction(
+                Reason.FUTURE, f"its nonce is {transaction.nonce}, the account's is {record[0]}"
+            )
+        fees.charge(signer, record, fee, transaction.tip)
+
+    def _check_signer(
+        self, transaction: SignedTransaction, record: AccountRecord, paid: int
+    ) -> None:
+        if not record[2] or not self.runtime.fees.can_pay(record, paid):
+            raise InvalidTransaction(
+                Reason.PAYMENT, f"the signer cannot pay {paid} grains and keep the account alive"
+            )
+        if transaction.nonce < record[0]:
+            raise InvalidTransaction(
+                Reason.STALE,
+                f"its nonce {transaction.nonce} is used, the account's is {record[0]}",
+            )
+
+    def _run(self, call: Call, signer: AccountId) -> bytes:
+        """Run a call in a checkpoint; gives the encoded DispatchError, empty when it was done."""
+        ctx = self.ctx
+        depth = ctx.checkpoint()
+        try:
+            self.runtime.dispatcher.run(ctx, Signed(signer), call)
+        except (CallError, BadOrigin) as failure:
+            ctx.revert(depth)
+            return failure.encoded
+        except LedgerFault as fault:
+            ctx.revert(depth)
+            self.runtime.balances.record_break(fault.module_index, fault.difference)
+            return fault.encoded
+        except CONTAINED:
+            ctx.revert(depth)
+            return OTHER_ERROR
+        ctx.commit()
+        return b""
+
+    def _run_hook(self, module: Module, which: int) -> None:
+        """Run a hook in a checkpoint; whatever goes wrong is undone, told, and survived."""
+        ctx = self.ctx
+        depth = ctx.checkpoint()
+        before = ctx.state.money - ctx.posted
+        ctx.acting = module.index
+        try:
+            if which == 0:
+                ctx.weight_used += module.on_initialize()
+            else:
+                module.on_finalize()
+            difference = ctx.state.money - ctx.posted - before
+            if difference:
+                raise LedgerFault(module.index, difference)
+        except LedgerFault as fault:
+            ctx.revert(depth)
+            self.runtime.balances.record_break(fault.module_index, fault.difference)
+            module.emit(HookFailed(module.index, which))
+        except (CallError, BadOrigin, *CONTAINED):
+            ctx.revert(depth)
+            module.emit(HookFailed(module.index, which))
+        else:
+            ctx.commit()
+
+    def _finish_extrinsic(self, raw: bytes, outcome: bytes, call: Call) -> None:
+        """Count an extrinsic, and close its receipt with what became of it."""
+        ctx = self.ctx
+        dispatch_class = call.entry.dispatch_class
+        info = encode_compact(call.weight) + b"\x00" + bytes((dispatch_class,)) + PAYS_FEE
+        ctx.events.append(outcome + info)
+        phase = b"\x00" + len(self._failed).to_bytes(4, "little")
+        self._receipts.append(encode_receipt(phase, ctx.take_events()))
+        self._failed.append(outcome is not EXTRINSIC_SUCCESS)
+        ctx.weight_used += call.weight
+        self._bytes_used += len(raw)
+
+
+def make_inherents(runtime: Runtime, block: BlockContext) -> tuple[bytes, bytes]:
+    """Give the two inherents that a block with this context begins with."""
+    encode = runtime.dispatcher.encode
+    return (
+        encode_inherent(encode("Timestamp", "set", block.time_ms)),
+        encode_inherent(encode("Authorship", "note_context", ContextNote.of(block))),
+    )
+
+
+def _needed(transaction: SignedTransaction, record: AccountRecord) -> list[int]:
+    """Give the nonces to tag: the one before, unless it is used already, and its own."""
+    nonce = transaction.nonce
+    return [nonce] if nonce == record[0] else [nonce - 1, nonce]
+
+
+def _describe(error: Exception) -> str:
+    if isinstance(error, CallError):
+        return f"{type(error).__name__}: {error.__doc__}"
+    return str(error) or type(error).__name__

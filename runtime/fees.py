@@ -1,0 +1,196 @@
+"""TransactionPayment: what a transaction costs, and where the money goes.
+
+    fee = base + length x per_byte + weight x rate        plus a tip, wholly the author's
+
+The fee is taken before the call runs, and stays when the call fails. It waits in the fee pot until
+the end of the block and is then burned by half; a fifth goes to the treasury, the rest to the
+author. The rate moves after every block by at most an eighth, up when the block was more than half
+full and down when less, between a floor and a ceiling.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from runtime.arithmetic import split_exact
+from runtime.balances import (
+    EXISTENTIAL_DEPOSIT,
+    FEE_POT,
+    TREASURY,
+    Balances,
+    BurnCause,
+    MoveCause,
+    Posting,
+)
+from runtime.frame.context import AccountRecord, Context
+from runtime.frame.declared import Record
+from runtime.frame.events import Event
+from runtime.frame.module import Check, Module
+from runtime.frame.storage import StorageValue, stored
+from runtime.primitives import AccountId, Balance, Weight
+from runtime.system import System
+from runtime.weights import MICROSECOND
+
+SHARES: Final = (50, 20, 30)
+"""Burned, treasury, author: users pay for what they use up, the author has a reason to include."""
+
+RATE_STEP: Final = 8
+"""The rate moves by at most one part in eight (12.5 %) a block: ten blocks treble it."""
+
+
+class FeeSchedule(Record):
+    """Grains for a transaction, for each byte, and for a microsecond of work at the least and most."""
+
+    base: Balance
+    per_byte: Balance
+    rate_floor: Balance
+    rate_ceiling: Balance
+
+
+class FeeTotals(Record):
+    """Where all fees of the chain went so far."""
+
+    burned: Balance
+    treasury: Balance
+    author: Balance
+    tips: Balance
+
+
+class TransactionFeePaid(Event, index=0):
+    """The signer paid this fee; the tip is part of it."""
+
+    who: AccountId
+    actual_fee: Balance
+    tip: Balance
+
+    def encode(self) -> bytes:
+        """Give the same bytes as the declared encoding, written by hand: every transaction pays."""
+        return (
+            self.head
+            + self.who
+            + self.actual_fee.to_bytes(16, "little")
+            + self.tip.to_bytes(16, "little")
+        )
+
+
+class FeesShared(Event, index=1):
+    """The fees of the block were split; tips went to the author too."""
+
+    author: AccountId
+    burned: Balance
+    treasury: Balance
+    share: Balance
+    tips: Balance
+
+
+class TransactionPayment(Module, index=6):
+    """Fees: the price of a transaction, the moving rate, the split of what was paid."""
+
+    schedule: StorageValue[FeeSchedule] = stored()
+    rate: StorageValue[Balance] = stored(default=0)
+    tips_pending: StorageValue[Balance] = stored(default=0)
+    totals: StorageValue[FeeTotals] = stored(default=FeeTotals(0, 0, 0, 0))
+
+    def __init__(self, ctx: Context, system: System, balances: Balances) -> None:
+        super().__init__(ctx)
+        self.system = system
+        self.balances = balances
+        self._prices = (0, 0, 0)
+
+    def genesis(self, *, schedule: FeeSchedule) -> None:
+        """Begin with the lowest rate."""
+        self.schedule = schedule
+        self.rate = schedule.rate_floor
+
+    def load_prices(self) -> None:
+        """Read the prices of the state that the context points at; they hold for a whole block."""
+        schedule = self.schedule
+        self._prices = (schedule.base, schedule.per_byte, self.rate)
+
+    def compute_fee(self, *, length: int, weight: Weight) -> int:
+        """Give the fee without tip, in grains, of `length` bytes; rounds up against the signer."""
+        base, per_byte, rate = self._prices
+        return base + length * per_byte + -(-weight * rate // MICROSECOND)
+
+    def can_pay(self, record: AccountRecord, amount: int) -> bool:
+        """Whether the account can pay a fee and stay alive, freezes respected."""
+        rest = record[4] - amount
+        return rest >= EXISTENTIAL_DEPOSIT and rest >= record[6] - record[5]
+
+    def charge(self, who: AccountId, record: AccountRecord, fee: int, tip: int) -> None:
+        """Take fee and tip, and the nonce, in one write; the caller has asked `can_pay`."""
+        ctx = self.ctx
+        state = ctx.state
+        nonce, consumers, providers, sufficients, free, reserved, frozen, flags = record
+        paid = fee + tip
+        state.set_account(
+            who,
+            (nonce + 1, consumers, providers, sufficients, free - paid, reserved, frozen, flags),
+        )
+        pot = state.account(FEE_POT)
+        if pot is None:
+            raise KeyError("the fee pot")
+        state.set_account(FEE_POT, (*pot[:4], pot[4] + paid, *pot[5:]))
+        if tip:
+            self.tips_pending += tip
+        if ctx.journal is not None:
+            ctx.journal.append(Posting(MoveCause.FEE, who, FEE_POT, paid))
+        ctx.events.append(TransactionFeePaid(who, paid, tip).encode())
+
+    def on_initialize(self) -> Weight:
+        """Fix the prices of this block."""
+        self.load_prices()
+        return 0
+
+    def on_finalize(self) -> None:
+        """Split what was paid, then move the rate."""
+        self._move_rate()
+        pot = self.ctx.state.account(FEE_POT)
+        collected = 0 if pot is None else pot[4]
+        if collected:
+            self._share(collected)
+
+    def invariants(self) -> Iterator[Check]:
+        """Prices are inside their limits and the pot is empty between blocks."""
+        schedule = self.schedule
+        yield Check(
+            "the rate is between floor and ceiling",
+            schedule.rate_floor <= self.rate <= schedule.rate_ceiling,
+        )
+        pot = self.ctx.state.account(FEE_POT)
+        is_frozen = any(b.module == self.index for b in self.balances.ledger_breaks)
+        is_empty = pot is not None and pot[4] == 0 and self.tips_pending == 0
+        yield Check("no fee is left in the pot", is_frozen or is_empty)
+        burned = self.balances.burned[BurnCause.FEE]
+        yield Check("burned fees are counted alike", burned == self.totals.burned)
+
+    def _share(self, collected: int) -> None:
+        author, tips = self.ctx.block.proposer, self.tips_pending
+        burned, treasury, share = split_exact(collected - tips, SHARES)
+        if share + tips < EXISTENTIAL_DEPOSIT and not self.system.has_account(author):
+            treasury, share, tips = treasury + share + tips, 0, 0
+        self.tips_pending = 0
+        if burned:
+            self.balances.destroy(BurnCause.FEE, FEE_POT, burned, keep_alive=False)
+        for target, amount in ((TREASURY, treasury), (author, share + tips)):
+            if amount:
+                self.balances.move(MoveCause.FEE_SHARE, FEE_POT, target, amount, keep_alive=False)
+        totals = self.totals
+        self.totals = FeeTotals(
+            totals.burned + burned,
+            totals.treasury + treasury,
+            totals.author + share,
+            totals.tips + tips,
+        )
+        self.emit(FeesShared(author, burned, treasury, share, tips))
+
+    def _move_rate(self) -> None:
+        schedule, rate = self.schedule, self.rate
+        target = max(self.system.params.block_weight_max // 2, 1)
+        used = min(self.ctx.weight_used, 2 * target)
+        if used >= target:
+            moved = rate + rate * (used - target) // (target * RATE_STEP)
+        else:
+            moved = rate - rate * (target - used) // (target * RATE_STEP)
+        moved = min(max(moved, schedule.rate_floor), schedule.rate_ceiling)
+        if moved != rate:
+            self.rate = moved

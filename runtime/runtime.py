@@ -1,0 +1,74 @@
+"""THE LIST: the modules of the chain, their order, and who needs whom.
+
+A line uses only lines above it. Hooks run in this order; the metadata lists the modules in it.
+"""
+
+from collections.abc import Iterator
+
+from runtime.authorship import Authorship
+from runtime.balances import Balances
+from runtime.beacon import Beacon
+from runtime.deadlines import Deadlines
+from runtime.fees import TransactionPayment
+from runtime.frame.context import Context
+from runtime.frame.dispatch import Dispatcher
+from runtime.frame.errors import DeclarationError
+from runtime.frame.module import Check, Module
+from runtime.offences import Offences
+from runtime.session import Session
+from runtime.system import System
+from runtime.timestamp import Timestamp
+from runtime.utility import Utility
+
+
+class Runtime:
+    """All modules, wired; one context for all of them."""
+
+    def __init__(self) -> None:
+        ctx = self.ctx = Context()
+        calls = self.dispatcher = Dispatcher()
+        self.system = System(ctx)
+        self.utility = Utility(ctx, calls)
+        self.timestamp = Timestamp(ctx)
+        self.balances = Balances(ctx, self.system)
+        self.fees = TransactionPayment(ctx, self.system, self.balances)
+        self.session = Session(ctx, self.system)
+        self.offences = Offences(ctx, self.system, self.session)
+        self.authorship = Authorship(ctx, self.session, self.offences)
+        self.beacon = Beacon(ctx, self.session)
+        self.deadlines = Deadlines(ctx)
+        self.modules: tuple[Module, ...] = (
+            self.system,
+            self.utility,
+            self.timestamp,
+            self.balances,
+            self.fees,
+            self.session,
+            self.offences,
+            self.authorship,
+            self.beacon,
+            self.deadlines,
+        )
+        register(calls, self.modules)
+
+    def invariants(self) -> Iterator[Check]:
+        """Yield every invariant and guard of every module, its name in front."""
+        for module in self.modules:
+            for check in (*module.guards(), *module.invariants()):
+                yield Check(f"{module.name}: {check.sentence}", check.holds)
+
+
+def register(dispatcher: Dispatcher, modules: tuple[Module, ...]) -> None:
+    """Put the calls of modules into the table; raises DeclarationError for a number used twice."""
+    for part in ("index", "name"):
+        values = [getattr(module, part) for module in modules]
+        if len(set(values)) != len(values):
+            raise DeclarationError(f"two modules share their {part}: {values}")
+    for module in modules:
+        for info in module.calls:
+            dispatcher.add(
+                module_index=module.index,
+                module_name=module.name,
+                info=info,
+                method=getattr(module, info.name),
+            )
