@@ -1,6 +1,6 @@
 """Building a block when it is our turn.
 
-    tip ─> evidence, last commit, VRF proof ─> context ─> inherents, then the pool's dearest
+    plan of the driver, evidence ─> context ─> inherents, then the pool's dearest
         ─> header ─> ExecutedBlock, kept like anybody's proposal
 
 Two budgets bound it: bytes, and the time until peers stop waiting; when time is up the block is
@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from chain.engine import BuildPlan
 from chain.errors import InvalidBlock
 from chain.importer import ExecutedBlock, Importer, advance, build_context
 from chain.log import Log
@@ -52,17 +53,6 @@ class Builder(Protocol):
         """Give (body, result, candidates that are invalid now); raises InvalidBlock."""
 
 
-class Prover(Protocol):
-    """The holder of the VRF key."""
-
-    @property
-    def consensus_key(self) -> bytes:
-        """The public key of votes, 32 bytes."""
-
-    def prove_vrf(self, *, randomness: bytes, height: int) -> bytes:
-        """Give the 80-byte proof that a header of this height carries."""
-
-
 @dataclass(frozen=True, slots=True)
 class BuiltBlock:
     """Our own block, and the hashes of candidates that proved invalid on the way."""
@@ -72,7 +62,7 @@ class BuiltBlock:
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
+class _Draft:
     """What is fixed before the first transaction runs."""
 
     header: PreRuntime
@@ -89,7 +79,6 @@ class Proposer:
         self,
         importer: Importer,
         builder: Builder,
-        prover: Prover,
         clock: Clock,
         log: Log,
         *,
@@ -98,13 +87,12 @@ class Proposer:
     ) -> None:
         self._importer = importer
         self._builder = builder
-        self._prover = prover
         self._clock = clock
         self._log = log
         self._block_bytes_max = block_bytes_max
         self._build_ms = build_ms
 
-    def build(self, round_: int, candidates: Iterable[bytes]) -> BuiltBlock:
+    def build(self, plan: BuildPlan, candidates: Iterable[bytes]) -> BuiltBlock:
         """Build a block for the height above the tip and keep it as an executed candidate.
 
         `candidates` are transactions, dearest first, each sender's in the order of nonces. Raises
@@ -116,10 +104,10 @@ class Proposer:
         evidence = offences.select(tip=tip, size_bytes_max=EVIDENCE_BYTES_MAX)
         room -= sum(len(encode_evidence(item)) for item in evidence)
         try:
-            built = self._try(round_, evidence, self._draw(candidates, room, deadline))
+            built = self._try(plan, evidence, self._draw(candidates, room, deadline))
         except (InvalidBlock, *CONTAINED) as error:
             self._log.error("building failed, trying an empty block", reason=str(error))
-            built = self._try(round_, (), ())
+            built = self._try(plan, (), ())
         self._importer.keep(built.executed)
         return built
 
@@ -134,52 +122,24 @@ class Proposer:
                 yield raw
 
     def _try(
-        self, round_: int, evidence: tuple[Evidence, ...], candidates: Iterable[bytes]
+        self, plan: BuildPlan, evidence: tuple[Evidence, ...], candidates: Iterable[bytes]
     ) -> BuiltBlock:
         """Build a block with these items and candidates; raises InvalidBlock."""
-        plan = self._plan(round_, evidence)
-        overlay = self._importer.chain.state.overlay()
-        body, result, rejected = self._builder.build_block(overlay, plan.context, candidates)
-        block = self._assemble(plan, body, result)
+        importer = self._importer
+        draft = _draft(plan, evidence, importer)
+        overlay = importer.chain.state.overlay()
+        body, result, rejected = self._builder.build_block(overlay, draft.context, candidates)
+        block = self._assemble(draft, body, result)
         if len(block.encode()) > self._block_bytes_max:
             raise InvalidBlock("the block built is larger than allowed", field="size")
-        schedule = self._importer.schedule
+        schedule = importer.schedule
         next_schedule = advance(schedule, result)
         executed = ExecutedBlock(
-            block, schedule, plan.context, plan.offenders, overlay, result, next_schedule
+            block, schedule, draft.context, draft.offenders, overlay, result, next_schedule
         )
         return BuiltBlock(executed, tuple(hashing.blake2b_256_many(list(rejected))))
 
-    def _plan(self, round_: int, evidence: tuple[Evidence, ...]) -> _Plan:
-        """Fix time, proof, evidence and last commit; raises InvalidBlock."""
-        tip, validators = self._importer.tip, self._importer.schedule.current
-        height = tip.number + 1
-        index = validators.find_key(self._prover.consensus_key)
-        blocks, offences = self._importer.chain.blocks, self._importer.offences
-        randomness = blocks.randomness_at(height)
-        if index is None or randomness is None:
-            raise InvalidBlock("our key is not in the validator set", field="proposer_idx")
-        pre_runtime = PreRuntime(
-            time_ms=max(self._clock.now_ms(), tip.time_ms + 1),
-            proposer_idx=index,
-            set_id=validators.set_id,
-            vrf_proof=self._prover.prove_vrf(randomness=randomness, height=height),
-        )
-        offenders = offences.collect(evidence, tip=tip)
-        last_commit = blocks.commit(tip.number)
-        draft = _draft_header(tip, pre_runtime)
-        context = build_context(
-            draft,
-            genesis_hash=offences.genesis_hash,
-            validators=validators,
-            previous_set=self._importer.previous_set(),
-            last_commit=last_commit,
-            offenders=offenders,
-            round_=round_,
-        )
-        return _Plan(pre_runtime, evidence, offenders, last_commit, context)
-
-    def _assemble(self, plan: _Plan, body: Sequence[bytes], result: ExecResult) -> Block:
+    def _assemble(self, draft: _Draft, body: Sequence[bytes], result: ExecResult) -> Block:
         """Put the header on what was executed."""
         schedule = self._importer.schedule
         announced = None
@@ -187,8 +147,8 @@ class Proposer:
             epoch = result.next_epoch
             announced = NextEpoch(epoch.epoch, epoch.start_height, epoch.randomness, epoch.length)
         fields = ConsensusFields(
-            evidence_root=evidence_root(plan.evidence),
-            last_commit_hash=last_commit_hash(plan.last_commit),
+            evidence_root=evidence_root(draft.evidence),
+            last_commit_hash=last_commit_hash(draft.last_commit),
             validators_hash=schedule.current.hash(),
             next_validators_hash=schedule.following.hash(),
             params_hash=result.params_hash,
@@ -196,19 +156,34 @@ class Proposer:
             totals=result.totals,
         )
         header = Header(
-            plan.context.parent_hash,
-            plan.context.height,
+            draft.context.parent_hash,
+            draft.context.height,
             result.state_root,
             extrinsics_root(body),
-            plan.header,
+            draft.header,
             fields,
             announced,
         )
-        return Block(header, tuple(body), plan.evidence, plan.last_commit)
+        return Block(header, tuple(body), draft.evidence, draft.last_commit)
 
 
-def _draft_header(tip: Header, pre_runtime: PreRuntime) -> Header:
-    """Give a header that has only what a context is made from."""
-    return Header(
-        tip.block_id, tip.number + 1, bytes(32), bytes(32), pre_runtime, tip.consensus, None
+def _draft(plan: BuildPlan, evidence: tuple[Evidence, ...], importer: Importer) -> _Draft:
+    """Fix all that does not come from execution; raises InvalidBlock."""
+    tip, validators = importer.tip, importer.schedule.current
+    if plan.height != tip.number + 1:
+        raise InvalidBlock(f"the plan is for height {plan.height}, not the next", field="number")
+    pre_runtime = PreRuntime(plan.time_ms, plan.proposer_idx, validators.set_id, plan.vrf_proof)
+    header = Header(
+        tip.block_id, plan.height, bytes(32), bytes(32), pre_runtime, tip.consensus, None
     )
+    offenders = importer.offences.collect(evidence, tip=tip)
+    context = build_context(
+        header,
+        genesis_hash=importer.offences.genesis_hash,
+        validators=validators,
+        previous_set=importer.previous_set(),
+        last_commit=plan.last_commit,
+        offenders=offenders,
+        round_=plan.round,
+    )
+    return _Draft(pre_runtime, evidence, offenders, plan.last_commit, context)

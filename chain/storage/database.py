@@ -14,6 +14,7 @@ Keys begin with one letter, then a height as eight bytes, big-endian, or a hash:
     H hash          height of a block          x hash     place of an extrinsic
     a account       places that touched it     k key      history of a value (archive)
     o offence       an offence that a block recorded
+    q height, hash  a candidate that was signed for
 """
 
 import shutil

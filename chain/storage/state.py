@@ -48,6 +48,9 @@ GENESIS_RECORDS: Final = durable.declare("state.genesis.records")
 COMMIT: Final = durable.declare("state.commit")
 """The batch of a decided block."""
 
+CANDIDATE: Final = durable.declare("state.candidate")
+"""The body of a block that is about to be proposed or locked on."""
+
 INDEX: Final = durable.declare("state.index")
 """Derived data of one block."""
 
@@ -189,6 +192,19 @@ class StateStore:
         self.blocks.put_block(batch, decided)
         batch.put(height_key(b"d", header.number), _pack(difference))
         batch.put(META + b"tip", header.number.to_bytes(8, "big") + header.block_id)
+        for key, _ in self.database.scan(b"q", stop=height_key(b"q", header.number + 1)):
+            batch.delete(key)
+
+    def save_candidate(self, block: Block) -> None:
+        """Make the body of a candidate durable before anybody signs for it; raises StorageError."""
+        key = height_key(b"q", block.height) + block.block_id
+        self.database.write(CANDIDATE, lambda batch: batch.put(key, block.encode()))
+
+    def saved_candidates(self) -> list[Block]:
+        """Give the candidates for the height above the tip that were made durable."""
+        space = height_key(b"q", self.height + 1)
+        found = [Block.decode(data, len(data)) for _, data in self.database.scan(space)]
+        return [block for block in found if block.header.parent_hash == self.tip.block_id]
 
     def _check_finality(self, header: Header) -> None:
         """Raise StorageError when another block was final at this height before."""
