@@ -1,6 +1,6 @@
 """HTTP/1.1 on one trio stream with h11: bounded reads, strict order, lingering refusals.
 
-    request line and headers (16 KiB) -> Host check -> upgrade? -> body (bounded) -> route -> answer
+request line and headers (16 KiB) -> Host check -> upgrade? -> body (bounded) -> route -> answer
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,8 @@
 """The RPC server: one port for HTTP and WebSocket, probes and metrics beside it.
 
-    POST /            JSON-RPC, single or batch          GET /health      what the node is doing
-    GET  /  upgrade   JSON-RPC over WebSocket            GET /readiness   200 when in step, else 503
-    OPTIONS /         CORS preflight                     GET /metrics     Prometheus text
+POST /            JSON-RPC, single or batch          GET /health      what the node is doing
+GET  /  upgrade   JSON-RPC over WebSocket            GET /readiness   200 when in step, else 503
+OPTIONS /         CORS preflight                     GET /metrics     Prometheus text
 """
 
 from collections.abc import Callable
@@ -28,9 +28,7 @@ BROKEN: Final = (trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlo
 class RpcServer:
     """Serves one node to JSON-RPC clients; `serve` runs until cancelled."""
 
-    def __init__(
-        self, node: NodeView, limits: RpcLimits, log: Log, *, allow_unsafe: bool
-    ) -> None:
+    def __init__(self, node: NodeView, limits: RpcLimits, log: Log, *, allow_unsafe: bool) -> None:
         self._node = node
         self._limits = limits
         self._log = log

@@ -41,9 +41,7 @@ class StateMethods:
             "state_getKeysPagedAt",
         )
         table.add(Method("state_queryStorageAt", self.query_storage_at, (KEYS, AT)))
-        table.add(
-            Method("state_queryStorage", self.query_storage, (KEYS, HASH, HASH.optional()))
-        )
+        table.add(Method("state_queryStorage", self.query_storage, (KEYS, HASH, HASH.optional())))
         table.add(Method("state_call", self.call, (NAME, BYTES, AT)), "state_callAt")
         table.add(Method("state_getMetadata", self.get_metadata, (AT,)))
         table.add(

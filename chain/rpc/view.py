@@ -153,7 +153,9 @@ class NodeView(Protocol):
         """Give a value in the state after a block; raises StatePruned."""
         ...
 
-    def storage_keys(self, prefix: bytes, after: bytes | None, limit: int, height: int) -> list[bytes]:
+    def storage_keys(
+        self, prefix: bytes, after: bytes | None, limit: int, height: int
+    ) -> list[bytes]:
         """Give at most `limit` keys with a prefix after a key, ascending; raises StatePruned."""
         ...
 
@@ -192,7 +194,9 @@ class NodeView(Protocol):
         """
         ...
 
-    def history(self, account: bytes, before: tuple[int, int] | None, limit: int) -> list[AccountEntry]:
+    def history(
+        self, account: bytes, before: tuple[int, int] | None, limit: int
+    ) -> list[AccountEntry]:
         """Give the newest extrinsics that touched an account, newest first, before a place."""
         ...
 

@@ -88,7 +88,9 @@ class FakeNode:
         self, prefix: bytes, after: bytes | None, limit: int, height: int
     ) -> list[bytes]:
         del height
-        keys = sorted(k for k in self.state if k.startswith(prefix) and (after is None or k > after))
+        keys = sorted(
+            k for k in self.state if k.startswith(prefix) and (after is None or k > after)
+        )
         return keys[:limit]
 
     def prove(self, key: bytes) -> tuple[int, bytes]:

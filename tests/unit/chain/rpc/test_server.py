@@ -385,7 +385,6 @@ def test_the_discovery_document_lists_every_method_that_is_offered() -> None:
 
 def test_a_budget_of_calls_is_per_address_and_spares_loopback() -> None:
 
-
     budget = CallBudget(2)
     assert [budget.take("10.0.0.1", 0.0) for _ in range(3)] == [True, True, False]
     assert budget.take("10.0.0.2", 0.0)

@@ -1,0 +1,107 @@
+"""The runtime's modules over a stored state, for reading: `runtime.balances.total_issuance` at 7.
+
+Storage keys and types live in the modules; whoever reads through them cannot spell one wrong.
+"""
+
+from collections.abc import Iterator
+
+from chain.rpc.view import NodeView
+from ext import hashing
+from runtime.frame.context import NO_BLOCK, AccountRecord
+from runtime.runtime import Runtime
+from runtime.system import NO_ACCOUNT
+
+PAGE_KEYS = 1_000
+"""Keys read at once while going over a map."""
+
+_ACCOUNTS = hashing.twox_128(b"System") + hashing.twox_128(b"Account")
+_WIDTHS = (4, 4, 4, 4, 16, 16, 16, 16)
+"""Bytes of the fields of Substrate's AccountInfo, little endian."""
+
+
+class StoredState:
+    """A StateView of one height that nobody can write to."""
+
+    def __init__(self, node: NodeView, height: int) -> None:
+        self._node = node
+        self._height = height
+
+    @property
+    def money(self) -> int:
+        """Nobody counts here."""
+        raise TypeError("a stored state is only read")
+
+    def get(self, key: bytes) -> bytes | None:
+        """Give the value at a key, or None; raises StatePruned."""
+        return self._node.storage(key, self._height)
+
+    def keys(self, prefix: bytes) -> list[bytes]:
+        """Give the keys that start with a prefix, ascending; raises StatePruned."""
+        return list(self._iterate(prefix))
+
+    def _iterate(self, prefix: bytes) -> Iterator[bytes]:
+        after: bytes | None = None
+        while True:
+            page = self._node.storage_keys(prefix, after, PAGE_KEYS, self._height)
+            yield from page
+            if len(page) < PAGE_KEYS:
+                return
+            after = page[-1]
+
+    def account(self, who: bytes) -> AccountRecord | None:
+        """Give the record of an account, or None; raises StatePruned."""
+        data = self.get(_ACCOUNTS + hashing.blake2b_128_concat(who))
+        if data is None:
+            return None
+        fields: list[int] = []
+        offset = 0
+        for width in _WIDTHS:
+            fields.append(int.from_bytes(data[offset : offset + width], "little"))
+            offset += width
+        nonce, consumers, providers, sufficients, free, reserved, frozen, flags = fields
+        return nonce, consumers, providers, sufficients, free, reserved, frozen, flags
+
+    def put(self, key: bytes, value: bytes) -> None:
+        """Refuse."""
+        raise TypeError("a stored state is only read")
+
+    def delete(self, key: bytes) -> None:
+        """Refuse."""
+        raise TypeError("a stored state is only read")
+
+    def set_account(self, who: bytes, record: AccountRecord | None) -> None:
+        """Refuse."""
+        raise TypeError("a stored state is only read")
+
+    def checkpoint(self) -> None:
+        """Refuse."""
+        raise TypeError("a stored state is only read")
+
+    def commit(self) -> None:
+        """Refuse."""
+        raise TypeError("a stored state is only read")
+
+    def revert(self) -> None:
+        """Refuse."""
+        raise TypeError("a stored state is only read")
+
+    def root(self) -> bytes:
+        """Refuse."""
+        raise TypeError("a stored state is only read")
+
+
+class RuntimeReader:
+    """Points one Runtime at the states of a node, one after the other."""
+
+    def __init__(self, node: NodeView) -> None:
+        self._node = node
+        self._runtime = Runtime()
+
+    def at(self, height: int) -> Runtime:
+        """Give the runtime over the state after a block, until the next call."""
+        self._runtime.ctx.enter(StoredState(self._node, height), NO_BLOCK)
+        return self._runtime
+
+    def account(self, who: bytes, height: int) -> AccountRecord:
+        """Give the record of an account after a block, an empty one if there is none."""
+        return StoredState(self._node, height).account(who) or NO_ACCOUNT
