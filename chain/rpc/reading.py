@@ -63,14 +63,17 @@ class StoredState:
 
     def put(self, key: bytes, value: bytes) -> None:
         """Refuse."""
+        del key, value
         raise TypeError("a stored state is only read")
 
     def delete(self, key: bytes) -> None:
         """Refuse."""
+        del key
         raise TypeError("a stored state is only read")
 
     def set_account(self, who: bytes, record: AccountRecord | None) -> None:
         """Refuse."""
+        del who, record
         raise TypeError("a stored state is only read")
 
     def checkpoint(self) -> None:

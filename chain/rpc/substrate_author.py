@@ -7,8 +7,8 @@ import trio
 from chain.rpc.blocks import hex_of
 from chain.rpc.jsonrpc import Json, Method, MethodTable, RpcError
 from chain.rpc.params import EXTRINSIC, SUBSCRIPTION
-from chain.rpc.substrate_chain import unsubscriber
 from chain.rpc.subscriptions import Subscribe
+from chain.rpc.substrate_chain import unsubscriber
 from chain.rpc.view import ExtrinsicStatus, NodeView, Refused
 
 TITLES = {

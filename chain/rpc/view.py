@@ -221,7 +221,7 @@ class NodeView(Protocol):
         ...
 
     def prevoted(self) -> bytes | None:
-        """Give the id of the block that has a polka at the height being decided; it may yet lose."""
+        """Give the id of the block with a polka at the height being decided; it may yet lose."""
         ...
 
     def metrics(self) -> Mapping[str, float]:
