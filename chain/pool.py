@@ -24,6 +24,7 @@ from typing import Final, Protocol, TypeAlias
 from chain.errors import InvalidTransaction
 from chain.verified import SignatureItem, VerifiedSignatures
 from ext import hashing
+from runtime.transaction import SignedTransaction
 
 BANNED_MAX: Final = 16_384
 """Hashes of refused transactions that are remembered."""
@@ -82,26 +83,6 @@ Watcher: TypeAlias = Callable[[Stage, bytes | None], None]
 """Hears each step; the hash is the block's, or the usurper's. Must not raise or wait."""
 
 
-class Transaction(Protocol):
-    """What the pool reads of a decoded transaction."""
-
-    @property
-    def signer(self) -> bytes:
-        """The account, 32 bytes."""
-
-    @property
-    def nonce(self) -> int:
-        """Its number among the signer's transactions."""
-
-    @property
-    def raw(self) -> bytes:
-        """The bytes as they stand in a block."""
-
-    @property
-    def hash(self) -> bytes:
-        """The blake2b-256 of `raw`."""
-
-
 @dataclass(frozen=True, slots=True)
 class Valuation:
     """What the runtime says of a valid transaction on the newest state.
@@ -117,13 +98,13 @@ class Valuation:
 class Judge(Protocol):
     """The runtime on the newest state, as the pool sees it."""
 
-    def decode(self, raw: bytes) -> Transaction:
+    def decode(self, raw: bytes) -> SignedTransaction:
         """Decode a whole signed transaction; raises InvalidTransaction."""
 
-    def signature_item(self, transaction: Transaction) -> SignatureItem:
+    def signature_item(self, transaction: SignedTransaction) -> SignatureItem:
         """Give what must verify if it is included next; raises InvalidTransaction."""
 
-    def validate(self, transaction: Transaction) -> Valuation:
+    def validate(self, transaction: SignedTransaction) -> Valuation:
         """Judge all but the signature and a nonce that is too high; raises InvalidTransaction."""
 
     def next_nonce(self, account: bytes) -> int:
@@ -146,7 +127,7 @@ class PoolLimits:
 class Entry:
     """One transaction in the pool."""
 
-    transaction: Transaction
+    transaction: SignedTransaction
     hash: bytes
     valuation: Valuation
     arrival: int
@@ -167,7 +148,7 @@ class Entry:
 class Prepared:
     """A transaction that decoded and is new; `item` must verify before `admit`."""
 
-    transaction: Transaction
+    transaction: SignedTransaction
     hash: bytes
     item: SignatureItem
 
