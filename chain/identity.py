@@ -10,6 +10,7 @@ and says only how far the key has signed; importing it on a machine raises that 
 
 import contextlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ from chain.signer import (
     SignerState,
     raise_floor,
 )
+from chain.storage import durable
 from chain.storage.journal import SigningJournal
 
 INTERCHANGE_VERSION: Final = 1
@@ -30,6 +32,9 @@ INTERCHANGE_VERSION: Final = 1
 
 INTERCHANGE_BYTES_MAX: Final = 4_096
 """Longest interchange file; the real one has about three hundred bytes."""
+
+_ASIDE = durable.declare("journal.aside")
+_ASIDE_SYNC = durable.declare("journal.aside.directory")
 
 
 def create_identity(directory: Path, keys: ValidatorKeys, genesis_hash: bytes) -> None:
@@ -51,13 +56,18 @@ def create_identity(directory: Path, keys: ValidatorKeys, genesis_hash: bytes) -
 
 
 def _is_left_over(path: Path, keys: ValidatorKeys, genesis_hash: bytes) -> bool:
-    """Whether a crash left the fresh journal of this very key without its key file."""
+    """Whether a crash left the fresh journal of this very key without its key file.
+
+    One that the crash left unfinished is put aside: without a key file it guards nothing.
+    """
     if not path.exists():
         return False
-    journal = SigningJournal.open(path, genesis_hash=genesis_hash, public_key=keys.consensus_key)
-    is_fresh = journal.payload == SIGNER_STATE.encode(FRESH)
-    journal.close()
-    if not is_fresh:
+    try:
+        state = _read_state(path, keys, genesis_hash)
+    except StorageError:
+        _set_aside(path, keys, genesis_hash)
+        return False
+    if state != FRESH:
         raise ConfigError(f"{path} belongs to a key that has signed, and its key file is missing")
     return True
 
@@ -82,9 +92,10 @@ def reset_journal(
         )
     keys = load_keys(directory / KEY_FILE)
     path = directory / JOURNAL_FILE
-    floor: Position = (tip_height + 2, 0, 0)
     if path.exists():
-        floor = max(floor, _set_aside(path, keys, genesis_hash))
+        _set_aside(path, keys, genesis_hash)
+    floors = [_read_floor(old, keys, genesis_hash) for old in _asides(path)]
+    floor = max([(tip_height + 2, 0, 0), *floors])
     state = raise_floor(FRESH, floor, listen_blocks)
     SigningJournal.create(
         path,
@@ -94,15 +105,29 @@ def reset_journal(
     )
 
 
-def _set_aside(path: Path, keys: ValidatorKeys, genesis_hash: bytes) -> Position:
-    """Rename a journal out of the way and give its floor, or the lowest one when damaged."""
-    floor: Position = FRESH.floor
-    with contextlib.suppress(StorageError):
-        floor = _read_state(path, keys, genesis_hash).floor
+def _asides(path: Path) -> list[Path]:
+    """Give the journals that earlier resets put aside; a crashed reset may have left the last."""
+    return sorted(path.parent.glob(f"{path.name}.old-*"))
+
+
+def _set_aside(path: Path, keys: ValidatorKeys, genesis_hash: bytes) -> None:
+    """Rename a journal out of the way; raises ConfigError while a process uses it."""
+    _read_floor(path, keys, genesis_hash)
     number = 1
     while (aside := path.with_name(f"{path.name}.old-{number}")).exists():
         number += 1
-    path.rename(aside)
+    try:
+        durable.replace(path, aside, _ASIDE)
+        durable.fsync_directory(path.parent, _ASIDE_SYNC)
+    except OSError as error:
+        raise StorageError(f"the signing journal {path} cannot be renamed: {error}") from error
+
+
+def _read_floor(path: Path, keys: ValidatorKeys, genesis_hash: bytes) -> Position:
+    """Give the floor of a journal, the lowest one when it is damaged."""
+    floor: Position = FRESH.floor
+    with contextlib.suppress(StorageError):
+        floor = _read_state(path, keys, genesis_hash).floor
     return floor
 
 
@@ -113,7 +138,7 @@ def _read_state(path: Path, keys: ValidatorKeys, genesis_hash: bytes) -> SignerS
         state: SignerState = SIGNER_STATE.decode(journal.payload)
     finally:
         journal.close()
-    return state
+    return replace(state, signed=tuple(state.signed))
 
 
 def export_interchange(directory: Path, genesis_hash: bytes) -> str:
