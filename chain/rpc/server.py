@@ -116,18 +116,22 @@ class RpcServer:
             return await self._call(request, body, address, cors)
         if request.method not in ("GET", "HEAD"):
             return HttpResponse(405, TEXT, b"use POST for JSON-RPC\n", cors)
-        if request.path == "/health":
-            return HttpResponse(200, JSON, encode_json(health(self._node)), cors)
-        if request.path == "/readiness":
-            ready = self._node.is_ready()
-            return HttpResponse(
-                200 if ready else 503, TEXT, b"ready\n" if ready else b"not ready\n", cors
-            )
-        if request.path == "/metrics":
-            return HttpResponse(200, METRICS_TYPE, self._metrics().encode(), cors)
-        if request.path == "/":
-            return HttpResponse(200, TEXT, b"JSON-RPC 2.0 by POST or WebSocket\n", cors)
-        return HttpResponse(404, TEXT, b"not found\n", cors)
+        return self._probe(request.path, cors)
+
+    def _probe(self, path: str, cors: tuple[tuple[str, str], ...]) -> HttpResponse:
+        match path:
+            case "/health":
+                return HttpResponse(200, JSON, encode_json(health(self._node)), cors)
+            case "/readiness" if self._node.is_ready():
+                return HttpResponse(200, TEXT, b"ready\n", cors)
+            case "/readiness":
+                return HttpResponse(503, TEXT, b"not ready\n", cors)
+            case "/metrics":
+                return HttpResponse(200, METRICS_TYPE, self._metrics().encode(), cors)
+            case "/":
+                return HttpResponse(200, TEXT, b"JSON-RPC 2.0 by POST or WebSocket\n", cors)
+            case _:
+                return HttpResponse(404, TEXT, b"not found\n", cors)
 
     async def _call(
         self, request: HttpRequest, body: bytes, address: str, cors: tuple[tuple[str, str], ...]
