@@ -305,12 +305,15 @@ class Pool:
         return None
 
     def _replace(self, rival: Entry, entry: Entry) -> None:
-        """Put an entry in the place of another of the same nonce."""
+        """Put an entry in the place of another of the same nonce; raises PoolRefused."""
+        growth = entry.size_bytes - rival.size_bytes
+        if self.size_bytes + growth > self._limits.size_bytes_max:
+            raise PoolRefused(Refusal.FULL, "the pool has no room for a larger transaction")
         entry.is_ready = rival.is_ready
         del self._entries[rival.hash]
         self._entries[entry.hash] = entry
         self._chains[entry.transaction.signer].by_nonce[entry.transaction.nonce] = entry
-        self.size_bytes += entry.size_bytes - rival.size_bytes
+        self.size_bytes += growth
         self._push(entry)
         self._tell(rival.hash, Stage.USURPED, entry.hash)
         self._tell(entry.hash, Stage.READY if entry.is_ready else Stage.WAITING, None)

@@ -207,5 +207,5 @@ class PoolMachine(RuleBasedStateMachine):
             assert len(ends) <= 1 or name in self.pool or stages[-1] in last
 
 
-PoolMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+PoolMachine.TestCase.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
 TestPool = PoolMachine.TestCase
