@@ -9,6 +9,7 @@ import click
 
 from chain.cli.console import Console
 from chain.cli.settings import Settings
+from chain.wallet.accounts import DEV_NAMES, dev_account
 from chain.wallet.derivation import KeyPair, derive
 from chain.wallet.errors import Denied, NotFound, WrongUse
 from chain.wallet.keyring import Keyring, Party
@@ -51,12 +52,7 @@ class Session:
     def unlock(self, party: Party, passwords: "Passwords", *, is_dev_chain: bool) -> KeyPair:
         """Return the key pair of a party; development keys only where `is_dev_chain`."""
         if party.dev_uri is not None:
-            if not is_dev_chain:
-                raise Denied(
-                    f"{party.dev_uri} is a published key and this is not a development chain",
-                    "sign with a key of your own: gristmill key new",
-                )
-            return derive(party.dev_uri)
+            return self._derive_dev(party.dev_uri, is_dev_chain=is_dev_chain)
         for name, keystore in self.keyring.all():
             if isinstance(keystore, Exception) or keystore.public != party.public:
                 continue
@@ -66,10 +62,21 @@ class Session:
                     f"gristmill key import rewrites it"
                 )
             return open_keystore(keystore, passwords.read(f"Password of {name}"))
+        for name in DEV_NAMES:
+            if dev_account(name).public == party.public:
+                return self._derive_dev(f"//{name}", is_dev_chain=is_dev_chain)
         raise NotFound(
             f"there is no key file for {party.label}",
             "only its owner can sign: gristmill key list shows your keys",
         )
+
+    def _derive_dev(self, uri: str, *, is_dev_chain: bool) -> KeyPair:
+        if not is_dev_chain:
+            raise Denied(
+                f"{uri} is a published key and this is not a development chain",
+                "sign with a key of your own; offline, --dev says that it is a development chain",
+            )
+        return derive(uri)
 
 
 class Passwords:
