@@ -114,9 +114,11 @@ class System(Module, index=0):
     )
     spec_version: StorageValue[U32] = stored(default=0)
     params: StorageValue[ChainParams] = stored()
+    chain_id: StorageValue[Bytes] = stored(default=b"")
 
-    def genesis(self, *, params: ChainParams) -> None:
-        """Put the limits of the chain into the first state."""
+    def genesis(self, *, chain_id: str, params: ChainParams) -> None:
+        """Put the name and the limits of the chain into the first state."""
+        self.chain_id = chain_id.encode()
         self.params = params
         self.spec_version = SPEC_VERSION
 

@@ -1,0 +1,336 @@
+"""The chain spec: everything that makes one chain different from another, as TOML.
+
+Every value is checked before anything is built; the error names the key and says what to write.
+Keys of validators are public; no spec ever holds a secret.
+"""
+
+import re
+import tomllib
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from ext import hashing, signing
+from runtime.balances import EXISTENTIAL_DEPOSIT, PROTECTED
+from runtime.block import VALIDATORS_MAX
+from runtime.fees import FeeSchedule
+from runtime.frame.errors import SpecError
+from runtime.primitives import GRAINS_PER_GRIST, MONEY_MAX, AccountId
+from runtime.session import ValidatorRecord
+from runtime.system import SS58_PREFIX, ChainParams
+from runtime.weights import MICROSECOND
+
+SPEC_CHARACTERS_MAX: Final = 4 << 20
+"""Longest spec; a public genesis of ten thousand accounts has about one million characters."""
+
+ACCOUNTS_MAX: Final = 100_000
+"""Most accounts of a genesis."""
+
+POWER_TOTAL_MAX: Final = 1 << 60
+"""Keeps three times the power of a set inside 64 bits."""
+
+CHAIN_TYPES: Final = ("Development", "Local", "Live")
+"""What Substrate clients know."""
+
+TIMEOUT_PROFILES: Final = ("devnet", "test", "public")
+"""Names of the timeout tables of consensus."""
+
+EVIDENCE_MARGIN_ERAS: Final = 2
+"""Unbonding must outlast evidence by more than this, or offenders could leave before it counts."""
+
+_IDENTIFIER: Final = re.compile(r"[a-z][a-z0-9-]{0,31}")
+_HEX_KEY: Final = re.compile(r"0x[0-9a-f]{64}")
+_AMOUNT: Final = re.compile(r"(\d{1,10})(?:\.(\d{1,9}))?")
+_BASE58: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+_CHECKSUM_MARK: Final = b"SS58PRE"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class GenesisAccount:
+    """An account that has money from the beginning: a label for people, and grains."""
+
+    label: str
+    account: AccountId
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChainSpec:
+    """A checked chain spec; `schedule` is of later validator sets by epoch.
+
+    `labels` name validators and funded accounts for people; `seed` makes the first randomness.
+    """
+
+    id: str
+    name: str
+    chain_type: str
+    time_ms: int
+    seed: bytes
+    timeouts: str
+    era_epochs: int
+    params: ChainParams
+    fees: FeeSchedule
+    validators: tuple[ValidatorRecord, ...]
+    schedule: dict[int, tuple[ValidatorRecord, ...]]
+    accounts: tuple[GenesisAccount, ...]
+    labels: dict[AccountId, str]
+
+
+class Section:
+    """A table of the spec whose keys are taken one by one; what is left over is an error."""
+
+    def __init__(self, table: Any, place: str) -> None:
+        if not isinstance(table, dict):
+            raise SpecError(place, "it is not a table", f"write [{place}] and keys below it")
+        self._rest: dict[str, Any] = dict(table)
+        self.place = place
+
+    def key(self, name: str) -> str:
+        """Give the full name of a key."""
+        return f"{self.place}.{name}" if self.place else name
+
+    def take(self, name: str, kind: type[T], remedy: str) -> T:
+        """Take a value of a type out of the table; raises SpecError."""
+        if name not in self._rest:
+            raise SpecError(self.key(name), "it is missing", remedy)
+        value = self._rest.pop(name)
+        if type(value) is not kind:
+            raise SpecError(self.key(name), f"{value!r} is a {type(value).__name__}", remedy)
+        return value
+
+    def has(self, name: str) -> bool:
+        """Whether a key is still there."""
+        return name in self._rest
+
+    def integer(self, name: str, low: int, high: int) -> int:
+        """Take an integer between two limits."""
+        remedy = f"write an integer from {low} to {high}"
+        value = self.take(name, int, remedy)
+        if not low <= value <= high:
+            raise SpecError(self.key(name), f"{value} is out of range", remedy)
+        return value
+
+    def text(self, name: str, pattern: re.Pattern[str], remedy: str) -> str:
+        """Take a text of a form."""
+        value = self.take(name, str, remedy)
+        if not pattern.fullmatch(value):
+            raise SpecError(self.key(name), f"{value!r} has another form", remedy)
+        return value
+
+    def choice(self, name: str, choices: tuple[str, ...]) -> str:
+        """Take one of some words."""
+        return self.text(name, re.compile("|".join(choices)), f"write one of {', '.join(choices)}")
+
+    def amount(self, name: str) -> int:
+        """Take an amount of GRIST, as text with up to nine decimals, and give grains."""
+        remedy = 'write GRIST as text, like "12.5", with at most nine decimals'
+        whole, _, fraction = self.text(name, _AMOUNT, remedy).partition(".")
+        grains = int(whole) * GRAINS_PER_GRIST + int(fraction.ljust(9, "0") or "0")
+        if grains > MONEY_MAX:
+            raise SpecError(self.key(name), "it is more than can exist", remedy)
+        return grains
+
+    def bytes_32(self, name: str) -> bytes:
+        """Take 32 bytes in hexadecimal."""
+        return bytes.fromhex(
+            self.text(name, _HEX_KEY, "write 0x and 64 digits of lower-case hexadecimal")[2:]
+        )
+
+    def public_key(self, name: str) -> bytes:
+        """Take an ed25519 public key that can verify."""
+        key = self.bytes_32(name)
+        if not signing.is_valid_key(key):
+            raise SpecError(self.key(name), "no ed25519 key has these bytes", "check the key")
+        return key
+
+    def account(self, name: str) -> AccountId:
+        """Take an account: an address of this network, or 0x and its 64 digits."""
+        remedy = "write an address that begins with 5, or 0x and 64 hexadecimal digits"
+        value = self.take(name, str, remedy)
+        account = bytes.fromhex(value[2:]) if _HEX_KEY.fullmatch(value) else find_account(value)
+        if account is None:
+            raise SpecError(self.key(name), f"{value!r} is no account", remedy)
+        return AccountId(account)
+
+    def items(self, name: str, count_max: int) -> list["Section"]:
+        """Take a list of tables."""
+        values = self.take(name, list, f"write [[{name}]] tables")
+        if len(values) > count_max:
+            raise SpecError(self.key(name), f"it has {len(values)} items", f"use {count_max}")
+        return [Section(value, f"{self.key(name)}[{i}]") for i, value in enumerate(values)]
+
+    def finish(self) -> None:
+        """Raise SpecError when a key was never taken."""
+        if self._rest:
+            name = sorted(self._rest)[0]
+            raise SpecError(self.key(name), "no such key is known", "remove it or correct it")
+
+
+def load_spec(text: str) -> ChainSpec:
+    """Read a chain spec; raises SpecError naming the key and the remedy."""
+    if len(text) > SPEC_CHARACTERS_MAX:
+        raise SpecError("spec", "it is too long", f"use at most {SPEC_CHARACTERS_MAX} characters")
+    try:
+        root = Section(tomllib.loads(text), "")
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise SpecError("spec", f"it is not TOML: {error}", "correct that line") from error
+    chain = Section(root.take("chain", dict, "write a [chain] table"), "chain")
+    identity = (
+        chain.text("id", _IDENTIFIER, "use up to 32 small letters, digits and hyphens"),
+        chain.text("name", re.compile(r"[ -~]{1,64}"), "use up to 64 printable characters"),
+        chain.choice("chain_type", CHAIN_TYPES),
+        chain.integer("time_ms", 0, 1 << 50),
+        chain.bytes_32("seed"),
+        chain.choice("timeouts", TIMEOUT_PROFILES),
+    )
+    chain.finish()
+    era_epochs, params = _read_limits(Section(root.take("limits", dict, "write it"), "limits"))
+    fees = _read_fees(Section(root.take("fees", dict, "write a [fees] table"), "fees"))
+    labelled = _read_validators(root)
+    schedule = _read_schedule(root, labelled)
+    accounts = _read_accounts(root)
+    root.finish()
+    labels = {entry.account: entry.label for entry in accounts}
+    labels.update({record.account: label for label, record in labelled.items()})
+    validators = tuple(sorted(_initial(labelled), key=lambda record: record.account))
+    return ChainSpec(
+        *identity, era_epochs, params, fees, validators, schedule, accounts, labels
+    )
+
+
+def find_account(address: str) -> bytes | None:
+    """Give the 32 bytes of an address with this network's prefix, or None."""
+    number = 0
+    for character in address[:64]:
+        place = _BASE58.find(character)
+        if place < 0:
+            return None
+        number = number * 58 + place
+    if number >= 1 << 8 * 35 or number < 1 << 8 * 34:
+        return None
+    data = number.to_bytes(35, "big")
+    checksum = hashing.blake2b_512(_CHECKSUM_MARK + data[:33])[:2]
+    return data[1:33] if data[0] == SS58_PREFIX and data[33:] == checksum else None
+
+
+def _read_limits(limits: Section) -> tuple[int, ChainParams]:
+    interval_ms = limits.integer("block_interval_ms", 0, 60_000)
+    bytes_max = limits.integer("block_bytes_max", 4_096, 64 << 20)
+    weight_us = limits.integer("block_weight_max_us", 10_000, 60_000_000)
+    epoch_blocks = limits.integer("epoch_blocks", 2, 14_400)
+    era_epochs = limits.integer("era_epochs", 1, 1_000)
+    unbonding_eras = limits.integer("unbonding_eras", 1, 1_000)
+    evidence_eras = limits.integer("evidence_age_eras", 1, 1_000)
+    limits.finish()
+    if evidence_eras + EVIDENCE_MARGIN_ERAS >= unbonding_eras:
+        raise SpecError(
+            "limits.evidence_age_eras",
+            f"{evidence_eras} + {EVIDENCE_MARGIN_ERAS} is not less than unbonding_eras",
+            f"use at most {unbonding_eras - EVIDENCE_MARGIN_ERAS - 1}, or a longer unbonding",
+        )
+    era_blocks = era_epochs * epoch_blocks
+    age_blocks, unbonding_blocks = evidence_eras * era_blocks, unbonding_eras * era_blocks
+    if unbonding_blocks >= 1 << 31:
+        raise SpecError("limits.unbonding_eras", "it is beyond all heights", "use fewer eras")
+    return era_epochs, ChainParams(
+        interval_ms,
+        bytes_max,
+        weight_us * MICROSECOND,
+        epoch_blocks,
+        age_blocks,
+        age_blocks * interval_ms,
+        unbonding_blocks,
+    )
+
+
+def _read_fees(fees: Section) -> FeeSchedule:
+    schedule = FeeSchedule(
+        fees.amount("base"),
+        fees.amount("per_byte"),
+        fees.amount("rate_floor"),
+        fees.amount("rate_ceiling"),
+    )
+    fees.finish()
+    if not 1_000 <= schedule.rate_floor <= schedule.rate_ceiling:
+        raise SpecError(
+            "fees.rate_floor",
+            "it is under 0.000001 GRIST or above rate_ceiling",
+            "use 0.000001 at least, so that an eighth of it is not zero, and no more than the top",
+        )
+    return schedule
+
+
+def _read_validators(root: Section) -> dict[str, ValidatorRecord]:
+    validators: dict[str, ValidatorRecord] = {}
+    for entry in root.items("validators", VALIDATORS_MAX):
+        label = _label(entry)
+        if label in validators:
+            raise SpecError(entry.key("label"), f"{label} is there twice", "use another label")
+        validators[label] = ValidatorRecord(
+            entry.account("account"),
+            entry.public_key("consensus_key"),
+            entry.public_key("vrf_key"),
+            entry.integer("power", 0, POWER_TOTAL_MAX),
+        )
+        entry.finish()
+    for part in ("account", "consensus_key", "vrf_key"):
+        if len({getattr(record, part) for record in validators.values()}) != len(validators):
+            raise SpecError("validators", f"two share their {part}", "give each its own keys")
+    powers = [record.power for record in validators.values()]
+    if not any(powers) or sum(powers) > POWER_TOTAL_MAX:
+        raise SpecError("validators", "their powers sum to 0 or above 2^60", "use small powers")
+    return validators
+
+
+def _initial(validators: dict[str, ValidatorRecord]) -> list[ValidatorRecord]:
+    """Give those who validate from the first block; power 0 is for later sets only."""
+    return [record for record in validators.values() if record.power]
+
+
+def _read_schedule(
+    root: Section, validators: dict[str, ValidatorRecord]
+) -> dict[int, tuple[ValidatorRecord, ...]]:
+    """Read later sets: each names validators, with the power that it gives to each."""
+    schedule: dict[int, tuple[ValidatorRecord, ...]] = {}
+    for entry in root.items("schedule", 1_000) if root.has("schedule") else []:
+        epoch = entry.integer("epoch", 1, 1 << 31)
+        labels = entry.take("validators", list, "write a list of labels of [[validators]]")
+        power = entry.integer("power", 1, 1 << 53)
+        entry.finish()
+        if not labels or epoch in schedule or any(label not in validators for label in labels):
+            raise SpecError(
+                entry.place, "it repeats an epoch or names nobody", "list known validators"
+            )
+        chosen = [validators[label] for label in dict.fromkeys(labels)]
+        schedule[epoch] = tuple(
+            ValidatorRecord(record.account, record.consensus_key, record.vrf_key, power)
+            for record in sorted(chosen, key=lambda record: record.account)
+        )
+    return schedule
+
+
+def _read_accounts(root: Section) -> tuple[GenesisAccount, ...]:
+    accounts: list[GenesisAccount] = []
+    for entry in root.items("accounts", ACCOUNTS_MAX):
+        account = GenesisAccount(_label(entry), entry.account("account"), entry.amount("amount"))
+        if account.amount < EXISTENTIAL_DEPOSIT or account.account in PROTECTED:
+            raise SpecError(
+                entry.key("amount"),
+                "the account is the chain's own, or gets less than 0.001 GRIST",
+                "give an account of a person at least the existential deposit",
+            )
+        accounts.append(account)
+        entry.finish()
+    if len({entry.account for entry in accounts}) != len(accounts):
+        raise SpecError("accounts", "an account is there twice", "add the amounts up")
+    if sum(entry.amount for entry in accounts) > MONEY_MAX:
+        raise SpecError("accounts", "they have more than can exist", "give less")
+    return tuple(accounts)
+
+
+def _label(entry: Section) -> str:
+    return entry.text(
+        "label", re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.-]{0,31}"), "use up to 32 letters and digits"
+    )
+
