@@ -1,0 +1,130 @@
+"""Stock Substrate clients, unmodified, against a devnet node."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from substrateinterface import Keypair, KeypairType, SubstrateInterface
+
+from tests.support.devnet import DevnetUnderTest, run_cli
+
+JS = Path(__file__).parent / "js"
+ALICE = "5FA9nQDVg267DEd8m1ZypXLBnvN7SFxYwV7ndqSYGiN9TTpu"
+BOB = "5GoNkf6WdbxCFnPdAnYYQyCjAKPJgLNxXwPjwTh6DGg6gN3E"
+GRIST = 10**9
+
+needs_node = pytest.mark.skipif(
+    not shutil.which("node") or not (JS / "node_modules").is_dir(),
+    reason="the JavaScript clients are not installed (make e2e installs them where Node.js is)",
+)
+
+
+def node_script(*args: str, seconds: int = 90) -> dict[str, object]:
+    done = subprocess.run(
+        ["node", *args], cwd=JS, capture_output=True, text=True, timeout=seconds, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    document: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
+    return document
+
+
+@pytest.fixture(scope="module")
+def substrate(devnet: DevnetUnderTest) -> SubstrateInterface:
+    return SubstrateInterface(url=devnet.nodes["alice"]["url"].replace("http", "ws"))
+
+
+def test_py_substrate_interface_reads_metadata_accounts_headers_and_blocks(
+    substrate: SubstrateInterface,
+) -> None:
+    assert substrate.properties["tokenSymbol"] == "GRIST"
+    account = substrate.query("System", "Account", [ALICE])
+    assert account.value["data"]["free"] > 1_000 * GRIST
+    head = substrate.get_chain_finalised_head()
+    header = substrate.get_block_header(block_hash=head)["header"]
+    assert header["hash"] == head
+    block = substrate.get_block(block_hash=head)
+    first = block["extrinsics"][0].value["call"]
+    assert (first["call_module"], first["call_function"]) == ("Timestamp", "set")
+    assert len(substrate.query("Session", "Validators").value) == 4
+    assert substrate.get_constant("Balances", "ExistentialDeposit").value == 1_000_000
+
+
+def test_py_substrate_interface_sends_a_mortal_transfer_and_sees_its_events(
+    substrate: SubstrateInterface,
+) -> None:
+    alice = Keypair.create_from_uri("//Alice", crypto_type=KeypairType.ED25519)
+    assert alice.ss58_address == ALICE
+    before = substrate.query("System", "Account", [BOB]).value["data"]["free"]
+    call = substrate.compose_call(
+        "Balances", "transfer_keep_alive", {"dest": BOB, "value": 12 * GRIST}
+    )
+    assert substrate.get_payment_info(call, alice)["partialFee"] > 0
+    extrinsic = substrate.create_signed_extrinsic(call, alice, era={"period": 64})
+    receipt = substrate.submit_extrinsic(extrinsic, wait_for_finalization=True)
+    assert receipt.is_success, receipt.error_message
+    names = [f"{e.value['module_id']}.{e.value['event_id']}" for e in receipt.triggered_events]
+    assert "Balances.Transfer" in names
+    assert "TransactionPayment.TransactionFeePaid" in names
+    assert names[-1] == "System.ExtrinsicSuccess"
+    after = substrate.query("System", "Account", [BOB]).value["data"]["free"]
+    assert after - before == 12 * GRIST
+
+
+def test_py_substrate_interface_names_the_module_error_of_a_failed_transfer(
+    substrate: SubstrateInterface,
+) -> None:
+    alice = Keypair.create_from_uri("//Alice", crypto_type=KeypairType.ED25519)
+    call = substrate.compose_call(
+        "Balances", "transfer_keep_alive", {"dest": BOB, "value": 10**18}
+    )
+    extrinsic = substrate.create_signed_extrinsic(call, alice, era={"period": 64})
+    receipt = substrate.submit_extrinsic(extrinsic, wait_for_finalization=True)
+    assert not receipt.is_success
+    assert receipt.error_message["type"] == "Module"
+    assert receipt.error_message["name"] == "InsufficientBalance"
+    assert receipt.error_message["docs"]
+
+
+@needs_node
+@pytest.mark.javascript
+def test_polkadot_js_reads_subscribes_sends_and_names_errors(devnet: DevnetUnderTest) -> None:
+    seen = node_script("polkadot.mjs", devnet.nodes["bob"]["url"].replace("http", "ws"))
+    assert seen["alice"] == ALICE
+    assert seen["metadataVersion"] in (14, 15)
+    assert seen["validators"] == 4
+    assert seen["headerHash"] == seen["blockHash"] == seen["hashByNumber"] == seen["heads"][-1]["hash"]
+    assert seen["digest"][:2] == ["PreRuntime", "Consensus"]
+    assert seen["extrinsics"][:2] == ["timestamp.set", "authorship.noteContext"]
+    assert int(seen["after"]) - int(seen["before"]) >= 12_500_000_000
+    assert seen["paid"]["error"] is None
+    names = [event["name"] for event in seen["paid"]["events"]]
+    assert "balances.Transfer" in names
+    assert "transactionPayment.TransactionFeePaid" in names
+    assert seen["failed"]["error"]["module"] == "balances"
+    assert seen["failed"]["error"]["name"] == "InsufficientBalance"
+    assert seen["eventsAt"] >= len(names)
+
+
+@needs_node
+@pytest.mark.javascript
+def test_keystores_cross_both_ways_with_polkadot_keyring(tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs.json"
+    theirs.write_text(json.dumps(node_script("keyring.mjs", "write", "secret ü", "//Eve")))
+    password = tmp_path / "password"
+    password.write_text("secret ü\n")
+    imported = run_cli(
+        "key", "import", "eve", str(theirs), "--password-file", str(password), "--json",
+        home=tmp_path,
+    )  # fmt: skip
+    address = json.loads(imported.stdout)["address"]
+    assert address == node_script("keyring.mjs", "address", "//Eve")["address"]
+    run_cli("key", "new", "ours", "--password-file", str(password), home=tmp_path)
+    out = run_cli("key", "export", "ours", "--json", home=tmp_path)
+    exported = json.loads(out.stdout)
+    keystore = tmp_path / "ours.json"
+    keystore.write_text(json.dumps(exported.get("keystore", exported)))
+    opened = node_script("keyring.mjs", "open", str(keystore), "secret ü")
+    shown = json.loads(run_cli("key", "show", "ours", "--json", home=tmp_path).stdout)
+    assert opened["address"] == shown["address"]
