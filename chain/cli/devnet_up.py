@@ -14,9 +14,16 @@ import click
 from chain.cli.command import Command
 from chain.cli.devnet import base_option, base_path, tell_commands
 from chain.cli.session import Session
-from chain.devnet.layout import Devnet, NodeSite, devnet_path, load_devnet, save_devnet
+from chain.devnet.layout import (
+    Devnet,
+    NodeSite,
+    check_counts,
+    devnet_path,
+    load_devnet,
+    save_devnet,
+)
 from chain.devnet.processes import is_alive, spawn, stop
-from chain.devnet.spec import check_spec_kept, write_spec
+from chain.devnet.spec import check_spec_kept, find_validators, read_spec, write_spec
 from chain.devnet.up import Beat, Plan, plan_devnet, read_chain, start_nodes, wait_ready, watch
 from chain.devnet.wiping import wipe
 from chain.wallet.amounts import show_amount
@@ -30,7 +37,7 @@ _ERASE_LINE: Final = "\r\x1b[K"
 class UpOptions:
     """What `devnet up` was asked for; zero means not asked."""
 
-    validators: int
+    validators: int | None
     full_nodes: int
     spec: str
     interval_ms: int | None
@@ -43,7 +50,7 @@ class UpOptions:
 
 
 @click.command(cls=Command)
-@click.option("--validators", type=int, default=4, show_default=True, help="Nodes that vote.")
+@click.option("--validators", type=int, help="Nodes that vote; the spec's number (4) if not given.")
 @click.option("--full-nodes", type=int, default=1, show_default=True, help="Nodes that follow.")
 @click.option("--spec", default="dev", show_default=True, help="Chain spec: a name or a file.")
 @click.option("--interval-ms", type=click.IntRange(0, 60_000), help="Time between blocks.")
@@ -91,12 +98,16 @@ def _prepare(session: Session, path: Path, options: UpOptions) -> Devnet:
             )
     if options.fresh:
         wipe(path)
+    check_counts(1 if options.validators is None else options.validators, options.full_nodes)
     path.mkdir(parents=True, exist_ok=True)
     spec = path / "spec.toml"
-    text = write_spec(options.spec, validators=options.validators, interval_ms=options.interval_ms)
+    text = write_spec(
+        read_spec(options.spec), validators=options.validators, interval_ms=options.interval_ms
+    )
     check_spec_kept(spec, text, has_chain=(path / "nodes").is_dir())
     spec.write_text(text)
-    plan = Plan(path, options.validators, options.full_nodes, options.port_base)
+    count = options.validators or len(find_validators(text))
+    plan = Plan(path, count, options.full_nodes, options.port_base)
     net = plan_devnet(plan, spec)
     if session.console.verbosity:
         tell_commands(session, net.nodes)

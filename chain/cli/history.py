@@ -19,7 +19,7 @@ from chain.wallet.extrinsic import decode_extrinsic
 def history(session: NodeSession, who: str, limit: int, before: str | None) -> None:
     """List the newest transactions of WHO; needs a node with --account-index."""
     party = session.party(who)
-    answer = session.rpc.call("gristmill_v1_history", party.address, _place(before), limit)
+    answer = session.rpc.call("gristmill_v1_history", party.address, limit, _place(before))
     if not isinstance(answer, list):
         raise BadContent("the node's history is not a list")
     places = [(parse_int(one.get("height")), parse_int(one.get("index"))) for one in answer]
@@ -36,13 +36,13 @@ def history(session: NodeSession, who: str, limit: int, before: str | None) -> N
         session.console.note(f"More with --before {following}.")
 
 
-def _place(text: str | None) -> dict[str, int] | None:
+def _place(text: str | None) -> list[int] | None:
     if text is None:
         return None
     height, _, index = text.partition(".")
     if not (height.isdecimal() and index.isdecimal()):
         raise NotFound(f"{text!r} is not a place in the history", "write HEIGHT.INDEX")
-    return {"height": int(height), "index": int(index)}
+    return [int(height), int(index)]
 
 
 def _entry(session: NodeSession, height: int, index: int) -> dict[str, Any]:
