@@ -1,0 +1,137 @@
+"""Drills that break things: kill, halt, restart, join late, change the set. They take minutes."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.devnet import DevnetUnderTest, run_cli, wait_until
+
+pytestmark = pytest.mark.slow
+Make = Callable[..., DevnetUnderTest]
+VALIDATORS = ("alice", "bob", "charlie", "dave")
+
+
+def signers_of(net: DevnetUnderTest, node: str, height: int) -> list[int]:
+    block = net.rpc(node, "chain_getBlockHash", height)
+    commit = net.rpc(node, "gristmill_v1_block", block)["commit"]
+    return list(commit["signers"]) if commit else []
+
+
+def assert_one_chain(net: DevnetUnderTest, *, up_to: int) -> None:
+    for height in {1, up_to // 2, up_to}:
+        assert len({net.rpc(node, "chain_getBlockHash", height) for node in net.nodes}) == 1
+
+
+def assert_clean(net: DevnetUnderTest, tmp_path: Path) -> None:
+    """Nobody was accused, and a replay of everything is clean."""
+    archive = tmp_path / "drill.archive"
+    net.cli("export", "archive", "--node", "alice", "--base", str(net.base), "--out", str(archive))
+    done = run_cli("audit", "replay", str(archive), "--json", home=tmp_path, seconds=600)
+    report = json.loads(done.stdout)
+    assert report["is_clean"] is True
+    for node in net.nodes:
+        assert "misbehaviour_seen" not in net.logs(node)
+
+
+def test_a_killed_validator_returns_catches_up_and_votes(
+    own_devnet: Make, tmp_path: Path
+) -> None:
+    net = own_devnet("--traffic", "20")
+    net.cli("devnet", "kill", "bob")
+    height = net.height("alice")
+    net.wait_height(height + 5, nodes=("alice", "charlie", "dave"), seconds=40)
+    net.cli("devnet", "start", "bob")
+    since = time.monotonic()
+    validators = net.rpc("alice", "gristmill_v1_validators")
+    own = next(i for i, v in enumerate(validators) if v["address"].startswith("5GoNkf6"))
+
+    def has_voted() -> bool:
+        at = net.height("bob")
+        return at > height + 5 and own in signers_of(net, "alice", at - 1)
+
+    wait_until(has_voted, 15, lambda: f"bob is at {net.height('bob')}: {net.logs('bob')[-2000:]}")
+    assert time.monotonic() - since <= 15
+    assert_one_chain(net, up_to=net.height("full") - 1)
+    assert_clean(net, tmp_path)
+
+
+def test_all_killed_at_once_go_on_and_nobody_signs_twice(own_devnet: Make, tmp_path: Path) -> None:
+    net = own_devnet("--traffic", "20")
+    for _ in range(3):
+        height = net.height("alice")
+        net.cli("devnet", "kill", *VALIDATORS, "full")
+        net.cli("devnet", "start", *VALIDATORS, "full")
+        net.wait_height(height + 4, nodes=tuple(net.nodes), seconds=40)
+    assert_one_chain(net, up_to=min(net.height(node) for node in net.nodes))
+    assert_clean(net, tmp_path)
+
+
+def test_two_of_four_down_halt_without_a_fork_and_resume(own_devnet: Make, tmp_path: Path) -> None:
+    net = own_devnet()
+    net.cli("devnet", "kill", "charlie", "dave")
+    time.sleep(3)
+    halted = net.height("alice")
+    time.sleep(10)
+    assert net.height("alice") == halted
+    assert net.height("bob") in (halted, halted - 1, halted + 1)
+    net.cli("devnet", "start", "charlie")
+    net.wait_height(halted + 4, nodes=("alice", "bob", "charlie"), seconds=30)
+    net.cli("devnet", "start", "dave")
+    net.wait_height(halted + 8, nodes=tuple(net.nodes), seconds=30)
+    assert_one_chain(net, up_to=halted + 8)
+    assert_clean(net, tmp_path)
+
+
+def test_a_devnet_that_was_stopped_for_two_minutes_goes_on(own_devnet: Make) -> None:
+    net = own_devnet()
+    height = net.height("alice")
+    net.cli("devnet", "down")
+    time.sleep(120)
+    net.up()
+    net.wait_height(height + 4, nodes=tuple(net.nodes), seconds=30)
+
+
+def test_a_full_node_joins_late_and_checks_every_root(own_devnet: Make) -> None:
+    net = own_devnet("--interval-ms", "0")
+    net.wait_height(2, nodes=("full",), seconds=20)
+    net.cli("devnet", "kill", "full")
+    net.cli("node", "purge", "--home", net.nodes["full"]["home"], "--yes")
+    net.wait_height(1_000, nodes=VALIDATORS, seconds=240)
+    net.cli("devnet", "start", "full")
+    net.wait_height(1_000, nodes=("full",), seconds=60)
+    assert_one_chain(net, up_to=1_000)
+
+
+def test_two_hundred_transfers_a_second_are_each_included_once(
+    own_devnet: Make, tmp_path: Path
+) -> None:
+    net = own_devnet()
+    report = net.cli_json("devnet", "load", "--rate", "200", "--seconds", "60", seconds=240)
+    assert report["sent"] == report["included"] == 12_000
+    net.cli("devnet", "check")
+    assert_clean(net, tmp_path)
+
+
+def test_a_scheduled_set_change_removes_the_current_proposer(own_devnet: Make) -> None:
+    net = own_devnet("--spec", "test")
+    seen: dict[int, int] = {}
+    proposers_removed = 0
+
+    def has_changed_twice() -> bool:
+        return net.height("alice") > 40
+
+    wait_until(has_changed_twice, 120, lambda: f"height {net.height('alice')}")
+    previous: list[str] = []
+    proposer = ""
+    for height in range(1, 40):
+        block = net.rpc("alice", "chain_getBlockHash", height)
+        about = net.rpc("alice", "gristmill_v1_block", block)
+        members = [v["address"] for v in net.rpc("alice", "gristmill_v1_validators", block)]
+        seen[height] = about["setId"]
+        proposers_removed += bool(proposer and previous != members and proposer not in members)
+        previous, proposer = members, members[about["proposerIndex"]]
+    assert len(set(seen.values())) >= 3
+    assert proposers_removed >= 1
