@@ -41,14 +41,23 @@ def encode_message(message: Message, *, request_id: int = 0) -> bytes:
 
 
 def decode_envelope(
-    payload: bytes, *, bytes_max: int, kinds: Sequence[type[Message]]
+    payload: bytes,
+    *,
+    bytes_max: int,
+    kinds: Sequence[type[Message]],
+    request_id: int | None = None,
 ) -> Envelope:
-    """Return the message in `payload`, one of the kinds expected here; raises MalformedMessage."""
+    """Return the message in `payload`, one of the kinds expected here; raises MalformedMessage.
+
+    An answer must repeat the `request_id` of its question.
+    """
     head = FieldReader(decode_packed(payload, bytes_max=bytes_max), name="envelope")
     version = head.take_number()
     if version != limits.PROTOCOL_VERSION:
         raise MalformedMessage(f"protocol version {version} is not {limits.PROTOCOL_VERSION}")
-    request_id, kind = head.take_number(U32_MAX), head.take_number()
+    found_id, kind = head.take_number(U32_MAX), head.take_number()
+    if request_id is not None and found_id != request_id:
+        raise MalformedMessage(f"an answer to question {found_id}, not to {request_id}")
     cls = next((each for each in kinds if kind == each.KIND), None)
     if cls is None:
         raise MalformedMessage(f"a message of kind {kind} does not belong here")
@@ -61,4 +70,4 @@ def decode_envelope(
     except ValueError as fault:
         raise MalformedMessage(f"{cls.__name__}: {fault}") from fault
     fields.finish()
-    return Envelope(request_id, message)
+    return Envelope(found_id, message)

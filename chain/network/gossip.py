@@ -262,7 +262,9 @@ class ConsensusGossip:
             payload = await self._network.request(
                 peer, "body", question, response_bytes_max=BODY_BYTES_MAX, timeout=FETCH_PATIENCE
             )
-            envelope = decode_envelope(payload, bytes_max=BODY_BYTES_MAX, kinds=(BlockMessage,))
+            envelope = decode_envelope(
+                payload, bytes_max=BODY_BYTES_MAX, kinds=(BlockMessage,), request_id=1
+            )
             if isinstance(envelope.message, BlockMessage):
                 return await _decode_block(envelope.message.block, block_id)
         except RequestFailed:

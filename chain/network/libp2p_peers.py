@@ -359,7 +359,9 @@ class PeerKeeper:
             payload = await self.streams.request(
                 peer, "peers", question, answer_bytes_max=16_384, patience=STATUS_PATIENCE
             )
-            answer = decode_envelope(payload, bytes_max=16_384, kinds=(PeersPage,)).message
+            answer = decode_envelope(
+                payload, bytes_max=16_384, kinds=(PeersPage,), request_id=1
+            ).message
         except (RequestFailed, MalformedMessage) as fault:
             _log.debug("no peers from %s: %s", peer, fault)
             return
