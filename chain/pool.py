@@ -52,6 +52,7 @@ class Refusal(Enum):
     """Why the pool does not take a transaction."""
 
     INVALID = "invalid"
+    FORGED = "malformed or wrongly signed"
     BANNED = "banned"
     KNOWN = "already in the pool"
     CHEAP = "another with this nonce pays nearly as much"
@@ -212,9 +213,12 @@ class Pool:
             raise PoolRefused(Refusal.BANNED, "the transaction was refused a short while ago")
         try:
             transaction = self._judge.decode(raw)
-            item = self._judge.signature_item(transaction)
         except InvalidTransaction as error:
             self._ban(name)
+            raise PoolRefused(Refusal.FORGED, error.reason) from error
+        try:
+            item = self._judge.signature_item(transaction)
+        except InvalidTransaction as error:
             raise PoolRefused(Refusal.INVALID, error.reason) from error
         return Prepared(transaction, name, item)
 
@@ -223,7 +227,7 @@ class Pool:
         name, transaction = prepared.hash, prepared.transaction
         if not is_signature_good:
             self._ban(name)
-            raise PoolRefused(Refusal.INVALID, "the signature does not verify")
+            raise PoolRefused(Refusal.FORGED, "the signature does not verify")
         self._verified.add([prepared.item])
         if name in self._entries:
             raise PoolRefused(Refusal.KNOWN, "the transaction is in the pool already")

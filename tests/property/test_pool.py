@@ -120,7 +120,7 @@ class PoolMachine(RuleBasedStateMachine):
             prepared = self.pool.prepare(tx.raw)
             self.pool.admit(prepared, is_signature_good=False)
         except PoolRefused as refusal:
-            assert refusal.kind in (Refusal.INVALID, Refusal.BANNED)
+            assert refusal.kind in (Refusal.FORGED, Refusal.BANNED)
         else:
             raise AssertionError("a bad signature was admitted")
 
