@@ -33,27 +33,18 @@ from runtime.frame.errors import (
 from runtime.frame.events import PHASE_FINALIZATION, PHASE_INITIALIZATION, encode_receipt
 from runtime.frame.module import Module
 from runtime.frame.origins import INHERENT, Signed
+from runtime.frame.outcome import encode_info
 from runtime.primitives import AccountId, Weight
 from runtime.runtime import Runtime
-from runtime.system import NO_ACCOUNT, HookFailed
+from runtime.system import NO_ACCOUNT, ExtrinsicFailed, ExtrinsicSuccess, HookFailed
 from runtime.totals import encode_totals
 from runtime.transaction import (
     SignedTransaction,
     decode_inherent,
     decode_transaction,
-    encode_compact,
     encode_inherent,
     signing_payload,
 )
-
-EXTRINSIC_SUCCESS: Final = b"\x00\x00"
-"""System.ExtrinsicSuccess, before its DispatchInfo."""
-
-EXTRINSIC_FAILED: Final = b"\x00\x01"
-"""System.ExtrinsicFailed, before its DispatchError and DispatchInfo."""
-
-PAYS_FEE: Final = b"\x00"
-"""Pays::Yes: every signed transaction does."""
 
 _INHERENT_ORDER: Final = ("Timestamp", "Authorship")
 
@@ -184,7 +175,7 @@ class Executive:
             self.runtime.dispatcher.run(self.ctx, INHERENT, call)
         except (InvalidTransaction, CallError, BadOrigin, LedgerFault, *CONTAINED) as error:
             raise InvalidBlock(f"inherent {index} fails: {_describe(error)}") from error
-        self._finish_extrinsic(raw, EXTRINSIC_SUCCESS, call)
+        self._finish_extrinsic(raw, call, b"")
 
     def apply_many(self, extrinsics: Sequence[bytes]) -> None:
         """Run the transactions of a body; raises InvalidBlock for one that may not be in it."""
@@ -203,9 +194,8 @@ class Executive:
         """
         call = self.decode_call(transaction.call)
         self._admit(transaction, weights.EXTRINSIC_BASE + call.weight)
-        error = self._run(call, transaction.signer)
-        outcome = EXTRINSIC_FAILED + error if error else EXTRINSIC_SUCCESS
-        self._finish_extrinsic(transaction.raw, outcome, call)
+        error = self.run_call(call, transaction.signer)
+        self._finish_extrinsic(transaction.raw, call, error)
         self.ctx.weight_used += weights.EXTRINSIC_BASE
         return not error
 
@@ -327,7 +317,7 @@ class Executive:
             self._admit(transaction, weights.EXTRINSIC_BASE + call.weight)
         except InvalidTransaction as error:
             return b"\x01\x00" + bytes((error.reason,)), b"\x00"
-        error_bytes = self._run(call, transaction.signer)
+        error_bytes = self.run_call(call, transaction.signer)
         receipt = encode_receipt(b"\x00" + bytes(4), self.ctx.take_events())
         return (b"\x00\x01" + error_bytes if error_bytes else b"\x00\x00"), receipt
 
@@ -362,7 +352,7 @@ class Executive:
                 f"its nonce {transaction.nonce} is used, the account's is {record[0]}",
             )
 
-    def _run(self, call: Call, signer: AccountId) -> bytes:
+    def run_call(self, call: Call, signer: AccountId) -> bytes:
         """Run a call in a checkpoint; gives the encoded DispatchError, empty when it was done."""
         ctx = self.ctx
         depth = ctx.checkpoint()
@@ -405,15 +395,15 @@ class Executive:
         else:
             ctx.commit()
 
-    def _finish_extrinsic(self, raw: bytes, outcome: bytes, call: Call) -> None:
+    def _finish_extrinsic(self, raw: bytes, call: Call, error: bytes) -> None:
         """Count an extrinsic, and close its receipt with what became of it."""
         ctx = self.ctx
-        dispatch_class = call.entry.dispatch_class
-        info = encode_compact(call.weight) + b"\x00" + bytes((dispatch_class,)) + PAYS_FEE
-        ctx.events.append(outcome + info)
+        info = encode_info(call.weight, call.entry.dispatch_class)
+        head = ExtrinsicFailed.head + error if error else ExtrinsicSuccess.head
+        ctx.events.append(head + info)
         phase = b"\x00" + len(self._failed).to_bytes(4, "little")
         self._receipts.append(encode_receipt(phase, ctx.take_events()))
-        self._failed.append(outcome is not EXTRINSIC_SUCCESS)
+        self._failed.append(bool(error))
         ctx.weight_used += call.weight
         self._bytes_used += len(raw)
 

@@ -12,6 +12,7 @@ from runtime.frame.declared import Record
 from runtime.frame.events import Event
 from runtime.frame.module import Check, Constant, Module
 from runtime.frame.origins import Signed
+from runtime.frame.outcome import EncodedError, EncodedInfo
 from runtime.frame.storage import Hasher, StorageMap, StorageValue, stored
 from runtime.primitives import (
     U8,
@@ -68,6 +69,27 @@ class ChainParams(Record):
     evidence_age_blocks: U32
     evidence_age_ms: U64
     unbonding_blocks: U32
+
+
+class ExtrinsicSuccess(Event, index=0):
+    """An extrinsic was done, with this weight."""
+
+    dispatch_info: EncodedInfo
+
+    def encode(self) -> bytes:
+        """Give the bytes of the event; the info is encoded already."""
+        return self.head + self.dispatch_info
+
+
+class ExtrinsicFailed(Event, index=1):
+    """An extrinsic was undone, for this reason; its fee stays paid."""
+
+    dispatch_error: EncodedError
+    dispatch_info: EncodedInfo
+
+    def encode(self) -> bytes:
+        """Give the bytes of the event; error and info are encoded already."""
+        return self.head + self.dispatch_error + self.dispatch_info
 
 
 class NewAccount(Event, index=3):

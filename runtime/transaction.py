@@ -34,6 +34,9 @@ ERA_PERIOD_MAX: Final = 65_536
 NONCE_MAX: Final = (1 << 32) - 1
 """Nonces are u32, as in Substrate's account record."""
 
+ECDSA_SCHEME: Final = 2
+"""Substrate's number of the signatures of 65 bytes; all others have 64."""
+
 _U64_MAX: Final = (1 << 64) - 1
 _U128_MAX: Final = (1 << 128) - 1
 
@@ -143,6 +146,25 @@ def decode_transaction(raw: bytes) -> SignedTransaction:
         raw[start + 99 : offset],
         raw,
     )
+
+
+def find_call(raw: bytes) -> tuple[bool, bytes]:
+    """Give (signed, call) of an extrinsic with any signature, for estimates of its fee.
+
+    Clients ask before anybody signs and fill the place of the signature with anything of its
+    length. Raises InvalidTransaction.
+    """
+    start = _body_start(raw)
+    if raw[start] == INHERENT_VERSION:
+        return False, raw[start + 1 :]
+    scheme_at = start + 34
+    if raw[start : start + 2] != SIGNED_PREFIX or len(raw) <= scheme_at + 66:
+        raise _malformed("it is not a version 4 extrinsic signed by an account id")
+    signature_bytes = 65 if raw[scheme_at] == ECDSA_SCHEME else 64
+    _, offset = _decode_era(raw, scheme_at + 1 + signature_bytes)
+    _, offset = _decode_compact(raw, offset, NONCE_MAX)
+    _, offset = _decode_compact(raw, offset, _U128_MAX)
+    return True, raw[offset:]
 
 
 def decode_inherent(raw: bytes) -> Inherent:

@@ -2,7 +2,6 @@
 
 from typing import Annotated
 
-from ext import scale
 from runtime import weights
 from runtime.frame.call import call
 from runtime.frame.context import Context
@@ -12,16 +11,11 @@ from runtime.frame.errors import BadOrigin, CallError
 from runtime.frame.events import Event
 from runtime.frame.module import Module
 from runtime.frame.origins import Signed
+from runtime.frame.outcome import EncodedError
 from runtime.primitives import U32, Weight
-from runtime.wire import Reference, Wire
 
 BATCH_MAX = 512
 """Calls in one batch: a full one is an eighth of a public block."""
-
-EncodedError = Annotated[
-    bytes, Wire(scale.var_bytes(16), Reference("DispatchError"), "DispatchError")
-]
-"""A DispatchError that is encoded already; events that hold one write it themselves."""
 
 
 class BatchInterrupted(Event, index=0):

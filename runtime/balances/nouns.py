@@ -128,13 +128,6 @@ class Transfer(Event, index=2):
         return self.head + self.from_ + self.to + self.amount.to_bytes(16, "little")
 
 
-class Deposit(Event, index=7):
-    """Money arrived that no transfer brought: a fee share, or released money."""
-
-    who: AccountId
-    amount: Balance
-
-
 class Minted(Event, index=10):
     """New money arrived in an account."""
 

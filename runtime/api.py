@@ -1,0 +1,81 @@
+"""The runtime APIs that clients call by name on a state, as Substrate nodes answer `state_call`."""
+
+from collections.abc import Callable
+from typing import Final
+
+from runtime import weights
+from runtime.executive import Executive
+from runtime.frame.call import DispatchClass
+from runtime.frame.context import NO_BLOCK, StateView
+from runtime.frame.outcome import encode_weight
+from runtime.metadata import METADATA_VERSION, metadata_v14, runtime_version
+from runtime.system import NO_ACCOUNT
+from runtime.transaction import encode_compact, find_call
+
+Answer = Callable[[Executive, StateView, bytes], bytes]
+"""Answers one API on a state; raises ValueError for arguments of another form."""
+
+
+def runtime_api(
+    state: StateView, name: str, args: bytes, executive: Executive | None = None
+) -> bytes | None:
+    """Answer an API; None when there is none of that name.
+
+    Raises ValueError or InvalidTransaction for arguments that cannot be read. An executive that is
+    given is used again, and must not be in the middle of a block.
+    """
+    answer = ANSWERS.get(name)
+    return None if answer is None else answer(executive or Executive(), state, args)
+
+
+def _metadata(_: Executive, __: StateView, ___: bytes) -> bytes:
+    metadata = metadata_v14()
+    return encode_compact(len(metadata)) + metadata
+
+
+def _metadata_versions(_: Executive, __: StateView, ___: bytes) -> bytes:
+    return encode_compact(1) + METADATA_VERSION.to_bytes(4, "little")
+
+
+def _metadata_at_version(executive: Executive, state: StateView, args: bytes) -> bytes:
+    if int.from_bytes(args, "little") != METADATA_VERSION:
+        return b"\x00"
+    return b"\x01" + _metadata(executive, state, b"")
+
+
+def _core_version(_: Executive, __: StateView, ___: bytes) -> bytes:
+    return runtime_version().encode()
+
+
+def _account_nonce(_: Executive, state: StateView, args: bytes) -> bytes:
+    if len(args) != 32:
+        raise ValueError(f"an account has 32 bytes, not {len(args)}")
+    return (state.account(args) or NO_ACCOUNT)[0].to_bytes(4, "little")
+
+
+def _query_info(executive: Executive, state: StateView, args: bytes) -> bytes:
+    """Answer weight, class and fee without tip; signatures of estimates are made up."""
+    if len(args) < 5:
+        raise ValueError("an extrinsic and its length are asked about")
+    raw, length = args[:-4], int.from_bytes(args[-4:], "little")
+    is_signed, data = find_call(raw)
+    call = executive.decode_call(data)
+    executive.ctx.enter(state, NO_BLOCK)
+    executive.runtime.fees.load_prices()
+    fee = 0
+    if is_signed:
+        weight = weights.EXTRINSIC_BASE + call.weight
+        fee = executive.runtime.fees.compute_fee(length=length, weight=weight)
+    dispatch_class: DispatchClass = call.entry.dispatch_class
+    return encode_weight(call.weight) + bytes((dispatch_class,)) + fee.to_bytes(16, "little")
+
+
+ANSWERS: Final[dict[str, Answer]] = {
+    "Core_version": _core_version,
+    "Metadata_metadata": _metadata,
+    "Metadata_metadata_versions": _metadata_versions,
+    "Metadata_metadata_at_version": _metadata_at_version,
+    "AccountNonceApi_account_nonce": _account_nonce,
+    "TransactionPaymentApi_query_info": _query_info,
+}
+"""Every API there is."""
