@@ -1,0 +1,99 @@
+/* Memory and bits of the tree: growing blocks on huge pages, keyed table hashes, paths. */
+#ifndef GRISTMILL_ARENA_H
+#define GRISTMILL_ARENA_H
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define ARENA_PAGE ((size_t)2 << 20)
+
+/* A block of `size` bytes that begins with `used` bytes of `old`, which it replaces; NULL leaves
+   `old` alone. Large blocks lie on huge pages, because a tree walk misses the cache at each step. */
+static inline void *arena_resize(void *old, size_t used, size_t size)
+{
+    void *block;
+    if (size < 2 * ARENA_PAGE) {
+        block = malloc(size ? size : 1);
+    } else {
+        size = (size + ARENA_PAGE - 1) / ARENA_PAGE * ARENA_PAGE;
+        block = aligned_alloc(ARENA_PAGE, size);
+#ifdef MADV_HUGEPAGE
+        if (block) (void)madvise(block, size, MADV_HUGEPAGE);
+#endif
+    }
+    if (!block) return NULL;
+    if (used) memcpy(block, old, used);
+    free(old);
+    return block;
+}
+
+/* A keyed hash of 32 bytes: whoever chooses the keys of a table does not know its seeds. */
+static inline uint64_t table_hash(const uint8_t *who, uint64_t seed0, uint64_t seed1)
+{
+    uint64_t w[4];
+    memcpy(w, who, 32);
+    unsigned __int128 p = (unsigned __int128)(w[0] ^ seed0) * (w[1] ^ seed1);
+    uint64_t fold = (uint64_t)p ^ (uint64_t)(p >> 64);
+    unsigned __int128 q = (unsigned __int128)(w[2] ^ seed1 ^ fold) * (w[3] ^ seed0);
+    uint64_t h = ((uint64_t)q ^ (uint64_t)(q >> 64) ^ fold ^ seed1) * 0x9e3779b97f4a7c15ULL;
+    return h ^ (h >> 32);
+}
+
+/* The first bit in which two paths of 32 bytes differ; 256 when they are equal. */
+static inline int first_difference(const uint8_t *a, const uint8_t *b)
+{
+    for (int i = 0; i < 4; i++) {
+        uint64_t x, y;
+        memcpy(&x, a + 8 * i, 8);
+        memcpy(&y, b + 8 * i, 8);
+        if (x != y) return 64 * i + __builtin_clzll(__builtin_bswap64(x ^ y));
+    }
+    return 256;
+}
+
+static inline int path_bit(const uint8_t *path, int depth)
+{
+    return (path[depth >> 3] >> (7 - (depth & 7))) & 1;
+}
+
+/* The first 64 bits of a path as a number that sorts as the path does. */
+static inline uint64_t path_head(const uint8_t *path)
+{
+    uint64_t x;
+    memcpy(&x, path, 8);
+    return __builtin_bswap64(x);
+}
+
+/* The first 32 bits of a hash as a number that sorts as the hash does. */
+static inline uint32_t order_head(const uint8_t *hash)
+{
+    uint32_t x;
+    memcpy(&x, hash, 4);
+    return __builtin_bswap32(x);
+}
+
+/* Sort `count` pairs (head, index) by head, least significant digit first; `spare` has the same
+   room. Returns whichever of the two blocks holds the result. */
+struct path_order { uint64_t head; uint32_t index; };
+
+static inline struct path_order *sort_paths(struct path_order *pairs, struct path_order *spare,
+                                            size_t count)
+{
+    for (int shift = 16; shift < 64; shift += 12) {
+        size_t start[4097] = {0};
+        for (size_t i = 0; i < count; i++) start[((pairs[i].head >> shift) & 4095) + 1]++;
+        for (int k = 0; k < 4096; k++) start[k + 1] += start[k];
+        for (size_t i = 0; i < count; i++)
+            spare[start[(pairs[i].head >> shift) & 4095]++] = pairs[i];
+        struct path_order *other = pairs;
+        pairs = spare;
+        spare = other;
+    }
+    return pairs;
+}
+
+#define PREFETCH(p) __builtin_prefetch(p)
+
+#endif

@@ -1,0 +1,794 @@
+# cython: language_level=3, boundscheck=True, wraparound=False, cdivision=False, overflowcheck=True
+"""Authenticated state in memory: the compiled twin of `ext.reference.store`, which pins the rules.
+
+There is one tree. It shows the committed base, or, after an overlay was asked for its root, the
+base with that overlay's changes: the state then *leans* on the overlay. Reads of the base see
+through the lean; whatever needs the bare tree makes it stand upright again, at the price of the
+overlay's changes. So the usual way (execute one candidate, take its root, commit it) hashes every
+changed node once, and other ways are merely slower.
+"""
+
+from typing import NamedTuple
+
+cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport free
+from libc.string cimport memcmp, memcpy, memset
+
+from ext.native.blake2b cimport blake2b_short
+from ext.native.records cimport (
+    SortedKeys, Writer, account_in, check_key, check_who, read_record, read_value, record_tuple,
+    record_value, under_accounts,
+)
+from ext.native.records import (
+    ACCOUNT_PREFIX,
+    DIFFERENCE_VERSION,
+    FLAG_NEW_LOGIC,
+    KEY_LENGTH_MAX,
+    MONEY_MAX,
+    VALUE_LENGTH_MAX,
+    AccountRecord,
+    StoreError,
+    account_key,
+    decode_account,
+    decode_difference,
+    encode_account,
+    encode_difference,
+)
+from ext.native.tree cimport (
+    NONE, Record, Tree, Vector, account_key_of, grown, path_bit, same_record, table_hash,
+    vector_push, vector_reserve,
+)
+
+EMPTY_ROOT = bytes(32)
+
+cdef bytes PREFIX = ACCOUNT_PREFIX
+cdef uint64_t MONEY = MONEY_MAX
+cdef object MISSING = object()
+cdef Py_ssize_t VALUE_MAX = VALUE_LENGTH_MAX
+
+
+class Difference(NamedTuple):
+    """What one commit changed: `forward` repeats it, `reverse` takes it back."""
+
+    forward: bytes
+    reverse: bytes
+
+
+cdef uint64_t exchange(uint64_t total, const Record* old, const Record* new) except? 0xFFFFFFFFFFFFFFFF:
+    """Return the money of all accounts after one record took the place of another."""
+    cdef uint64_t rest = total, more = 0
+    if old.present:
+        rest = total - (old.free + old.reserved)
+    if new.present:
+        more = new.free + new.reserved
+    if more > MONEY - rest:
+        raise StoreError("the accounts together would hold more than a signed 64-bit number")
+    return rest + more
+
+
+cdef int check_value(bytes value) except -1:
+    if PyBytes_GET_SIZE(value) > VALUE_MAX:
+        raise StoreError(f"a value has at most {VALUE_LENGTH_MAX} bytes, not {len(value)}")
+    return 0
+
+
+cdef bint may_hold_accounts(bytes prefix):
+    return prefix.startswith(PREFIX) or PREFIX.startswith(prefix)
+
+
+@cython.final
+cdef class State:
+    """The committed base: a set of entries, its root, and the money its accounts hold."""
+
+    def __cinit__(self):
+        self.tree = Tree()
+        self.generic_ids = {}
+        self.generic_values = {}
+        self.order = SortedKeys()
+        self.known_root = EMPTY_ROOT
+
+    @classmethod
+    def empty(cls):
+        """Return a state without entries."""
+        return cls()
+
+    @classmethod
+    def from_entries(cls, entries):
+        """Build a state from entries in any order; raise StoreError for a repeated key."""
+        cdef State state = cls()
+        for key, value in entries:
+            if type(key) is not bytes:
+                raise TypeError("a storage key is bytes")
+            if type(value) is not bytes:
+                raise TypeError("a value is bytes")
+            state.load(key, value)
+        try:
+            state.tree.build(list(state.generic_ids))
+        except ValueError as error:
+            raise StoreError(str(error)) from None
+        state.order.fill(list(state.generic_ids))
+        state.known_root = None
+        return state
+
+    cdef int load(self, bytes key, bytes value) except -1:
+        """Take in one entry, to be joined to the tree later."""
+        cdef Record none, record
+        cdef const uint8_t* data = <const uint8_t*>PyBytes_AS_STRING(key)
+        if under_accounts(key):
+            if PyBytes_GET_SIZE(key) != 80:
+                raise StoreError("the key is under System.Account but is not the key of an account")
+            if self.tree.find(data + 48) != NONE:
+                raise StoreError(f"the key {key.hex()} appears twice")
+            memset(&none, 0, sizeof(Record))
+            memset(&record, 0, sizeof(Record))
+            read_value(&record, value)
+            self.total = exchange(self.total, &none, &record)
+            self.tree.append_account(data, &record)
+        else:
+            check_key(key)
+            check_value(value)
+            if key in self.generic_ids:
+                raise StoreError(f"the key {key.hex()} appears twice")
+            self.generic_ids[key] = self.tree.append_generic(value)
+            self.generic_values[key] = value
+        self.entry_count += 1
+        return 0
+
+    @property
+    def root(self):
+        """The 32-byte commitment to all entries."""
+        if self.known_root is None:
+            self.stand_upright()
+            self.known_root = self.tree.root()
+        return self.known_root
+
+    @property
+    def money(self):
+        """The sum of free and reserved grains over all accounts."""
+        return self.total
+
+    @property
+    def hash_count(self):
+        """How many hashes the tree has cost so far: two a changed account, one any other node."""
+        return self.tree.hash_count
+
+    def __len__(self):
+        return self.entry_count
+
+    def get(self, bytes key not None):
+        """Return the value at a key, or None."""
+        cdef const uint8_t* who = account_in(key)
+        cdef Record record
+        if who == NULL:
+            return self.generic_values.get(key)
+        return record_value(&record) if self.find(who, &record) else None
+
+    def account(self, who):
+        """Return the record of an account (32 bytes), or None."""
+        cdef Record record
+        return record_tuple(&record) if self.find(check_who(who), &record) else None
+
+    def keys(self, bytes prefix not None, bytes after=None, limit=None):
+        """Return keys that start with `prefix`, ascending, beyond `after`, at most `limit`."""
+        return self.select(prefix, after, -1 if limit is None else max(limit, 0))
+
+    def entries(self):
+        """Yield all (key, value) in ascending order of key."""
+        version = self.version
+        after = None
+        while True:
+            keys = self.keys(b"", after, 4096)
+            for key in keys:
+                if version != self.version:
+                    raise StoreError("the state changed while its entries were read")
+                yield key, self.get(key)
+            if len(keys) < 4096:
+                return
+            after = keys[len(keys) - 1]
+
+    def overlay(self):
+        """Return a new view on this base; it lasts until the base changes."""
+        return Overlay(self)
+
+    def commit(self, Overlay overlay not None):
+        """Make an overlay's changes the base and return what it takes to repeat or undo them.
+
+        Raises StoreError when the overlay has open checkpoints or was made on another base.
+        """
+        cdef Writer forward = Writer(), reverse = Writer()
+        cdef list accounts, keys
+        cdef uint32_t index
+        overlay.check_fresh()
+        if overlay.base is not self:
+            raise StoreError("the overlay was made on another base")
+        if overlay.frame_count:
+            raise StoreError("the overlay has an open checkpoint")
+        overlay.settle()
+        accounts, keys = overlay.changed_accounts(), overlay.changed_keys()
+        forward.number(len(accounts))
+        reverse.number(len(accounts))
+        for index in accounts:
+            forward.account(overlay.touched[index].who, &overlay.touched[index].now)
+            reverse.account(overlay.touched[index].who, &overlay.touched[index].base)
+            self.entry_count += overlay.touched[index].now.present
+            self.entry_count -= overlay.touched[index].base.present
+        forward.number(len(keys))
+        reverse.number(len(keys))
+        for key in keys:
+            forward.generic(key, overlay.generic_now[key])
+            reverse.generic(key, self.generic_values.get(key))
+        for key in keys:
+            self.record_generic(key, overlay.generic_now[key])
+        self.total = overlay.total
+        self.known_root = overlay.known_root
+        self.lean = None
+        self.version += 1
+        return Difference(forward.finish(), reverse.finish())
+
+    def apply_difference(self, bytes blob not None):
+        """Apply a forward or reverse difference; raise StoreError, untouched, if malformed."""
+        cdef Record old, new
+        cdef uint64_t total = self.total
+        cdef bytes key, value
+        cdef const uint8_t* who
+        changes = decode_difference(blob)
+        rest = int(self.total)
+        for key, value in changes:
+            if under_accounts(key):
+                self.find(account_in(key), &old)
+                rest -= old.free + old.reserved if old.present else 0
+                if value is not None:
+                    read_value(&new, value)
+                    rest += new.free + new.reserved
+        if rest > MONEY_MAX:
+            raise StoreError("the accounts together would hold more than a signed 64-bit number")
+        self.stand_upright()
+        for key, value in changes:
+            who = account_in(key)
+            if who == NULL:
+                self.sync_generic(key, value)
+                self.record_generic(key, value)
+                continue
+            memset(&new, 0, sizeof(Record))
+            if value is not None:
+                read_value(&new, value)
+            self.find(who, &old)
+            self.entry_count += new.present
+            self.entry_count -= old.present
+            self.sync_account(who, &new)
+        self.total = rest
+        self.known_root = None
+        self.version += 1
+
+    def prove(self, bytes key not None):
+        """Return the proof that a key is present with its value, or absent."""
+        self.stand_upright()
+        return self.tree.prove(key)
+
+    cdef int find(self, const uint8_t* who, Record* out) except -1:
+        """Read an account of the committed base; return whether it is there."""
+        cdef uint32_t index = NONE
+        if self.lean is not None:
+            index = self.lean.find(who)
+        if index != NONE:
+            out[0] = self.lean.touched[index].base
+            return out.present
+        index = self.tree.find(who)
+        if index == NONE:
+            memset(out, 0, sizeof(Record))
+            return 0
+        out[0] = self.tree.accounts[index].record
+        return 1
+
+    cdef list select(self, bytes prefix, bytes after, Py_ssize_t limit):
+        cdef list found = self.order.select(prefix, after, limit)
+        if may_hold_accounts(prefix) and self.tree.account_total:
+            self.stand_upright()
+            found += self.tree.account_keys(prefix, after, limit)
+            found.sort()
+            if limit >= 0:
+                del found[limit:]
+        return found
+
+    cdef int record_generic(self, bytes key, bytes value) except -1:
+        """Make a generic value part of the committed base."""
+        cdef bint known = key in self.generic_values
+        if value is not None:
+            if not known:
+                self.order.add(key)
+                self.entry_count += 1
+            self.generic_values[key] = value
+        elif known:
+            self.order.remove(key)
+            self.entry_count -= 1
+            del self.generic_values[key]
+        return 0
+
+    cdef int sync_account(self, const uint8_t* who, const Record* record) except -1:
+        """Make the tree show an account as it is in `record`."""
+        cdef uint32_t index = self.tree.find(who)
+        if not record.present:
+            return 0 if index == NONE else self.tree.remove_account(index)
+        if index == NONE:
+            index = self.tree.add_account(who)
+        elif same_record(&self.tree.accounts[index].record, record):
+            return 0
+        return self.tree.set_account(index, record)
+
+    cdef int sync_generic(self, bytes key, bytes value) except -1:
+        """Make the tree show a generic entry with `value`, or (None) without it."""
+        index = self.generic_ids.get(key)
+        if value is None:
+            if index is not None:
+                self.tree.remove_generic(index)
+                del self.generic_ids[key]
+        elif index is None:
+            self.generic_ids[key] = self.tree.add_generic(key, value)
+        else:
+            self.tree.set_generic(index, value)
+        return 0
+
+    cdef int stand_upright(self) except -1:
+        """Make the tree show the committed base again."""
+        cdef Overlay overlay = self.lean
+        cdef uint32_t index
+        if overlay is None:
+            return 0
+        for index in range(overlay.touched_count):
+            self.sync_account(overlay.touched[index].who, &overlay.touched[index].base)
+        for key in overlay.generic_dirty:
+            self.sync_generic(key, self.generic_values.get(key))
+        for key in overlay.generic_now:
+            self.sync_generic(key, self.generic_values.get(key))
+        self.lean = None
+        return 0
+
+
+@cython.final
+cdef class Overlay:
+    """A mutable view on a base: the state that the runtime works on.
+
+    Changes reach the base only by `State.commit`. Every method raises StoreError once the base has
+    changed underneath.
+    """
+
+    def __cinit__(self, State base not None):
+        self.base = base
+        self.version = base.version
+        self.total = base.total
+        self.generic_now = {}
+        self.generic_dirty = {}
+        self.generic_undos = []
+        self.added = SortedKeys()
+        self.table_grow(64)
+
+    def __dealloc__(self):
+        free(self.touched)
+        free(self.table)
+        free(self.dirty.at)
+        free(self.undos)
+        free(self.frames)
+
+    @property
+    def money(self):
+        """The sum of free and reserved grains over all accounts in this view."""
+        return self.total
+
+    def get(self, bytes key not None):
+        """Return the value at a key, or None."""
+        cdef Record record
+        cdef const uint8_t* who
+        self.check_fresh()
+        if not under_accounts(key):
+            return self.generic_value(key)
+        who = account_in(key)
+        if who == NULL:
+            return None
+        return record_value(&record) if self.load(who, &record) else None
+
+    def put(self, key, value):
+        """Set the value at a key; raise StoreError for a malformed account or an oversize."""
+        cdef Record record
+        if type(key) is not bytes:
+            raise TypeError("a storage key is bytes")
+        cdef bint is_account = check_key(key)
+        if type(value) is not bytes:
+            raise TypeError("a value is bytes")
+        check_value(value)
+        if not is_account:
+            self.write_generic(key, value)
+            return
+        memset(&record, 0, sizeof(Record))
+        read_value(&record, value)
+        self.save(account_in(key), &record)
+
+    def delete(self, key):
+        """Remove a key; removing what is absent changes nothing."""
+        cdef Record record
+        if type(key) is not bytes:
+            raise TypeError("a storage key is bytes")
+        if not check_key(key):
+            self.write_generic(key, None)
+            return
+        memset(&record, 0, sizeof(Record))
+        self.save(account_in(key), &record)
+
+    def keys(self, bytes prefix not None, bytes after=None, limit=None):
+        """Return keys that start with `prefix`, ascending, beyond `after`, at most `limit`."""
+        self.check_fresh()
+        return self.select(prefix, after, -1 if limit is None else max(limit, 0))
+
+    def account(self, who):
+        """Return the record of an account (32 bytes), or None."""
+        cdef Record record
+        cdef const uint8_t* place = check_who(who)
+        self.check_fresh()
+        return record_tuple(&record) if self.load(place, &record) else None
+
+    def set_account(self, who, record):
+        """Set or (None) remove an account; raise StoreError if a field or the sum does not fit."""
+        cdef Record new
+        cdef const uint8_t* place = check_who(who)
+        memset(&new, 0, sizeof(Record))
+        if record is not None:
+            read_record(&new, record)
+        self.save(place, &new)
+
+    def checkpoint(self):
+        """Open a checkpoint to come back to; they nest."""
+        self.open_checkpoint()
+
+    def commit(self):
+        """Close the last checkpoint and keep what was written since."""
+        self.close_checkpoint()
+
+    def revert(self):
+        """Close the last checkpoint and undo what was written since."""
+        self.undo_checkpoint()
+
+    def root(self):
+        """Return the 32-byte commitment to this view; the base stays as it is."""
+        self.check_fresh()
+        if self.known_root is None:
+            self.settle()
+        return self.known_root
+
+    def changes(self):
+        """Return what differs from the base, in ascending order of key; None means removed."""
+        cdef uint32_t index
+        cdef list found = []
+        self.check_fresh()
+        for index in self.changed_accounts():
+            value = record_value(&self.touched[index].now)
+            found.append((
+                account_key_of(self.touched[index].who),
+                value if self.touched[index].now.present else None,
+            ))
+        found += [(key, self.generic_now[key]) for key in self.changed_keys()]
+        found.sort()
+        return found
+
+    cdef int check_fresh(self) except -1:
+        if self.version != self.base.version:
+            raise StoreError("the base of this overlay has changed")
+        return 0
+
+    # --- accounts
+
+    cdef uint32_t find(self, const uint8_t* who) noexcept:
+        """Return the index of an account that this view has touched, or NONE."""
+        cdef Tree tree = self.base.tree
+        cdef uint64_t place = table_hash(who, tree.seed0, tree.seed1) & self.table_mask
+        cdef uint32_t index
+        while True:
+            index = self.table[place]
+            if index == NONE or memcmp(self.touched[index].who, who, 32) == 0:
+                return index
+            place = (place + 1) & self.table_mask
+
+    cdef int table_grow(self, uint64_t room) except -1:
+        cdef Tree tree = self.base.tree
+        cdef uint32_t* old = self.table
+        cdef uint32_t index
+        cdef uint64_t place
+        self.table = <uint32_t*>grown(NULL, 0, 4 * room)
+        memset(self.table, 0xFF, 4 * room)
+        self.table_mask = room - 1
+        for index in range(self.touched_count):
+            place = table_hash(self.touched[index].who, tree.seed0, tree.seed1) & self.table_mask
+            while self.table[place] != NONE:
+                place = (place + 1) & self.table_mask
+            self.table[place] = index
+        free(old)
+        return 0
+
+    cdef uint32_t touch(self, const uint8_t* who) except? 0xFFFFFFFF:
+        """Return the index of an account in this view, taking it over from the base."""
+        cdef uint32_t index = self.find(who), room
+        cdef Touched* entry
+        cdef Tree tree = self.base.tree
+        cdef uint64_t place
+        if index != NONE:
+            return index
+        if self.touched_count == self.touched_room:
+            room = max(<uint32_t>64, self.touched_room * 2)
+            self.touched = <Touched*>grown(
+                self.touched, self.touched_count * sizeof(Touched), room * sizeof(Touched)
+            )
+            self.touched_room = room
+        index = self.touched_count
+        entry = &self.touched[index]
+        memset(entry, 0, sizeof(Touched))
+        memcpy(entry.who, who, 32)
+        self.base.find(who, &entry.base)
+        entry.base.mark = 0
+        entry.now = entry.base
+        self.touched_count += 1
+        if 2 * <uint64_t>self.touched_count > self.table_mask:
+            self.table_grow(2 * (self.table_mask + 1))
+        else:
+            place = table_hash(who, tree.seed0, tree.seed1) & self.table_mask
+            while self.table[place] != NONE:
+                place = (place + 1) & self.table_mask
+            self.table[place] = index
+        return index
+
+    cdef int load(self, const uint8_t* who, Record* out) except -1:
+        """Read an account of this view; return whether it is there."""
+        cdef uint32_t index = self.find(who)
+        if index == NONE:
+            return self.base.find(who, out)
+        out[0] = self.touched[index].now
+        return out.present
+
+    cdef int save(self, const uint8_t* who, const Record* record) except -1:
+        """Write an account of this view; one that is not `present` is removed."""
+        cdef uint32_t index
+        cdef uint64_t total
+        cdef Record* now
+        cdef uint8_t mark
+        self.check_fresh()
+        index = self.touch(who)
+        now = &self.touched[index].now
+        if same_record(now, record):
+            return 0
+        self.total = exchange(self.total, now, record)
+        if self.frame_count and self.touched[index].stamp != self.stamp:
+            self.keep_undo(index)
+        mark = now.mark
+        now[0] = record[0]
+        now.mark = mark
+        return self.mark_dirty(index)
+
+    cdef int mark_dirty(self, uint32_t index) except -1:
+        """Remember that the tree must hear of an account."""
+        self.known_root = None
+        if not self.touched[index].now.mark:
+            self.touched[index].now.mark = 1
+            vector_push(&self.dirty, index)
+        return 0
+
+    cdef int keep_undo(self, uint32_t index) except -1:
+        cdef size_t room
+        if self.undo_count == self.undo_room:
+            room = max(<size_t>64, self.undo_room * 2)
+            self.undos = <Undo*>grown(
+                self.undos, self.undo_count * sizeof(Undo), room * sizeof(Undo)
+            )
+            self.undo_room = room
+        self.undos[self.undo_count].index = index
+        self.undos[self.undo_count].old = self.touched[index].now
+        self.undo_count += 1
+        self.touched[index].stamp = self.stamp
+        return 0
+
+    # --- generic entries
+
+    cdef bytes generic_value(self, bytes key):
+        value = self.generic_now.get(key, MISSING)
+        return self.base.generic_values.get(key) if value is MISSING else value
+
+    cdef int write_generic(self, bytes key, bytes value) except -1:
+        self.check_fresh()
+        if self.frame_count:
+            self.generic_undos.append((key, self.generic_now.get(key, MISSING)))
+        if key not in self.generic_now and key not in self.base.generic_values:
+            self.added.add(key)
+        self.generic_now[key] = value
+        self.generic_dirty[key] = None
+        self.known_root = None
+        return 0
+
+    # --- checkpoints
+
+    cdef int open_checkpoint(self) except -1:
+        cdef size_t room
+        cdef Frame* frame
+        self.check_fresh()
+        if self.frame_count == self.frame_room:
+            room = max(<size_t>8, self.frame_room * 2)
+            self.frames = <Frame*>grown(
+                self.frames, self.frame_count * sizeof(Frame), room * sizeof(Frame)
+            )
+            self.frame_room = room
+        frame = &self.frames[self.frame_count]
+        frame.undo_count = self.undo_count
+        frame.generic_count = len(self.generic_undos)
+        frame.total = self.total
+        frame.stamp = self.stamp
+        self.frame_count += 1
+        self.stamp_last += 1
+        self.stamp = self.stamp_last
+        return 0
+
+    cdef int close_checkpoint(self) except -1:
+        self.check_fresh()
+        if not self.frame_count:
+            raise StoreError("no checkpoint is open")
+        self.frame_count -= 1
+        self.stamp = self.frames[self.frame_count].stamp
+        if not self.frame_count:
+            self.undo_count = 0
+            self.generic_undos.clear()
+        return 0
+
+    cdef int undo_checkpoint(self) except -1:
+        cdef Frame* frame
+        cdef Undo* undo
+        cdef uint8_t mark
+        self.check_fresh()
+        if not self.frame_count:
+            raise StoreError("no checkpoint is open")
+        self.frame_count -= 1
+        frame = &self.frames[self.frame_count]
+        while self.undo_count > frame.undo_count:
+            self.undo_count -= 1
+            undo = &self.undos[self.undo_count]
+            mark = self.touched[undo.index].now.mark
+            self.touched[undo.index].now = undo.old
+            self.touched[undo.index].now.mark = mark
+            self.mark_dirty(undo.index)
+        while len(self.generic_undos) > frame.generic_count:
+            key, value = self.generic_undos.pop()
+            if value is MISSING:
+                del self.generic_now[key]
+            else:
+                self.generic_now[key] = value
+            self.generic_dirty[key] = None
+            self.known_root = None
+        self.total = frame.total
+        self.stamp = frame.stamp
+        return 0
+
+    # --- the tree
+
+    cdef int settle(self) except -1:
+        """Make the state lean on this view, and learn the root."""
+        cdef State base = self.base
+        cdef Touched* entry
+        cdef size_t i
+        cdef uint32_t index
+        if base.lean is not self:
+            base.stand_upright()
+            base.root
+            for index in range(self.touched_count):
+                self.mark_dirty(index)
+            self.generic_dirty.update(self.generic_now)
+            base.lean = self
+            self.known_root = None
+        elif self.known_root is not None:
+            return 0
+        for i in range(self.dirty.count):
+            entry = &self.touched[self.dirty.at[i]]
+            entry.now.mark = 0
+            base.sync_account(entry.who, &entry.now)
+        self.dirty.count = 0
+        for key in self.generic_dirty:
+            base.sync_generic(key, self.generic_value(key))
+        self.generic_dirty.clear()
+        self.known_root = base.tree.root()
+        return 0
+
+    cdef list changed_accounts(self):
+        """Return the indices of accounts that differ from the base, by ascending identifier."""
+        cdef uint32_t index
+        cdef list found = []
+        for index in range(self.touched_count):
+            if not same_record(&self.touched[index].now, &self.touched[index].base):
+                found.append((PyBytes_FromStringAndSize(<char*>self.touched[index].who, 32), index))
+        found.sort()
+        return [index for _, index in found]
+
+    cdef list changed_keys(self):
+        """Return generic keys that differ from the base, ascending."""
+        cdef dict values = self.base.generic_values
+        return sorted([
+            key for key, value in self.generic_now.items() if value != values.get(key)
+        ])
+
+    cdef list select(self, bytes prefix, bytes after, Py_ssize_t limit):
+        """Merge the keys of the base with the changes, page by page where there is a limit."""
+        cdef list found = [], page
+        cdef bytes low = after
+        cdef Py_ssize_t size = limit if limit > 0 else -1
+        cdef uint32_t index
+        if limit == 0:
+            return found
+        while True:
+            page = self.base.order.select(prefix, low, size)
+            found += [key for key in page if self.generic_value(key) is not None]
+            if size < 0 or len(page) < size or len(found) >= size:
+                break
+            low = page[len(page) - 1]
+        found += [
+            key for key in self.added.select(prefix, after, -1) if self.generic_now.get(key) is not None
+        ]
+        if may_hold_accounts(prefix):
+            found += self.select_accounts(prefix, after, limit)
+        found.sort()
+        return found if limit < 0 else found[:limit]
+
+    cdef list select_accounts(self, bytes prefix, bytes after, Py_ssize_t limit):
+        cdef dict keys
+        cdef uint32_t index
+        cdef Py_ssize_t extra = 0
+        for index in range(self.touched_count):
+            extra += self.touched[index].base.present and not self.touched[index].now.present
+        self.base.stand_upright()
+        keys = dict.fromkeys(
+            self.base.tree.account_keys(prefix, after, limit + extra if limit >= 0 else -1)
+        )
+        for index in range(self.touched_count):
+            key = account_key_of(self.touched[index].who)
+            if not self.touched[index].now.present:
+                keys.pop(key, None)
+            elif key.startswith(prefix) and (after is None or key > after):
+                keys[key] = None
+        return list(keys)
+
+
+def verify_proof(bytes root not None, bytes key not None, value, bytes proof not None):
+    """Say whether `proof` shows that `key` has `value` (None: is absent) under `root`."""
+    cdef uint8_t[32] path, end_path, value_hash, node
+    cdef uint8_t[67] message
+    cdef const uint8_t* data = <const uint8_t*>PyBytes_AS_STRING(proof)
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(proof), count, i
+    cdef int side
+    if size == 0:
+        return value is None and root == EMPTY_ROOT
+    count = data[0]
+    if size != 1 + 33 * count + (64 if value is None else 0) or PyBytes_GET_SIZE(root) != 32:
+        return False
+    blake2b_short(path, 32, <const uint8_t*>PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key))
+    for i in range(1, count):
+        if data[i] >= data[i + 1]:
+            return False
+    if value is None:
+        memcpy(end_path, data + 1 + 33 * count, 32)
+        memcpy(value_hash, data + 33 + 33 * count, 32)
+        if memcmp(end_path, path, 32) == 0:
+            return False
+        for i in range(count):
+            if path_bit(end_path, data[1 + i]) != path_bit(path, data[1 + i]):
+                return False
+    else:
+        memcpy(end_path, path, 32)
+        text = <bytes?>value
+        blake2b_short(
+            value_hash, 32, <const uint8_t*>PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text)
+        )
+    memcpy(message, value_hash, 32)
+    message[32] = 1
+    memcpy(message + 33, end_path, 32)
+    blake2b_short(node, 32, message, 65)
+    for i in range(count - 1, -1, -1):
+        side = path_bit(path, data[1 + i])
+        memcpy(message + 32 * side, node, 32)
+        memcpy(message + 32 * (1 - side), data + 1 + count + 32 * i, 32)
+        message[64] = 2
+        message[65] = data[1 + i]
+        message[66] = 0
+        blake2b_short(node, 32, message, 67)
+    return memcmp(node, PyBytes_AS_STRING(root), 32) == 0

@@ -1,0 +1,765 @@
+# cython: language_level=3, boundscheck=True, wraparound=False, cdivision=False, overflowcheck=True
+"""The records of the store and their crit-bit Merkle tree, in memory.
+
+Accounts and generic entries are leaves of one tree; its encodings are pinned in the docstring of
+`ext.reference.store`. A changed leaf only marks itself; `flush` then hashes every changed node
+exactly once, in waves of independent messages that share the lanes of the CPU. Indices are 32
+bits; a leaf is told from a node by its highest bit, a generic leaf by the next one.
+"""
+
+import os
+
+cimport cython
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport free
+from libc.string cimport memcmp, memcpy, memset
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+
+from ext.native.blake2b cimport blake2b_many, blake2b_short, blake2b_wave
+
+cdef enum:
+    LEAF = 0x80000000
+    GENERIC = 0x40000000
+    INDEX = 0x3FFFFFFF
+    WAVE = 64
+    SEEN = 2
+    KEY_LENGTH = 80
+    AHEAD = 16
+
+cdef bytes PREFIX = bytes.fromhex(
+    "26aa394eea5630e07c48ae0c9558cef7b99d880ec681799c0cf30e8886371da9"
+)
+cdef uint8_t[32] PREFIX_BYTES
+memcpy(PREFIX_BYTES, PyBytes_AS_STRING(PREFIX), 32)
+
+cdef struct Wave:
+    # Independent messages of at most 128 bytes and where their hashes go.
+    uint8_t message[WAVE][128]
+    uint64_t length[WAVE]
+    uint8_t* output[WAVE]
+
+
+cdef int hash_wave(Wave* wave, int count) except -1:
+    blake2b_wave(wave.output, &wave.message[0][0], wave.length, count)
+    return 0
+
+
+cdef void* grown(void* old, size_t used, size_t size) except NULL:
+    """Return a larger block with the same beginning; raise MemoryError when there is none."""
+    cdef void* block = arena_resize(old, used, size)
+    if block == NULL:
+        raise MemoryError("the state does not fit in memory")
+    return block
+
+
+cdef int vector_reserve(Vector* vector, size_t room) except -1:
+    if room <= vector.room:
+        return 0
+    room = max(room, 2 * vector.room, <size_t>64)
+    vector.at = <uint32_t*>grown(vector.at, 4 * vector.count, 4 * room)
+    vector.room = room
+    return 0
+
+
+cdef uint32_t more_room(uint32_t room) except 0:
+    """Return the next size of an arena whose indices leave two bits for the kind."""
+    if room >= INDEX:
+        raise MemoryError("the state has as many entries as its indices can count")
+    return min(<uint32_t>INDEX, max(<uint32_t>64, room * 2))
+
+
+cdef int hash_path(uint8_t* out, const uint8_t* who, uint32_t* order) except -1:
+    """Write the path (32 bytes) of an account and the head of blake2b_128(who)."""
+    cdef uint8_t[KEY_LENGTH] key
+    memcpy(key, PREFIX_BYTES, 32)
+    blake2b_short(key + 32, 16, who, 32)
+    memcpy(key + 48, who, 32)
+    order[0] = order_head(key + 32)
+    blake2b_short(out, 32, key, KEY_LENGTH)
+    return 0
+
+
+cdef int hash_bytes(uint8_t* out, bytes data) except -1:
+    """Write blake2b_256 of bytes of any length."""
+    blake2b_short(out, 32, <const uint8_t*>PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
+    return 0
+
+
+cdef bytes account_key_of(const uint8_t* who):
+    """Return the storage key (80 bytes) of an account."""
+    cdef uint8_t[KEY_LENGTH] key
+    memcpy(key, PREFIX_BYTES, 32)
+    blake2b_short(key + 32, 16, who, 32)
+    memcpy(key + 48, who, 32)
+    return PyBytes_FromStringAndSize(<char*>key, KEY_LENGTH)
+
+
+cdef int write_value(uint8_t* out, const Record* record) except -1:
+    """Write the 80 bytes of AccountInfo; the machine is little endian."""
+    memset(out, 0, 80)
+    memcpy(out, &record.nonce, 4)
+    memcpy(out + 4, &record.consumers, 4)
+    memcpy(out + 8, &record.providers, 4)
+    memcpy(out + 12, &record.sufficients, 4)
+    memcpy(out + 16, &record.free, 8)
+    memcpy(out + 32, &record.reserved, 8)
+    memcpy(out + 48, &record.frozen, 8)
+    out[64] = record.flags & 0xFF
+    out[65] = (record.flags >> 8) & 0x7F
+    out[79] = (record.flags >> 8) & 0x80
+    return 0
+
+
+@cython.final
+cdef class Tree:
+    """Accounts, the leaves of generic entries, and the tree above them."""
+
+    def __cinit__(self):
+        cdef bytes seed = os.urandom(16)
+        memcpy(&self.seed0, PyBytes_AS_STRING(seed), 8)
+        memcpy(&self.seed1, PyBytes_AS_STRING(seed) + 8, 8)
+        self.top = NONE
+        self.account_free = self.generic_free = self.node_free = NONE
+        self.table_grow(64)
+        self.order_grow(4)
+
+    def __dealloc__(self):
+        for block in (
+            <size_t>self.accounts, <size_t>self.generics, <size_t>self.nodes, <size_t>self.hashes,
+            <size_t>self.table, <size_t>self.heads,
+            <size_t>self.dirty.at, <size_t>self.seeds.at, <size_t>self.queue.at,
+        ):
+            free(<void*><size_t>block)
+
+    # --- the table: who -> account
+
+    cdef uint32_t find(self, const uint8_t* who) noexcept:
+        """Return the index of an account, or NONE."""
+        cdef uint64_t place = table_hash(who, self.seed0, self.seed1) & self.table_mask
+        cdef uint32_t index
+        while True:
+            index = self.table[place]
+            if index == NONE or memcmp(self.accounts[index].who, who, 32) == 0:
+                return index
+            place = (place + 1) & self.table_mask
+
+    cdef int prefetch(self, const uint8_t* who) noexcept:
+        """Ask for the memory that `find` will read."""
+        PREFETCH(&self.table[table_hash(who, self.seed0, self.seed1) & self.table_mask])
+        return 0
+
+    cdef int table_insert(self, uint32_t index) except -1:
+        if 4 * (self.account_total + 1) > 3 * (self.table_mask + 1):
+            self.table_grow(2 * (self.table_mask + 1))
+        cdef uint64_t place = self.home(index)
+        while self.table[place] != NONE:
+            place = (place + 1) & self.table_mask
+        self.table[place] = index
+        self.account_total += 1
+        return 0
+
+    cdef uint64_t home(self, uint32_t index) noexcept:
+        return table_hash(self.accounts[index].who, self.seed0, self.seed1) & self.table_mask
+
+    cdef int table_remove(self, uint32_t index) except -1:
+        """Close the gap: move back whoever no longer finds its way past it."""
+        cdef uint64_t gap = self.home(index), place, mask = self.table_mask
+        while self.table[gap] != index:
+            gap = (gap + 1) & mask
+        place = gap
+        while True:
+            place = (place + 1) & mask
+            if self.table[place] == NONE:
+                break
+            if ring_distance(self.home(self.table[place]), place, mask) >= ring_distance(
+                gap, place, mask
+            ):
+                self.table[gap] = self.table[place]
+                gap = place
+        self.table[gap] = NONE
+        self.account_total -= 1
+        return 0
+
+    cdef int table_grow(self, uint64_t room) except -1:
+        """Make the table `room` places (a power of two) large."""
+        cdef uint32_t* old = self.table
+        cdef uint64_t old_room = self.table_mask + 1 if old != NULL else 0
+        cdef uint64_t i, place
+        self.table = <uint32_t*>grown(NULL, 0, 4 * room)
+        memset(self.table, 0xFF, 4 * room)
+        self.table_mask = room - 1
+        for i in range(old_room):
+            if i + AHEAD < old_room and old[i + AHEAD] != NONE:
+                PREFETCH(&self.accounts[old[i + AHEAD]].who)
+            if old[i] != NONE:
+                place = self.home(old[i])
+                while self.table[place] != NONE:
+                    place = (place + 1) & self.table_mask
+                self.table[place] = old[i]
+        free(old)
+        return 0
+
+    # --- the order: buckets by the head of blake2b_128(who), for iteration by key
+
+    cdef int order_insert(self, uint32_t index) except -1:
+        if self.account_total > <uint64_t>2 << self.heads_bits:
+            self.order_grow(self.heads_bits + 1)
+        cdef uint32_t bucket = self.accounts[index].order >> (32 - self.heads_bits)
+        self.accounts[index].next = self.heads[bucket]
+        self.heads[bucket] = index
+        return 0
+
+    cdef int order_remove(self, uint32_t index) except -1:
+        cdef uint32_t* at = &self.heads[self.accounts[index].order >> (32 - self.heads_bits)]
+        while at[0] != index:
+            at = &self.accounts[at[0]].next
+        at[0] = self.accounts[index].next
+        return 0
+
+    cdef int order_grow(self, uint32_t bits) except -1:
+        """Spread all accounts over two to the power of `bits` buckets."""
+        cdef uint32_t* old = self.heads
+        cdef uint64_t old_room = <uint64_t>1 << self.heads_bits if old != NULL else 0
+        cdef uint64_t i
+        cdef uint32_t index, following
+        self.heads = <uint32_t*>grown(NULL, 0, <size_t>4 << bits)
+        memset(self.heads, 0xFF, <size_t>4 << bits)
+        self.heads_bits = bits
+        for i in range(old_room):
+            index = old[i]
+            while index != NONE:
+                following = self.accounts[index].next
+                self.accounts[index].next = self.heads[self.accounts[index].order >> (32 - bits)]
+                self.heads[self.accounts[index].order >> (32 - bits)] = index
+                index = following
+        free(old)
+        return 0
+
+    cdef list account_keys(self, bytes prefix, bytes after, Py_ssize_t limit):
+        """Return account keys under a prefix, ascending, beyond `after`; a limit < 0 is none."""
+        cdef bytes low = prefix if after is None or after < prefix else after
+        cdef bytes first = (low + bytes(36))[32:36] if low >= PREFIX else bytes(4)
+        cdef bytes last = (prefix + b"\xff" * 36)[32:36]
+        if limit == 0 or low > PREFIX + b"\xff" * 48:
+            return []
+        cdef uint64_t bucket = int.from_bytes(first, "big") >> (32 - self.heads_bits)
+        cdef uint64_t end = int.from_bytes(last, "big") >> (32 - self.heads_bits)
+        cdef uint32_t index
+        cdef list found = [], here
+        while bucket <= end:
+            here = []
+            index = self.heads[bucket]
+            while index != NONE:
+                key = account_key_of(self.accounts[index].who)
+                if key.startswith(prefix) and (after is None or key > after):
+                    here.append(key)
+                index = self.accounts[index].next
+            if len(here) > 1:
+                here.sort()
+            found += here
+            if 0 <= limit <= len(found):
+                return found[:limit]
+            bucket += 1
+        return found
+
+    # --- arenas
+
+    cdef uint32_t new_account(self) except? 0xFFFFFFFF:
+        cdef uint32_t index = self.account_free, room
+        if index != NONE:
+            self.account_free = self.accounts[index].next
+            return index
+        if self.account_count == self.account_room:
+            room = more_room(self.account_room)
+            self.accounts = <Account*>grown(
+                self.accounts, self.account_count * sizeof(Account), room * sizeof(Account)
+            )
+            self.account_room = room
+        self.account_count += 1
+        return self.account_count - 1
+
+    cdef uint32_t new_generic(self) except? 0xFFFFFFFF:
+        cdef uint32_t index = self.generic_free, room
+        if index != NONE:
+            self.generic_free = self.generics[index].link
+            return index
+        if self.generic_count == self.generic_room:
+            room = more_room(self.generic_room)
+            self.generics = <Generic*>grown(
+                self.generics, self.generic_count * sizeof(Generic), room * sizeof(Generic)
+            )
+            self.generic_room = room
+        self.generic_count += 1
+        return self.generic_count - 1
+
+    cdef uint32_t new_node(self) except? 0xFFFFFFFF:
+        cdef uint32_t index = self.node_free, room
+        if index != NONE:
+            self.node_free = self.nodes[index].link
+        else:
+            if self.node_count == self.node_room:
+                room = more_room(self.node_room)
+                self.nodes = <Node*>grown(
+                    self.nodes, self.node_count * sizeof(Node), room * sizeof(Node)
+                )
+                self.hashes = <uint8_t*>grown(
+                    self.hashes, <size_t>64 * self.node_count, <size_t>64 * room
+                )
+                self.node_room = room
+            index = self.node_count
+            self.node_count += 1
+        memset(&self.nodes[index], 0, sizeof(Node))
+        return index
+
+    # --- leaves
+
+    cdef uint32_t add_account(self, const uint8_t* who) except? 0xFFFFFFFF:
+        """Make a leaf for an account that has none; its record is empty until it is set."""
+        cdef uint32_t index = self.new_account()
+        cdef Account* account = &self.accounts[index]
+        memset(account, 0, sizeof(Account))
+        memcpy(account.who, who, 32)
+        hash_path(account.path, who, &account.order)
+        self.table_insert(index)
+        self.order_insert(index)
+        self.insert(LEAF | index)
+        return index
+
+    cdef int set_account(self, uint32_t index, const Record* record) except -1:
+        """Replace the fields of an account."""
+        cdef Record* mine = &self.accounts[index].record
+        cdef uint32_t link = mine.link
+        cdef uint8_t mark = mine.mark
+        mine[0] = record[0]
+        mine.link = link
+        mine.mark = mark
+        mine.present = 1
+        return self.touch(LEAF | index)
+
+    cdef int remove_account(self, uint32_t index) except -1:
+        """Take an account out of the tree, the table and the order."""
+        self.remove(LEAF | index)
+        self.order_remove(index)
+        self.table_remove(index)
+        memset(&self.accounts[index], 0, sizeof(Account))
+        self.accounts[index].next = self.account_free
+        self.account_free = index
+        return 0
+
+    cdef uint32_t add_generic(self, bytes key, bytes value) except? 0xFFFFFFFF:
+        """Make a leaf for a key that has none."""
+        cdef uint32_t index = self.new_generic()
+        memset(&self.generics[index], 0, sizeof(Generic))
+        hash_bytes(self.generics[index].path, key)
+        hash_bytes(self.generics[index].value_hash, value)
+        self.insert(LEAF | GENERIC | index)
+        return index
+
+    cdef int set_generic(self, uint32_t index, bytes value) except -1:
+        """Replace the value behind a generic leaf; the same value changes nothing."""
+        cdef uint8_t[32] value_hash
+        hash_bytes(value_hash, value)
+        if memcmp(value_hash, self.generics[index].value_hash, 32) == 0:
+            return 0
+        memcpy(self.generics[index].value_hash, value_hash, 32)
+        return self.touch(LEAF | GENERIC | index)
+
+    cdef int remove_generic(self, uint32_t index) except -1:
+        """Take a generic leaf out of the tree."""
+        self.remove(LEAF | GENERIC | index)
+        memset(&self.generics[index], 0, sizeof(Generic))
+        self.generics[index].link = self.generic_free
+        self.generic_free = index
+        return 0
+
+    # --- the tree
+
+    cdef uint8_t* path(self, uint32_t leaf) noexcept:
+        if leaf & GENERIC:
+            return self.generics[leaf & INDEX].path
+        return self.accounts[leaf & INDEX].path
+
+    cdef uint32_t* link_of(self, uint32_t child) noexcept:
+        """Where a leaf or node keeps its place: parent's index * 2 + side."""
+        if not child & LEAF:
+            return &self.nodes[child].link
+        if child & GENERIC:
+            return &self.generics[child & INDEX].link
+        return &self.accounts[child & INDEX].record.link
+
+    cdef uint8_t* mark_of(self, uint32_t leaf) noexcept:
+        if leaf & GENERIC:
+            return &self.generics[leaf & INDEX].mark
+        return &self.accounts[leaf & INDEX].record.mark
+
+    cdef uint8_t* slot(self, uint32_t link) noexcept:
+        """Where the hash of a place is kept: beside its sibling's, in the order of hashing."""
+        if link == NONE:
+            return self.top_hash
+        return self.hashes + <size_t>32 * link
+
+    cdef int place_child(self, uint32_t link, uint32_t child) noexcept:
+        if link == NONE:
+            self.top = child
+        else:
+            self.nodes[link >> 1].child[link & 1] = child
+        self.link_of(child)[0] = link
+        return 0
+
+    cdef uint32_t walk(self, const uint8_t* path) noexcept:
+        """Return the leaf where the bits of a path lead; the tree is not empty."""
+        cdef uint32_t at = self.top
+        while not at & LEAF:
+            at = self.nodes[at].child[path_bit(path, self.nodes[at].depth)]
+        return at
+
+    cdef int touch(self, uint32_t leaf) except -1:
+        """Remember that a leaf must be hashed."""
+        cdef uint8_t* mark = self.mark_of(leaf)
+        if not mark[0]:
+            mark[0] = 1
+            vector_push(&self.dirty, leaf)
+        return 0
+
+    cdef int insert(self, uint32_t leaf) except -1:
+        """Hang a leaf with a new path into the tree."""
+        cdef uint8_t* path = self.path(leaf)
+        cdef uint32_t other, node, link
+        cdef int depth, side
+        if self.top == NONE:
+            self.place_child(NONE, leaf)
+            return self.touch(leaf)
+        other = self.walk(path)
+        depth = first_difference(path, self.path(other))
+        if depth > 255:
+            raise ValueError("two storage keys have one path")
+        while True:
+            link = self.link_of(other)[0]
+            if link == NONE or self.nodes[link >> 1].depth < depth:
+                break
+            other = link >> 1
+        node = self.new_node()
+        self.nodes[node].depth = depth
+        side = path_bit(path, depth)
+        memcpy(self.slot(2 * node + 1 - side), self.slot(link), 32)
+        self.place_child(link, node)
+        self.place_child(2 * node + 1 - side, other)
+        self.place_child(2 * node + side, leaf)
+        return self.touch(leaf)
+
+    cdef int remove(self, uint32_t leaf) except -1:
+        """Take a leaf out; its sibling moves up to where their parent was."""
+        cdef uint32_t link = self.link_of(leaf)[0]
+        cdef uint32_t node, above
+        self.mark_of(leaf)[0] = 0
+        if link == NONE:
+            self.top = NONE
+            memset(self.top_hash, 0, 32)
+            return 0
+        node = link >> 1
+        above = self.nodes[node].link
+        memcpy(self.slot(above), self.slot(link ^ 1), 32)
+        self.place_child(above, self.nodes[node].child[1 - (link & 1)])
+        memset(&self.nodes[node], 0, sizeof(Node))
+        self.nodes[node].link = self.node_free
+        self.node_free = node
+        if above != NONE and not self.nodes[above >> 1].seed:
+            self.nodes[above >> 1].seed = 1
+            vector_push(&self.seeds, above >> 1)
+        return 0
+
+    # --- hashing: mark upwards, then one hash per marked place, children before parents
+
+    cdef int flush(self) except -1:
+        """Hash every changed leaf and node once."""
+        if self.dirty.count == 0 and self.seeds.count == 0:
+            return 0
+        self.mark_dirty()
+        self.hash_leaves()
+        self.hash_nodes()
+        self.dirty.count = self.seeds.count = self.queue.count = 0
+        return 0
+
+    cdef int mark_up(self, uint32_t node) noexcept:
+        """Mark a node and all above it, and count in each how many children must come first."""
+        cdef uint32_t link
+        while not self.nodes[node].mark:
+            self.nodes[node].mark = 1
+            link = self.nodes[node].link
+            if link == NONE:
+                break
+            node = link >> 1
+            self.nodes[node].pending += 1
+        return 0
+
+    cdef int mark_dirty(self) except -1:
+        cdef size_t i, kept = 0, count = self.dirty.count
+        cdef uint32_t leaf, link, node
+        for i in range(count):
+            if i + AHEAD < count:
+                PREFETCH(self.link_of(self.dirty.at[i + AHEAD]))
+            if i + AHEAD // 2 < count:
+                link = self.link_of(self.dirty.at[i + AHEAD // 2])[0]
+                if link != NONE:
+                    PREFETCH(&self.nodes[link >> 1])
+            leaf = self.dirty.at[i]
+            if self.mark_of(leaf)[0] != 1:
+                continue
+            self.mark_of(leaf)[0] = SEEN
+            self.dirty.at[kept] = leaf
+            kept += 1
+            link = self.link_of(leaf)[0]
+            if link != NONE:
+                self.nodes[link >> 1].pending += 1
+                self.mark_up(link >> 1)
+        self.dirty.count = kept
+        kept = 0
+        for i in range(self.seeds.count):
+            node = self.seeds.at[i]
+            if self.nodes[node].seed:
+                self.nodes[node].seed = 0
+                self.mark_up(node)
+                self.seeds.at[kept] = node
+                kept += 1
+        for i in range(kept):
+            if not self.nodes[self.seeds.at[i]].pending:
+                vector_push(&self.queue, self.seeds.at[i])
+        return 0
+
+    cdef int ready(self, uint32_t link) except -1:
+        """One child of the place above has its hash; queue the parent after the last one."""
+        if link == NONE:
+            return 0
+        cdef Node* node = &self.nodes[link >> 1]
+        node.pending -= 1
+        if node.pending == 0:
+            vector_push(&self.queue, link >> 1)
+        return 0
+
+    cdef int hash_leaves(self) except -1:
+        cdef Wave values, leaves
+        cdef size_t start, i
+        cdef int count, accounts, j
+        cdef uint32_t leaf
+        for start in range(0, self.dirty.count, WAVE):
+            count = <int>min(<size_t>WAVE, self.dirty.count - start)
+            accounts = 0
+            for j in range(count):
+                i = start + j
+                if i + AHEAD < self.dirty.count:
+                    PREFETCH(self.path(self.dirty.at[i + AHEAD]))
+                    PREFETCH(self.link_of(self.dirty.at[i + AHEAD]))
+                leaf = self.dirty.at[i]
+                self.mark_of(leaf)[0] = 0
+                leaves.message[j][32] = 1
+                memcpy(&leaves.message[j][33], self.path(leaf), 32)
+                leaves.length[j] = 65
+                leaves.output[j] = self.slot(self.link_of(leaf)[0])
+                if leaf & GENERIC:
+                    memcpy(leaves.message[j], self.generics[leaf & INDEX].value_hash, 32)
+                    continue
+                write_value(values.message[accounts], &self.accounts[leaf & INDEX].record)
+                values.length[accounts] = 80
+                values.output[accounts] = leaves.message[j]
+                accounts += 1
+            hash_wave(&values, accounts)
+            hash_wave(&leaves, count)
+            self.hash_count += accounts + count
+            for j in range(count):
+                self.ready(self.link_of(self.dirty.at[start + j])[0])
+        return 0
+
+    cdef int hash_nodes(self) except -1:
+        cdef Wave wave
+        cdef size_t done = 0, end
+        cdef int count, j
+        cdef uint32_t node
+        cdef uint32_t[WAVE] links
+        while done < self.queue.count:
+            end = self.queue.count
+            count = <int>min(<size_t>WAVE, end - done)
+            for j in range(count):
+                if done + j + AHEAD < end:
+                    node = self.queue.at[done + j + AHEAD]
+                    PREFETCH(&self.nodes[node])
+                    PREFETCH(self.hashes + <size_t>64 * node)
+                node = self.queue.at[done + j]
+                links[j] = self.nodes[node].link
+                if links[j] != NONE:
+                    PREFETCH(&self.nodes[links[j] >> 1])
+                self.nodes[node].mark = 0
+                memcpy(wave.message[j], self.hashes + <size_t>64 * node, 64)
+                wave.message[j][64] = 2
+                wave.message[j][65] = self.nodes[node].depth
+                wave.message[j][66] = 0
+                wave.length[j] = 67
+                wave.output[j] = self.slot(links[j])
+            hash_wave(&wave, count)
+            self.hash_count += count
+            for j in range(count):
+                self.ready(links[j])
+            done += count
+        return 0
+
+    cdef bytes root(self):
+        """Return the 32-byte root."""
+        self.flush()
+        return PyBytes_FromStringAndSize(<char*>self.top_hash, 32)
+
+    cdef bytes prove(self, bytes key):
+        """Return the proof of presence or absence of a storage key."""
+        cdef uint8_t[32] path
+        cdef uint8_t[80] value
+        cdef uint32_t at = self.top
+        cdef int side
+        cdef bytearray depths = bytearray(), siblings = bytearray()
+        self.flush()
+        if at == NONE:
+            return b""
+        hash_bytes(path, key)
+        while not at & LEAF:
+            side = path_bit(path, self.nodes[at].depth)
+            depths.append(self.nodes[at].depth)
+            siblings += (<char*>self.slot(2 * at + 1 - side))[:32]
+            at = self.nodes[at].child[side]
+        if memcmp(self.path(at), path, 32) != 0:
+            siblings += (<char*>self.path(at))[:32]
+            if at & GENERIC:
+                siblings += (<char*>self.generics[at & INDEX].value_hash)[:32]
+            else:
+                write_value(value, &self.accounts[at & INDEX].record)
+                blake2b_short(path, 32, value, 80)
+                siblings += (<char*>path)[:32]
+        return bytes([len(depths)]) + bytes(depths) + bytes(siblings)
+
+    # --- building from nothing
+
+    cdef int append_account(self, const uint8_t* key, const Record* record) except -1:
+        """Take in an account by its storage key (80 bytes) without a place in the tree.
+
+        The hash in the key waits in the path until `hash_paths` compares it.
+        """
+        cdef uint32_t index = self.new_account()
+        cdef Account* account = &self.accounts[index]
+        memset(account, 0, sizeof(Account))
+        account.record = record[0]
+        account.record.mark = 0
+        memcpy(account.who, key + 48, 32)
+        memcpy(account.path, key + 32, 16)
+        account.order = order_head(key + 32)
+        self.table_insert(index)
+        return self.order_insert(index)
+
+    cdef uint32_t append_generic(self, bytes value) except? 0xFFFFFFFF:
+        """Take in a generic entry without a place in the tree."""
+        cdef uint32_t index = self.new_generic()
+        memset(&self.generics[index], 0, sizeof(Generic))
+        hash_bytes(self.generics[index].value_hash, value)
+        return index
+
+    cdef int build(self, list generic_keys) except -1:
+        """Join everything that was appended into a tree, in time linear in its size."""
+        cdef uint32_t count = self.account_count + self.generic_count
+        cdef uint32_t i
+        cdef path_order* pairs
+        cdef path_order* spare = NULL
+        self.hash_paths()
+        for i in range(self.generic_count):
+            hash_bytes(self.generics[i].path, generic_keys[i])
+        pairs = <path_order*>grown(NULL, 0, count * sizeof(path_order))
+        try:
+            spare = <path_order*>grown(NULL, 0, count * sizeof(path_order))
+            for i in range(self.account_count):
+                pairs[i].head = path_head(self.accounts[i].path)
+                pairs[i].index = LEAF | i
+            for i in range(self.generic_count):
+                pairs[self.account_count + i].head = path_head(self.generics[i].path)
+                pairs[self.account_count + i].index = LEAF | GENERIC | i
+            self.join(sort_paths(pairs, spare, count), count)
+        finally:
+            free(pairs)
+            free(spare)
+        return self.flush()
+
+    cdef int hash_paths(self) except -1:
+        """Hash the paths of all accounts; raise ValueError for a key that is not of its account."""
+        cdef Wave wave
+        cdef uint32_t start, count, j
+        cdef uint8_t* parts[WAVE]
+        cdef uint8_t* whos[WAVE]
+        cdef uint64_t[WAVE] lengths
+        cdef Account* account
+        for start in range(0, self.account_count, WAVE):
+            count = min(<uint32_t>WAVE, self.account_count - start)
+            for j in range(count):
+                account = &self.accounts[start + j]
+                memcpy(wave.message[j], PREFIX_BYTES, 32)
+                memcpy(&wave.message[j][48], account.who, 32)
+                parts[j] = &wave.message[j][32]
+                whos[j] = account.who
+                lengths[j] = 32
+                wave.length[j] = KEY_LENGTH
+                wave.output[j] = account.path
+            blake2b_many(parts, 16, <const uint8_t**>whos, lengths, count)
+            for j in range(count):
+                if memcmp(parts[j], self.accounts[start + j].path, 16) != 0:
+                    raise ValueError("an account's key does not belong to its identifier")
+            hash_wave(&wave, <int>count)
+        return 0
+
+    cdef int join(self, path_order* order, uint32_t count) except -1:
+        """Build the tree over sorted leaves; node i parts leaf i from leaf i + 1."""
+        cdef uint32_t i, last, top = 0
+        cdef int depth
+        cdef Vector stack
+        memset(&stack, 0, sizeof(stack))
+        self.untangle(order, count)
+        if count == 0:
+            return 0
+        vector_reserve(&self.dirty, count)
+        vector_reserve(&self.queue, count)
+        for i in range(count):
+            self.touch(order[i].index)
+        self.place_child(NONE, order[0].index)
+        vector_reserve(&stack, 257)
+        for i in range(count - 1):
+            if i + AHEAD < count:
+                PREFETCH(self.path(order[i + AHEAD].index))
+            depth = first_difference(self.path(order[i].index), self.path(order[i + 1].index))
+            self.new_node()
+            self.nodes[i].depth = depth
+            last = order[i].index
+            while top > 0 and self.nodes[stack.at[top - 1]].depth > depth:
+                top -= 1
+                last = stack.at[top]
+            self.place_child(2 * stack.at[top - 1] + 1 if top > 0 else NONE, i)
+            self.place_child(2 * i, last)
+            self.place_child(2 * i + 1, order[i + 1].index)
+            stack.at[top] = i
+            top += 1
+        free(stack.at)
+        return 0
+
+    cdef int untangle(self, path_order* order, uint32_t count) except -1:
+        """Order the few neighbours whose paths share what the radix sort looked at."""
+        cdef uint32_t i, j
+        cdef path_order moved
+        for i in range(1, count):
+            if order[i].head >> 16 != order[i - 1].head >> 16:
+                continue
+            moved = order[i]
+            j = i
+            while j > 0 and memcmp(
+                self.path(order[j - 1].index), self.path(moved.index), 32
+            ) > 0:
+                order[j] = order[j - 1]
+                j -= 1
+            order[j] = moved
+        return 0
+
+
+cdef inline uint64_t ring_distance(uint64_t start, uint64_t end, uint64_t mask) noexcept:
+    """Return the steps from one place of a table to another."""
+    if end >= start:
+        return end - start
+    return mask + 1 - (start - end)
