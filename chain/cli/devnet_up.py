@@ -23,9 +23,10 @@ from chain.devnet.layout import (
     save_devnet,
 )
 from chain.devnet.processes import is_alive, spawn, stop
-from chain.devnet.spec import check_spec_kept, find_validators, read_spec, write_spec
+from chain.devnet.spec import check_spec_kept, find_validators, write_spec
 from chain.devnet.up import Beat, Plan, plan_devnet, read_chain, start_nodes, wait_ready, watch
 from chain.devnet.wiping import wipe
+from chain.genesis import read_spec
 from chain.wallet.amounts import show_amount
 from chain.wallet.errors import NotFound, WrongUse
 

@@ -11,7 +11,7 @@ from chain.cli.sending import read_send_options, send_call, send_options, wait_f
 from chain.cli.sending import tell_inclusion as tell
 from chain.wallet.chain_client import parse_hex
 from chain.wallet.errors import NotFound, WrongUse
-from chain.wallet.follow import BLOCKS_BACK_MAX, find_in_block, read_inclusion
+from chain.wallet.follow import read_inclusion
 
 CALL_CONTEXT: Final = {"ignore_unknown_options": True, "allow_interspersed_args": True}
 """The call's own arguments pass through: they are known only from the metadata."""
@@ -85,16 +85,15 @@ def send(ctx: click.Context, /, call: str, arguments: tuple[str, ...], **options
               help="Give up after so many more blocks.")  # fmt: skip
 @click.pass_obj
 def watch(session: NodeSession, extrinsic_hash: str, blocks: int) -> None:
-    """Follow the transaction HASH to finality; also finds it in recent blocks."""
+    """Follow the transaction HASH to finality; one that is final already is found at once."""
     wanted = parse_hash(extrinsic_hash)
     chain = session.chain
+    place = chain.find_extrinsic(wanted)
+    if place is not None:
+        block = chain.block(chain.block_hash(place[0]))
+        tell(session, block.extrinsics[place[1]], read_inclusion(chain, block, place[1]))
+        return
     height, _ = chain.finalized()
-    for below in range(height, max(height - BLOCKS_BACK_MAX, 0), -1):
-        block = chain.block(chain.block_hash(below))
-        index = find_in_block(block, wanted)
-        if index is not None:
-            tell(session, block.extrinsics[index], read_inclusion(chain, block, index))
-            return
     session.console.note(f"Waiting for {extrinsic_hash} from block {height + 1} on.")
     inclusion = wait_for(session, wanted, height + 1, height + blocks)
     block = chain.block(inclusion.block_hash)

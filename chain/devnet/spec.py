@@ -3,7 +3,6 @@
 The text is edited, not written anew, so that everything else in it stays as its authors wrote it.
 """
 
-import importlib.resources
 import re
 import tomllib
 from pathlib import Path
@@ -11,33 +10,11 @@ from typing import Any, Final
 
 from chain.wallet.accounts import DEV_NAMES, dev_validator
 from chain.wallet.chain_client import to_hex
-from chain.wallet.errors import BadContent, NotFound, WrongUse
+from chain.wallet.errors import BadContent, WrongUse
 from chain.wallet.ss58 import encode_address
-
-SPEC_LENGTH_MAX: Final = 4 << 20
-"""Bytes of a spec; a genesis of many thousand accounts has about one million."""
 
 _INTERVAL: Final = re.compile(r"(?m)^(block_interval_ms\s*=\s*)\d+")
 _TABLE: Final = re.compile(r"(?m)^(?=\[)")
-
-
-def read_spec(name: str) -> str:
-    """Return the text of a published spec (dev, local, test) or of a file."""
-    if re.fullmatch(r"[a-z][a-z0-9-]*", name):
-        source = importlib.resources.files("genesis") / f"{name}.toml"
-        if source.is_file():
-            return source.read_text(encoding="utf-8")
-    path = Path(name)
-    try:
-        with path.open(encoding="utf-8") as file:
-            text = file.read(SPEC_LENGTH_MAX + 1)
-    except (OSError, UnicodeDecodeError):
-        raise NotFound(
-            f"there is no chain spec {name!r}", "give dev, local, test, or the path of a file"
-        ) from None
-    if len(text) > SPEC_LENGTH_MAX:
-        raise BadContent(f"the chain spec {name!r} is longer than {SPEC_LENGTH_MAX} bytes")
-    return text
 
 
 def find_validators(text: str) -> list[str]:

@@ -195,6 +195,15 @@ class ChainClient:
         """Hand a signed transaction to the node; return its 32-byte hash."""
         return parse_hex(self.rpc.call("author_submitExtrinsic", to_hex(extrinsic)), 32)
 
+    def find_extrinsic(self, extrinsic_hash: bytes) -> tuple[int, int] | None:
+        """Return (height, index) of a finalized extrinsic by its 32-byte hash, None if unknown."""
+        answer = self.rpc.call("gristmill_v1_extrinsic", to_hex(extrinsic_hash))
+        if answer is None:
+            return None
+        if not isinstance(answer, dict):
+            raise BadContent("the node does not say where the transaction is")
+        return parse_int(answer.get("height")), parse_int(answer.get("index"))
+
     def events(self, block_hash: bytes, *, for_people: bool = False) -> list[dict[str, Any]]:
         """Return the events of a block in order, each with its phase."""
         content = self.storage(EVENTS_KEY, block_hash)

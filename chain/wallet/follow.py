@@ -16,9 +16,6 @@ from chain.wallet.extrinsic import decode_extrinsic
 POLL_S: Final = 0.2
 """Seconds between two questions; a block takes about a second."""
 
-BLOCKS_BACK_MAX: Final = 256
-"""Blocks behind the head that a search looks through."""
-
 
 @dataclass(frozen=True, slots=True)
 class Inclusion:

@@ -139,6 +139,18 @@ class FakeChain:
         result = "0x0001030502000000" if self.does_fail else "0x0000"
         return {"result": {"result": result, "events": to_hex(events)}}
 
+    def gristmill_v1_extrinsic(self, extrinsic_hash):
+        for height, body in enumerate(self.blocks):
+            for index, content in enumerate(body):
+                if to_hex(decode_extrinsic(content).hash) == extrinsic_hash:
+                    return {"result": {"height": height, "index": index}}
+        return {"result": None}
+
+    def gristmill_v1_history(self, _address, count=20, before=None):
+        places = [(h, i) for h, body in enumerate(self.blocks) for i in range(len(body))]
+        chosen = [one for one in places[::-1] if before is None or one < tuple(before)][:count]
+        return {"result": [{"height": height, "index": index} for height, index in chosen]}
+
     def outcome(self, content):
         signer = decode_extrinsic(content).signed.signer
         fee = b"\6\0" + signer + FEE.to_bytes(16, "little") + bytes(16)

@@ -15,6 +15,8 @@ ALICE, BOB = dev_address("Alice"), dev_address("Bob")
     [
         (("account", "balance", "//Alice"), "account.balance/1"),
         (("account", "balance", "//Alice", "//Bob", "--at", "1"), "account.balance/1"),
+        (("account", "history", "//Alice", "--limit", "1"), "account.history/1"),
+        (("account", "history", "//Alice", "--before", "2.0"), "account.history/1"),
         (("chain", "info"), "chain.info/1"),
         (("chain", "spec"), "chain.spec/1"),
         (("chain", "block"), "chain.block/1"),
