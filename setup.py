@@ -7,7 +7,7 @@ build with the address sanitizer preloaded:
 """
 
 import os
-from glob import glob
+from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
@@ -18,7 +18,8 @@ DIRECTIVES = {
     "wraparound": False,
     "cdivision": False,
     "overflowcheck": True,
-    "freethreading_compatible": False,
+    "auto_pickle": False,
+    "autotestdict": False,
 }
 """Nothing wraps or reads outside silently; a file may repeat these but not weaken them (tested)."""
 
@@ -28,19 +29,22 @@ COMPILE = ["-O3", "-fno-strict-aliasing"]
 SANITIZE = ["-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined"]
 """Instead of `COMPILE`, for the build that looks for memory errors and undefined behaviour."""
 
+NATIVE = Path("ext/native")
+HEADERS = sorted(str(path) for pattern in ("*.h", "*.pxd") for path in NATIVE.glob(pattern))
+
 sanitized = os.environ.get("GRISTMILL_SANITIZE") == "1"
 
 setup(
     ext_modules=cythonize(
         [
             Extension(
-                path.removesuffix(".pyx").replace("/", "."),
-                [path],
-                depends=sorted([*glob("ext/native/*.h"), *glob("ext/native/*.pxd")]),
+                f"ext.native.{path.stem}",
+                [str(path)],
+                depends=HEADERS,
                 extra_compile_args=SANITIZE if sanitized else COMPILE,
                 extra_link_args=SANITIZE[-1:] if sanitized else [],
             )
-            for path in sorted(glob("ext/native/*.pyx"))
+            for path in sorted(NATIVE.glob("*.pyx"))
         ],
         compiler_directives=DIRECTIVES,
         force=sanitized,

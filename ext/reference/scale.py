@@ -7,6 +7,7 @@ offending place and its offset in the input.
 
 Source: https://docs.substrate.io/reference/scale-codec/
 """
+# ruff: noqa: ARG002, SLF001  # codecs share one inner signature and call each other by it
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,9 +17,6 @@ DEPTH_MAX = 16
 
 ITEMS_MAX = 4_096
 """Most sequence items in one value, all levels together, unless a sequence allows more itself."""
-
-COMPACT_BYTES_MAX = 67
-"""The longest compact integer that exists; ours stop at u128."""
 
 
 class ScaleError(ValueError):
@@ -48,6 +46,9 @@ class _Budget:
 class Codec:
     """A type on the wire; instances are immutable and shared."""
 
+    _least = 0
+    """The fewest bytes a value can have: a count is checked against what is left before reading."""
+
     def encode(self, value: Any) -> bytes:
         """Write a value; raises ScaleError when it does not fit the type."""
         out: list[bytes] = []
@@ -56,6 +57,7 @@ class Codec:
 
     def decode(self, data: bytes) -> Any:
         """Read exactly one value; raises ScaleError, also for bytes that trail."""
+        _check_input(data, 0)
         value, end = self._read(data, 0, "", _Budget())
         if end != len(data):
             raise ScaleError("", end, f"{len(data) - end} bytes trail")
@@ -63,6 +65,7 @@ class Codec:
 
     def decode_from(self, data: bytes, offset: int) -> tuple[Any, int]:
         """Read one value from an offset; gives it and the offset behind it."""
+        _check_input(data, offset)
         return self._read(data, offset, "", _Budget())
 
     def _write(self, value: Any, out: list[bytes], path: str, depth: int) -> None:
@@ -70,6 +73,13 @@ class Codec:
 
     def _read(self, data: bytes, offset: int, path: str, budget: _Budget) -> tuple[Any, int]:
         raise NotImplementedError
+
+
+def _check_input(data: bytes, offset: int) -> None:
+    if type(data) is not bytes:
+        raise TypeError(f"expected bytes, got {type(data).__name__}")
+    if not 0 <= offset <= len(data):
+        raise ScaleError("", offset, f"there are only {len(data)} bytes")
 
 
 def _need(data: bytes, offset: int, count: int, path: str) -> int:
@@ -80,16 +90,22 @@ def _need(data: bytes, offset: int, count: int, path: str) -> int:
 
 
 def _check_int(value: Any, low: int, high: int, path: str) -> int:
-    if type(value) is not int and (isinstance(value, bool) or not isinstance(value, int)):
+    if isinstance(value, bool) or not isinstance(value, int):
         raise ScaleError(path, 0, f"expected an integer, got {type(value).__name__}")
-    if not low <= value <= high:
-        raise ScaleError(path, 0, f"{value} is outside {low}..{high}")
-    return int(value)
+    number = int(value)
+    if not low <= number <= high:
+        raise ScaleError(path, 0, f"{_shown(number)} is outside {low}..{high}")
+    return number
+
+
+def _shown(number: int) -> str:
+    bits = number.bit_length()
+    return str(number) if bits <= 600 else f"an integer of {bits} bits"
 
 
 class _Integer(Codec):
     def __init__(self, size: int, *, signed: bool) -> None:
-        self._size = size
+        self._size = self._least = size
         self._signed = signed
         bits = 8 * size
         self._low = -(1 << bits - 1) if signed else 0
@@ -105,6 +121,8 @@ class _Integer(Codec):
 
 
 class _Bool(Codec):
+    _least = 1
+
     def _write(self, value: Any, out: list[bytes], path: str, depth: int) -> None:
         if not isinstance(value, bool):
             raise ScaleError(path, 0, f"expected a bool, got {type(value).__name__}")
@@ -156,6 +174,8 @@ def _decode_compact(data: bytes, offset: int, path: str) -> tuple[int, int]:
 
 
 class _Compact(Codec):
+    _least = 1
+
     def __init__(self, bits: int) -> None:
         self._high = (1 << bits) - 1
 
@@ -177,7 +197,7 @@ def _check_bytes(value: Any, path: str) -> bytes:
 
 class _FixedBytes(Codec):
     def __init__(self, length: int) -> None:
-        self._length = length
+        self._length = self._least = length
 
     def _write(self, value: Any, out: list[bytes], path: str, depth: int) -> None:
         content = _check_bytes(value, path)
@@ -191,6 +211,8 @@ class _FixedBytes(Codec):
 
 
 class _VarBytes(Codec):
+    _least = 1
+
     def __init__(self, length_max: int) -> None:
         self._length_max = length_max
 
@@ -247,13 +269,13 @@ class _Nested(Codec):
     def _write_inside(self, value: Any, out: list[bytes], path: str, depth: int) -> None:
         raise NotImplementedError
 
-    def _read_inside(
-        self, data: bytes, offset: int, path: str, budget: _Budget
-    ) -> tuple[Any, int]:
+    def _read_inside(self, data: bytes, offset: int, path: str, budget: _Budget) -> tuple[Any, int]:
         raise NotImplementedError
 
 
 class _Vector(_Nested):
+    _least = 1
+
     def __init__(self, item: Codec, count_max: int) -> None:
         self._item = item
         self._count_max = count_max
@@ -273,9 +295,10 @@ class _Vector(_Nested):
         count, position = _decode_compact(data, offset, path)
         if count > self._count_max:
             raise ScaleError(path, offset, f"at most {self._count_max} items, not {count}")
-        if count > len(data) - position and not isinstance(self._item, _Unit):
-            raise ScaleError(path, offset, f"{count} items cannot be in {len(data) - position} bytes")
-        if self._count_max <= ITEMS_MAX:
+        left = len(data) - position
+        if count * self._item._least > left:
+            raise ScaleError(path, offset, f"{count} items cannot be in {left} bytes")
+        if self._count_max <= ITEMS_MAX or not self._item._least:
             budget.items -= count
             if budget.items < 0:
                 raise ScaleError(path, offset, f"more than {ITEMS_MAX} items in one value")
@@ -286,9 +309,32 @@ class _Vector(_Nested):
         return items, position
 
 
+class _Array(_Nested):
+    def __init__(self, item: Codec, count: int) -> None:
+        self._item = item
+        self._count = count
+        self._least = item._least * count
+
+    def _write_inside(self, value: Any, out: list[bytes], path: str, depth: int) -> None:
+        if not isinstance(value, list | tuple) or len(value) != self._count:
+            raise ScaleError(path, 0, f"expected {self._count} items in an array")
+        for index, item in enumerate(value):
+            self._item._write(item, out, f"{path}[{index}]", depth)
+
+    def _read_inside(
+        self, data: bytes, offset: int, path: str, budget: _Budget
+    ) -> tuple[list[Any], int]:
+        items = []
+        for index in range(self._count):
+            item, offset = self._item._read(data, offset, f"{path}[{index}]", budget)
+            items.append(item)
+        return items, offset
+
+
 class _Tuple(_Nested):
     def __init__(self, items: tuple[Codec, ...]) -> None:
         self._items = items
+        self._least = sum(item._least for item in items)
 
     def _write_inside(self, value: Any, out: list[bytes], path: str, depth: int) -> None:
         if not isinstance(value, list | tuple) or len(value) != len(self._items):
@@ -307,6 +353,8 @@ class _Tuple(_Nested):
 
 
 class _Option(_Nested):
+    _least = 1
+
     def __init__(self, item: Codec) -> None:
         self._item = item
 
@@ -317,9 +365,7 @@ class _Option(_Nested):
         out.append(b"\x01")
         self._item._write(value, out, path, depth)
 
-    def _read_inside(
-        self, data: bytes, offset: int, path: str, budget: _Budget
-    ) -> tuple[Any, int]:
+    def _read_inside(self, data: bytes, offset: int, path: str, budget: _Budget) -> tuple[Any, int]:
         _need(data, offset, 1, path)
         if data[offset] > 1:
             raise ScaleError(path, offset, f"an option begins with 0 or 1, not {data[offset]}")
@@ -332,6 +378,7 @@ class _Record(_Nested):
     def __init__(self, cls: Callable[..., Any], fields: tuple[tuple[str, Codec], ...]) -> None:
         self._cls = cls
         self._fields = fields
+        self._least = sum(codec._least for _, codec in fields)
 
     def _write_inside(self, value: Any, out: list[bytes], path: str, depth: int) -> None:
         for name, codec in self._fields:
@@ -342,9 +389,7 @@ class _Record(_Nested):
                 raise ScaleError(path, 0, f"a {kind} has no field {name}") from None
             codec._write(field, out, f"{path}.{name}", depth)
 
-    def _read_inside(
-        self, data: bytes, offset: int, path: str, budget: _Budget
-    ) -> tuple[Any, int]:
+    def _read_inside(self, data: bytes, offset: int, path: str, budget: _Budget) -> tuple[Any, int]:
         values = []
         for name, codec in self._fields:
             value, offset = codec._read(data, offset, f"{path}.{name}", budget)
@@ -353,29 +398,31 @@ class _Record(_Nested):
 
 
 class _Variant(_Nested):
-    def __init__(
-        self, name: str, choices: Mapping[int, tuple[str, Codec, type | None]]
-    ) -> None:
+    _least = 1
+
+    def __init__(self, name: str, choices: Mapping[int, tuple[str, Codec, type | None]]) -> None:
         self._name = name
         self._choices = dict(choices)
-        self._by_label = {label: (i, c) for i, (label, c, cls) in choices.items() if cls is None}
-        self._by_class = {cls: (i, c) for i, (_, c, cls) in choices.items() if cls is not None}
+        if not all(0 <= index <= 255 for index in choices):
+            raise ValueError(f"a number of {name} is outside 0..255")
+        if len({cls or label for label, _, cls in choices.values()}) != len(choices):
+            raise ValueError(f"two variants of {name} have one label or one class")
+        self._by_label = {label: i for i, (label, _, cls) in choices.items() if cls is None}
+        self._by_class = {cls: i for i, (_, _, cls) in choices.items() if cls is not None}
 
     def _write_inside(self, value: Any, out: list[bytes], path: str, depth: int) -> None:
-        found = self._by_class.get(type(value))
+        index = self._by_class.get(type(value))
         inner = value
-        if found is None and isinstance(value, tuple) and len(value) == 2:
+        if index is None and isinstance(value, tuple) and len(value) == 2:
             label, inner = value
-            found = self._by_label.get(label) if isinstance(label, str) else None
-        if found is None:
+            index = self._by_label.get(label) if isinstance(label, str) else None
+        if index is None:
             raise ScaleError(path, 0, f"no variant of {self._name} fits {type(value).__name__}")
-        index, codec = found
+        label, codec, _ = self._choices[index]
         out.append(bytes((index,)))
-        codec._write(inner, out, path, depth)
+        codec._write(inner, out, f"{path}.{label}", depth)
 
-    def _read_inside(
-        self, data: bytes, offset: int, path: str, budget: _Budget
-    ) -> tuple[Any, int]:
+    def _read_inside(self, data: bytes, offset: int, path: str, budget: _Budget) -> tuple[Any, int]:
         _need(data, offset, 1, path)
         choice = self._choices.get(data[offset])
         if choice is None:
@@ -394,27 +441,6 @@ class _Deferred(Codec):
 
     def _read(self, data: bytes, offset: int, path: str, budget: _Budget) -> tuple[Any, int]:
         return self._build()._read(data, offset, path, budget)
-
-
-class _Array(_Nested):
-    def __init__(self, item: Codec, count: int) -> None:
-        self._item = item
-        self._count = count
-
-    def _write_inside(self, value: Any, out: list[bytes], path: str, depth: int) -> None:
-        if not isinstance(value, list | tuple) or len(value) != self._count:
-            raise ScaleError(path, 0, f"expected {self._count} items in an array")
-        for index, item in enumerate(value):
-            self._item._write(item, out, f"{path}[{index}]", depth)
-
-    def _read_inside(
-        self, data: bytes, offset: int, path: str, budget: _Budget
-    ) -> tuple[list[Any], int]:
-        items = []
-        for index in range(self._count):
-            item, offset = self._item._read(data, offset, f"{path}[{index}]", budget)
-            items.append(item)
-        return items, offset
 
 
 U8: Codec = _Integer(1, signed=False)
