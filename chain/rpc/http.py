@@ -70,6 +70,8 @@ class HttpStream:
             if key in headers and key in ("host", "origin", "content-type"):
                 raise Refusal(400, f"the header {key} is given twice")
             headers[key] = value.decode("latin-1")
+        if "content-length" in headers and "transfer-encoding" in headers:
+            raise Refusal(400, "a body has one length, not two (smuggling)")
         lines = [b"%s %s HTTP/1.1" % (event.method, event.target)]
         lines += [b"%s: %s" % (name, value) for name, value in event.headers]
         return HttpRequest(

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from inspect import getdoc, isawaitable
 from typing import Any, Final, TypeAlias
 
+from chain.errors import StorageError
+
 Json: TypeAlias = Any
 """Whatever `json.loads` gives: checked where a parameter is bound, not by the type system."""
 
@@ -206,10 +208,8 @@ class MethodTable:
         return sorted(m.name for m in self._methods.values() if self._allow_unsafe or not m.unsafe)
 
     def methods(self) -> list[Method]:
-        """Give the methods sorted by name, aliases left out."""
-        return sorted(
-            (m for m in self._methods.values() if m.alias_of is None), key=lambda m: m.name
-        )
+        """Give the methods that can be called, sorted by name, aliases left out."""
+        return [m for name in self.names() if (m := self._methods[name]).alias_of is None]
 
     def find(self, name: str) -> Method:
         """Find a method; raises RpcError(METHOD_NOT_FOUND) with the reason."""
@@ -238,8 +238,16 @@ async def run_call(call: Call) -> Json:
 class Dispatcher:
     """Turns request bytes into response bytes; counts calls by method for the metrics."""
 
-    def __init__(self, table: MethodTable, *, batch_max: int, response_bytes_max: int) -> None:
+    def __init__(
+        self,
+        table: MethodTable,
+        *,
+        batch_max: int,
+        response_bytes_max: int,
+        on_fault: Callable[[str, Exception], None],
+    ) -> None:
         self._table = table
+        self._on_fault = on_fault
         self._batch_max = batch_max
         self._response_bytes_max = response_bytes_max
         self.calls: dict[str, int] = {}
@@ -290,6 +298,7 @@ class Dispatcher:
         self, request: Json, is_allowed: Callable[[], bool], runner: Runner
     ) -> Json | None:
         wants_answer = not isinstance(request, dict) or "id" in request
+        name = ""
         try:
             name, given = _check_request(request)
             if not is_allowed():
@@ -300,6 +309,12 @@ class Dispatcher:
         except RpcError as error:
             invalid = error.code == INVALID_REQUEST
             return _failure(_identity(request), error) if wants_answer or invalid else None
+        except StorageError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a fault of a handler must not stop a validator
+            self._on_fault(name, error)
+            fault = RpcError(INTERNAL_ERROR, "Internal error", "the node's log says more")
+            return _failure(_identity(request), fault) if wants_answer else None
         return {"jsonrpc": "2.0", "id": request["id"], "result": result} if wants_answer else None
 
 

@@ -16,6 +16,7 @@ from chain.rpc.http import JSON, TEXT, HttpRequest, HttpResponse, HttpStream, Re
 from chain.rpc.jsonrpc import Dispatcher, encode_json
 from chain.rpc.limits import CallBudget, RpcLimits
 from chain.rpc.methods import build_methods
+from chain.rpc.subscriptions import run_without_connection
 from chain.rpc.view import NodeView
 from chain.rpc.websocket import WebSocketSession
 
@@ -37,6 +38,7 @@ class RpcServer:
             build_methods(node, allow_unsafe=allow_unsafe),
             batch_max=limits.batch_max,
             response_bytes_max=limits.response_bytes_max,
+            on_fault=self._log_fault,
         )
         self._connections = 0
         self._subscriptions_named = 0
@@ -142,7 +144,9 @@ class RpcServer:
         origin = request.headers.get("origin")
         if origin is not None and not self._limits.accepts_origin(origin):
             return HttpResponse(403, TEXT, b"this Origin is not allowed (see --rpc-cors)\n")
-        answer = await self._dispatcher.answer(body, is_allowed=self._allow(address))
+        answer = await self._dispatcher.answer(
+            body, is_allowed=self._allow(address), runner=run_without_connection
+        )
         return HttpResponse(200 if answer else 204, JSON, answer, cors)
 
     def _allow(self, address: str) -> Callable[[], bool]:
@@ -158,6 +162,9 @@ class RpcServer:
             ("access-control-allow-methods", "GET, POST"),
             ("vary", "origin"),
         )
+
+    def _log_fault(self, method: str, error: Exception) -> None:
+        self._log.error("rpc_fault", method=method, error=f"{type(error).__name__}: {error}")
 
     def _name_subscription(self) -> str:
         self._subscriptions_named += 1

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import trio
 
-from chain.rpc.jsonrpc import INVALID_PARAMS, Json, RpcError, notification
+from chain.rpc.jsonrpc import METHOD_NOT_FOUND, Call, Json, RpcError, notification, run_call
 
 TOO_MANY_SUBSCRIPTIONS = -32006
 """Substrate's number for a connection that has all the subscriptions it may have."""
@@ -112,6 +112,12 @@ class Connection:
         self._running.pop(identity, None)
 
 
-def refuse_without_connection() -> RpcError:
-    """Give the error of a subscription asked over HTTP."""
-    return RpcError(INVALID_PARAMS, "Subscriptions need a WebSocket", "connect to ws:// instead")
+async def run_without_connection(call: Call) -> Json:
+    """Run a call that came over HTTP, where nothing can be subscribed to."""
+    result = await run_call(call)
+    if isinstance(result, Subscribe):
+        aclose = getattr(result.source, "aclose", None)
+        if aclose is not None:
+            await aclose()
+        raise RpcError(METHOD_NOT_FOUND, "Subscriptions need a WebSocket", "connect to ws://")
+    return False if isinstance(result, Unsubscribe) else result

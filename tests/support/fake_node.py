@@ -57,8 +57,11 @@ class FakeNode:
         """Add an empty block."""
         header = make_header(len(self.headers), self.headers[-1].block_id)
         self.headers.append(header)
-        for follower in self.followers:
-            follower.send_nowait(header)
+        for follower in list(self.followers):
+            try:
+                follower.send_nowait(header)
+            except trio.BrokenResourceError:
+                self.followers.remove(follower)
         return header
 
     def head(self) -> Header:

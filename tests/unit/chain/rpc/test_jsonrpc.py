@@ -31,6 +31,14 @@ def summed(*values: int | None) -> int:
     return sum(v for v in values if v is not None)
 
 
+FAULTS: list[tuple[str, str]] = []
+
+
+def faulty() -> int:
+    """Break."""
+    raise KeyError("a bug")
+
+
 def table(*, allow_unsafe: bool = False) -> MethodTable:
     methods = MethodTable(allow_unsafe=allow_unsafe)
     methods.add(Method("subtract", subtract, (param("minuend"), param("subtrahend"))), "minus")
@@ -38,6 +46,7 @@ def table(*, allow_unsafe: bool = False) -> MethodTable:
     methods.add(Method("get_data", lambda: ["hello", 5]))
     for name in ("update", "notify_hello", "notify_sum"):
         methods.add(Method(name, summed, tuple(param(f"n{i}", required=False) for i in range(5))))
+    methods.add(Method("faulty", faulty))
     methods.add(Method("dangerous", lambda: "done", unsafe=True))
     return methods
 
@@ -50,7 +59,12 @@ def answer(raw: bytes, *, budget: int = 10**9, response_bytes_max: int = 10**6) 
         return left[0] >= 0
 
     async def run() -> bytes:
-        dispatcher = Dispatcher(table(), batch_max=20, response_bytes_max=response_bytes_max)
+        dispatcher = Dispatcher(
+            table(),
+            batch_max=20,
+            response_bytes_max=response_bytes_max,
+            on_fault=lambda name, error: FAULTS.append((name, str(error))),
+        )
         return await dispatcher.answer(raw, is_allowed=is_allowed)
 
     out = trio.run(run)
@@ -142,3 +156,11 @@ def test_an_answer_over_the_limit_is_an_error_and_not_sent() -> None:
 def test_a_batch_over_the_limit_is_refused_whole() -> None:
     one = {"jsonrpc": "2.0", "id": 1, "method": "get_data"}
     assert answer(json.dumps([one] * 21).encode())["error"]["code"] == -32600
+
+
+def test_a_bug_of_a_handler_is_an_internal_error_told_to_the_log() -> None:
+    FAULTS.clear()
+    got = answer(b'{"jsonrpc":"2.0","id":3,"method":"faulty"}')
+    assert (got["id"], got["error"]["code"]) == (3, -32603)
+    assert "a bug" not in str(got)
+    assert FAULTS == [("faulty", "'a bug'")]

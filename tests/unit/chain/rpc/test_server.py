@@ -18,6 +18,7 @@ from wsproto.events import (
     TextMessage,
 )
 from wsproto.events import Message as WsMessage
+from wsproto.utilities import RemoteProtocolError
 
 from chain.log import silent_log
 from chain.rpc.limits import CallBudget, RpcLimits
@@ -361,12 +362,17 @@ def test_a_reader_that_does_not_read_is_closed_and_costs_nobody_else_anything() 
     async def test(client: Client) -> None:
         async with client.websocket() as socket:
             await socket.receive()
-            for _ in range(100):
+            for _ in range(20):
                 await socket.ask("chain_subscribeNewHeads")
-            for _ in range(400):
+                while "method" in await socket.hear():
+                    pass
+            for _ in range(600):
                 client.node.add_block()
-                await trio.testing.wait_all_tasks_blocked()
+                await trio.lowlevel.checkpoint()
             assert (await client.call("system_chain"))["result"] == "Fake"
+            with pytest.raises((AssertionError, trio.BrokenResourceError, RemoteProtocolError)):
+                while True:
+                    await socket.hear()
 
     run(test, RpcLimits(queue_max=4, answer_seconds=0.2))
 
