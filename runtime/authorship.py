@@ -88,7 +88,7 @@ class Authorship(Module, index=7):
         weight=lambda note: weights.INHERENT + weights.OFFENCE * len(note.misbehaviour),
         dispatch_class=DispatchClass.MANDATORY,
     )
-    def note_context(self, origin: Inherent, note: Note) -> None:
+    def note_context(self, _: Inherent, note: Note) -> None:
         """Repeat the block's context; second in every block, never sent by a user."""
         block = self.ctx.block
         if note != ContextNote.of(block):
@@ -118,4 +118,3 @@ class Authorship(Module, index=7):
         for member, has_signed in zip(members, flags, strict=True):
             if not has_signed:
                 self.misses[member.account] += 1
-

@@ -214,7 +214,7 @@ class Deadlines(Module, index=12):
             ctx.commit()
 
     def invariants(self) -> Iterator[Check]:
-        """Counts agree with items."""
+        """Compare counts with items."""
         keys = [key for key, _ in self.items_due.items()]
         yield Check("pending counts the items", self.pending == len(keys))
         counts = dict(self.slot_counts.items())

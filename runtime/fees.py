@@ -38,7 +38,7 @@ RATE_STEP: Final = 8
 
 
 class FeeSchedule(Record):
-    """Grains for a transaction, for each byte, and for a microsecond of work at the least and most."""
+    """Grains a transaction, a byte, and a microsecond of work at the least and the most."""
 
     base: Balance
     per_byte: Balance

@@ -11,7 +11,7 @@ from runtime.session import ValidatorRecord
 from runtime.spec import ChainSpec, load_spec
 from runtime.totals import encode_totals
 
-TOKEN_SYMBOL: Final = "GRIST"
+TOKEN_SYMBOL: Final = "GRIST"  # noqa: S105 -- a coin, not a password
 """What wallets print behind an amount."""
 
 TOKEN_DECIMALS: Final = len(str(GRAINS_PER_GRIST)) - 1
@@ -23,10 +23,7 @@ RANDOMNESS_MARK: Final = b"gen"
 
 @dataclass(frozen=True, slots=True)
 class Genesis:
-    """The first state and what its header says: entries ascending by key, the first set, R(0), R(1).
-
-    `next_start_height` is the first height of epoch 1; epoch 0 begins at height 1.
-    """
+    """The first state and what its header says: entries ascending by key, first set, R(0), R(1)."""
 
     entries: tuple[tuple[bytes, bytes], ...]
     state_root: bytes

@@ -196,23 +196,27 @@ class Registry:
         )
 
     def _definition(self, type_: TypeDef) -> bytes:
+        if isinstance(type_, Composite):
+            return b"\x00" + _list([self._field(field) for field in type_.fields])
+        if isinstance(type_, Variant):
+            return b"\x01" + _list([self._case(case) for case in type_.cases])
+        return self._plain_definition(type_)
+
+    def _plain_definition(self, type_: TypeDef) -> bytes:
         match type_:
-            case Composite():
-                return b"\x00" + _list([self._field(field) for field in type_.fields])
-            case Variant():
-                return b"\x01" + _list([self._case(case) for case in type_.cases])
             case Sequence():
-                return b"\x02" + self._ref(type_.item)
+                encoded = b"\x02" + self._ref(type_.item)
             case Array():
-                return b"\x03" + type_.count.to_bytes(4, "little") + self._ref(type_.item)
+                encoded = b"\x03" + type_.count.to_bytes(4, "little") + self._ref(type_.item)
             case Tuple():
-                return b"\x04" + _list([self._ref(item) for item in type_.items])
+                encoded = b"\x04" + _list([self._ref(item) for item in type_.items])
             case Primitive():
-                return b"\x05" + bytes((_PRIMITIVES.index(type_.name),))
+                encoded = b"\x05" + bytes((_PRIMITIVES.index(type_.name),))
             case Compact():
-                return b"\x06" + self._ref(type_.inner)
-            case Reference():
-                raise KeyError(f"nothing defines {type_.name}")
+                encoded = b"\x06" + self._ref(type_.inner)
+            case _:
+                raise KeyError(f"nothing defines {type_}")
+        return encoded
 
     def _ref(self, type_: TypeDef) -> bytes:
         if isinstance(type_, Reference):
@@ -293,7 +297,10 @@ def _pallet(
     ]
     items = [_item(registry, item) for item in module.items]
     if module.name == "System":
-        items += [_served(registry, "Events", EVENTS_TYPE), _served(registry, "Digest", DIGEST_TYPE)]
+        items += [
+            _served(registry, "Events", EVENTS_TYPE),
+            _served(registry, "Digest", DIGEST_TYPE),
+        ]
         constants.append(
             _text("Version")
             + encode_compact(registry.number(VERSION_TYPE))
@@ -359,4 +366,3 @@ def _option(encoded: bytes | None) -> bytes:
 
 def _docs(docs: str) -> bytes:
     return _list([_text(line) for line in inspect.cleandoc(docs).split("\n")] if docs else [])
-

@@ -92,7 +92,7 @@ class Offences(Module, index=10):
         self.emit(Offence(key.kind, key.account, key.height))
 
     def invariants(self) -> Iterator[Check]:
-        """The count is the number of reports."""
+        """Compare the count with the reports."""
         yield Check("reports are counted", self.count == sum(1 for _ in self.reports.items()))
 
     def _check(self, misbehaviour: Misbehaviour) -> None:

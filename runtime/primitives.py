@@ -52,7 +52,7 @@ CompactU64 = Annotated[int, Wire(scale.COMPACT_U64, Compact(_U64), "u64")]
 """An integer below 2^64 of variable length."""
 
 AccountId = NewType("AccountId", bytes)
-"""A public key or derived id, 32 bytes; which way an address is written is the wallet's business."""
+"""A public key or derived id, 32 bytes; how an address looks is the wallet's business."""
 
 ACCOUNT_TYPE: Final = Composite(
     ("sp_core", "crypto", "AccountId32"), (Field(None, _BYTES_32, "[u8; 32]"),)

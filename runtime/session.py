@@ -123,9 +123,7 @@ class Session(Module, index=9):
             if new is None and old is not None:
                 changes.append(ValidatorUpdate(account, old.consensus_key, old.vrf_key, 0))
             elif new is not None and new != old:
-                changes.append(
-                    ValidatorUpdate(account, new.consensus_key, new.vrf_key, new.power)
-                )
+                changes.append(ValidatorUpdate(account, new.consensus_key, new.vrf_key, new.power))
         return tuple(changes)
 
     def next_epoch(self, randomness: bytes) -> NextEpoch:
@@ -153,7 +151,7 @@ class Session(Module, index=9):
                 self.replace_set(members)
 
     def invariants(self) -> Iterator[Check]:
-        """Sets are legal, and the accounts that clients see are the current set."""
+        """Check that sets are legal and clients see the current one."""
         for name in ("previous_set", "current_set", "next_set", "queued_set"):
             members = getattr(self, name)
             yield Check(f"the {name} is legal", members == _ordered(members))

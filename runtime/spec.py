@@ -163,7 +163,7 @@ class Section:
     def finish(self) -> None:
         """Raise SpecError when a key was never taken."""
         if self._rest:
-            name = sorted(self._rest)[0]
+            name = min(self._rest)
             raise SpecError(self.key(name), "no such key is known", "remove it or correct it")
 
 
@@ -194,9 +194,7 @@ def load_spec(text: str) -> ChainSpec:
     labels = {entry.account: entry.label for entry in accounts}
     labels.update({record.account: label for label, record in labelled.items()})
     validators = tuple(sorted(_initial(labelled), key=lambda record: record.account))
-    return ChainSpec(
-        *identity, era_epochs, params, fees, validators, schedule, accounts, labels
-    )
+    return ChainSpec(*identity, era_epochs, params, fees, validators, schedule, accounts, labels)
 
 
 def find_account(address: str) -> bytes | None:
@@ -333,4 +331,3 @@ def _label(entry: Section) -> str:
     return entry.text(
         "label", re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.-]{0,31}"), "use up to 32 letters and digits"
     )
-

@@ -180,4 +180,3 @@ def pallet_path(name: str) -> tuple[str, str]:
     words = "".join(f"_{c.lower()}" if c.isupper() else c for c in name)
     crate = "frame_system" if name == "System" else f"pallet{words}"
     return crate, "pallet"
-

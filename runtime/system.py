@@ -148,9 +148,7 @@ class System(Module, index=0):
     def remark(self, origin: Signed, remark: Bytes) -> None:
         """Leave some bytes in the block and nowhere else."""
 
-    @call(
-        index=7, weight=lambda remark: weights.REMARK + weights.REMARK_PER_BYTE * len(remark)
-    )
+    @call(index=7, weight=lambda remark: weights.REMARK + weights.REMARK_PER_BYTE * len(remark))
     def remark_with_event(self, origin: Signed, remark: Bytes) -> None:
         """Leave some bytes in the block and an event with their hash."""
         self.emit(Remarked(origin.who, hashing.blake2b_256(remark)))
@@ -175,16 +173,13 @@ class System(Module, index=0):
         return hashing.blake2b_256(ChainParams.wire.encode(self.params))
 
     def invariants(self) -> Iterator[Check]:
-        """Number and hashes agree, and no account is without a reason to be there."""
+        """Check that hashes fit the height, and every account has a reason to be."""
         number = self.number
         kept = sorted(height for height, _ in self.block_hash.items())
         first = max(number - BLOCK_HASH_COUNT, 0)
         expected = [0] * (first > 0) + list(range(first, number))
         yield Check("exactly the recent block hashes and genesis are kept", kept == expected)
         lonely = [
-            who
-            for who, info in self.account.items()
-            if not info.providers and not info.nonce
+            who for who, info in self.account.items() if not info.providers and not info.nonce
         ]
         yield Check("an account has a provider, or a nonce to remember", not lonely)
-

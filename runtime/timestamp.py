@@ -29,7 +29,7 @@ class Timestamp(Module, index=3):
         self.now = time_ms
 
     @call(index=0, weight=weights.INHERENT, dispatch_class=DispatchClass.MANDATORY)
-    def set(self, origin: Inherent, now: CompactMoment) -> None:
+    def set(self, _: Inherent, now: CompactMoment) -> None:
         """Set the time of the block; first in every block, never sent by a user."""
         if now != self.ctx.block.time_ms:
             raise WrongTime
@@ -38,7 +38,7 @@ class Timestamp(Module, index=3):
         self.now = now
 
     def invariants(self) -> Iterator[Check]:
-        """The state's time is the block's."""
+        """Compare the state's time with the block's."""
         height = self.ctx.block.height
         yield Check(
             "the time is that of the last block",

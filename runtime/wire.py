@@ -49,7 +49,7 @@ class Tuple:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of a record or variant; `label` is the name of the type in its source, for clients."""
+    """A field of a record or variant; `label` is what its source calls the type, for clients."""
 
     name: str | None
     type: "TypeDef"

@@ -23,8 +23,8 @@ from runtime.balances.nouns import (
     EVENTS,
     PROTECTED,
     TREASURY,
-    Burned,
     BurnCause,
+    Burned,
     DeadAccount,
     DeltaZero,
     DustLost,
@@ -226,7 +226,12 @@ class Balances(Module, index=5, events=EVENTS, errors=ERRORS):
         self.emit(Released(reason, who, amount))
 
     def take_held(
-        self, cause: MoveCause, source: AccountId, reason: HoldReason, target: AccountId, amount: int
+        self,
+        cause: MoveCause,
+        source: AccountId,
+        reason: HoldReason,
+        target: AccountId,
+        amount: int,
     ) -> None:
         """Move held money to the free money of another account; raises HoldTooSmall."""
         self.check_outflows()
@@ -286,7 +291,7 @@ class Balances(Module, index=5, events=EVENTS, errors=ERRORS):
             self.emit(GuardBroken(module))
 
     def guards(self) -> Iterator[Check]:
-        """The store's own count is the issuance, and causes explain it."""
+        """Compare the store's own count, the issuance, and its causes."""
         issuance = self.total_issuance
         yield Check("the issuance is the money in all accounts", issuance == self.ctx.state.money)
         minted = sum(self.minted[cause] for cause in MintCause)
@@ -294,7 +299,7 @@ class Balances(Module, index=5, events=EVENTS, errors=ERRORS):
         yield Check("minted less burned, by cause, is the issuance", minted - burned == issuance)
 
     def invariants(self) -> Iterator[Check]:
-        """The books of every account."""
+        """Check the books of every account."""
         accounts = dict(self.system.account.items())
         holds, freezes = dict(self.holds.items()), dict(self.freezes.items())
         money = sum(info.data.free + info.data.reserved for info in accounts.values())

@@ -124,7 +124,7 @@ class Transfer(Event, index=2):
     amount: Balance
 
     def encode(self) -> bytes:
-        """Give the same bytes as the declared encoding, written by hand: it is in every transfer."""
+        """Give the declared encoding, written by hand: every transfer has it."""
         return self.head + self.from_ + self.to + self.amount.to_bytes(16, "little")
 
 

@@ -84,7 +84,17 @@ class Context:
     (a dry run, a test) puts a list there.
     """
 
-    __slots__ = ("_marks", "acting", "block", "events", "frozen", "journal", "posted", "state", "weight_used")
+    __slots__ = (
+        "_marks",
+        "acting",
+        "block",
+        "events",
+        "frozen",
+        "journal",
+        "posted",
+        "state",
+        "weight_used",
+    )
 
     state: StateView
     block: BlockContext

@@ -220,4 +220,3 @@ def _write(parameter: Parameter, argument: Any) -> bytes:
         return scale.COMPACT_U32.encode(len(argument)) + b"".join(argument)
     encoded: bytes = argument
     return encoded
-

@@ -1,11 +1,11 @@
 """Errors of the runtime, by who is to blame.
 
-    CallError            the signer      writes undone, fee kept, number in the receipt
-    InvalidTransaction   the sender      never enters a block
-    InvalidBlock         the proposer    block refused
-    SpecError            the operator    a chain spec that cannot be used; names key and remedy
-    LedgerFault          a module of ours  the step is rolled back, the module's outflows freeze
-    DeclarationError     a programmer    raised while the runtime is imported
+CallError            the signer      writes undone, fee kept, number in the receipt
+InvalidTransaction   the sender      never enters a block
+InvalidBlock         the proposer    block refused
+SpecError            the operator    a chain spec that cannot be used; names key and remedy
+LedgerFault          a module of ours  the step is rolled back, the module's outflows freeze
+DeclarationError     a programmer    raised while the runtime is imported
 """
 
 from enum import IntEnum

@@ -11,7 +11,8 @@ Events and errors of the same Python file belong to the module; `events=` and `e
 where several modules share a file. Everything wrong with a declaration is an error at import.
 """
 
-from collections.abc import Iterator
+import inspect
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
@@ -26,7 +27,7 @@ from runtime.frame.storage import (
     Stateful,
     StorageMap,
     StorageValue,
-    make_item,
+    read_item,
 )
 from runtime.primitives import Weight
 
@@ -61,7 +62,7 @@ class Constant:
 
 
 class Module(Stateful):
-    """The parent of all modules; subclasses are declared with `index=`, and `name=` if it differs."""
+    """The parent of all modules; subclasses are declared with `index=`, and `name=` if needed."""
 
     index: ClassVar[int]
     name: ClassVar[str]
@@ -70,7 +71,7 @@ class Module(Stateful):
     errors: ClassVar[tuple[type[CallError], ...]]
     items: ClassVar[tuple[ItemInfo, ...]]
     constants: ClassVar[tuple[Constant, ...]] = ()
-    _maps: ClassVar[tuple[tuple[str, StorageMap[Any, Any]], ...]]
+    _maps: ClassVar[tuple[tuple[str, ItemInfo, Wired], ...]]
 
     def __init_subclass__(
         cls,
@@ -97,8 +98,8 @@ class Module(Stateful):
 
     def __init__(self, ctx: Context) -> None:
         self.ctx = ctx
-        for name, declared in self._maps:
-            setattr(self, name, declared.bind(ctx))
+        for name, info, key in self._maps:
+            setattr(self, name, StorageMap(info, key, ctx))
 
     def emit(self, event: Event) -> None:
         """Put an event into the receipt of the running step."""
@@ -120,7 +121,7 @@ class Module(Stateful):
         return iter(())
 
 
-def _own(cls: type[Module], by_file: dict[str, list[type]], given: Any) -> tuple[Any, ...]:
+def _own(cls: type[Module], by_file: Mapping[str, list[Any]], given: Any) -> tuple[Any, ...]:
     owned = tuple(by_file.get(cls.__module__, ())) if given is None else given
     indices = [declared.index for declared in owned]
     if len(set(indices)) != len(indices):
@@ -140,19 +141,19 @@ def _claim(cls: type[Module]) -> None:
 
 def _declare_storage(cls: type[Module]) -> None:
     items: list[ItemInfo] = []
-    maps: list[tuple[str, StorageMap[Any, Any]]] = []
-    annotations = cls.__dict__.get("__annotations__", {})
+    maps: list[tuple[str, ItemInfo, Wired]] = []
+    annotations = inspect.get_annotations(cls)
     for attribute, declaration in list(cls.__dict__.items()):
         if not isinstance(declaration, Declaration):
             continue
         if attribute not in annotations:
             raise DeclarationError(f"{cls.__name__}.{attribute}: stored() needs an annotation")
-        item = make_item(cls.name, attribute, annotations[attribute], declaration)
-        items.append(item.info)
-        if isinstance(item, StorageValue):
-            setattr(cls, attribute, item)
+        info = read_item(cls.name, attribute, annotations[attribute], declaration)
+        items.append(info)
+        if info.key is None:
+            setattr(cls, attribute, StorageValue(info))
         else:
-            maps.append((attribute, item))
+            maps.append((attribute, info, info.key))
     names = [item.name for item in items]
     if len(set(names)) != len(names):
         raise DeclarationError(f"{cls.__name__}: two storage items share a name")

@@ -40,7 +40,6 @@ class Declaration:
     default: Any
     hasher: Hasher
     name: str | None
-    is_served: bool
 
 
 def stored(
@@ -48,14 +47,12 @@ def stored(
     default: Any = _ABSENT,
     hasher: Hasher = Hasher.BLAKE2_128_CONCAT,
     name: str | None = None,
-    is_served: bool = False,
 ) -> Any:
     """Declare a storage item.
 
-    `name` is the item's on the wire, else CamelCase of the attribute; a served item is in the
-    metadata but not in the state: the node answers for it from receipts and headers.
+    `name` is the item's on the wire, else CamelCase of the attribute.
     """
-    return Declaration(default, hasher, name, is_served)
+    return Declaration(default, hasher, name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +65,6 @@ class ItemInfo:
     value: Wired
     hasher: Hasher
     default: Any
-    is_served: bool
 
     @property
     def has_default(self) -> bool:
@@ -83,7 +79,7 @@ class ItemInfo:
 class StorageValue(Generic[V]):
     """One value; reads and writes of the attribute go to the state."""
 
-    __slots__ = ("info", "_decode", "_default", "_encode", "_prefix")
+    __slots__ = ("_decode", "_default", "_encode", "_prefix", "info")
 
     def __init__(self, info: ItemInfo) -> None:
         self.info = info
@@ -114,26 +110,22 @@ class StorageValue(Generic[V]):
 class StorageMap(Generic[K, V]):
     """A map; `x[key]` never is None, `find` may be. Iteration is in the order of storage keys."""
 
-    __slots__ = ("info", "_ctx", "_default")
+    __slots__ = ("_ctx", "_default", "_key", "info")
 
-    def __init__(self, info: ItemInfo, ctx: Context | None = None) -> None:
+    def __init__(self, info: ItemInfo, key: Wired, ctx: Context) -> None:
         self.info = info
+        self._key = key
         self._ctx = ctx
         self._default = info.default
 
-    def bind(self, ctx: Context) -> "StorageMap[K, V]":
-        """Give this map over the state that a context points at."""
-        return StorageMap(self.info, ctx)
-
     def storage_key(self, key: K) -> bytes:
         """Give the whole key under which an entry stands in the state."""
-        assert self.info.key is not None
-        encoded = self.info.key.encode(key)
+        encoded = self._key.encode(key)
         return self.info.prefix + _hash_key(self.info.hasher, encoded) + encoded
 
     def find(self, key: K) -> V | None:
         """Give the value at a key, or None when there is none."""
-        data = self._state_get(self.storage_key(key))
+        data = self._ctx.state.get(self.storage_key(key))
         if data is None:
             return None
         value: V = self.info.value.decode(data)
@@ -149,37 +141,28 @@ class StorageMap(Generic[K, V]):
         return value
 
     def __setitem__(self, key: K, value: V) -> None:
-        assert self._ctx is not None
         if self._default is not _ABSENT and value == self._default:
             self._ctx.state.delete(self.storage_key(key))
         else:
             self._ctx.state.put(self.storage_key(key), self.info.value.encode(value))
 
     def __delitem__(self, key: K) -> None:
-        assert self._ctx is not None
         self._ctx.state.delete(self.storage_key(key))
 
     def __contains__(self, key: K) -> bool:
-        return self._state_get(self.storage_key(key)) is not None
+        return self._ctx.state.get(self.storage_key(key)) is not None
 
     def items(self) -> Iterator[tuple[K, V]]:
         """Yield (key, value) in the order of storage keys; for invariants, not for calls."""
-        assert self._ctx is not None
-        assert self.info.key is not None
         skip = len(self.info.prefix) + _HASH_LENGTHS[self.info.hasher]
         for storage_key in self._ctx.state.keys(self.info.prefix):
             data = self._ctx.state.get(storage_key)
             if data is not None:
-                yield self.info.key.decode(storage_key[skip:]), self.info.value.decode(data)
+                yield self._key.decode(storage_key[skip:]), self.info.value.decode(data)
 
     def values(self) -> Iterator[V]:
         """Yield the values in the order of storage keys; for invariants, not for calls."""
-        for _, value in self.items():
-            yield value
-
-    def _state_get(self, storage_key: bytes) -> bytes | None:
-        assert self._ctx is not None
-        return self._ctx.state.get(storage_key)
+        yield from (entry[1] for entry in self.items())
 
 
 class Stateful:
@@ -203,22 +186,20 @@ def _hash_key(hasher: Hasher, encoded: bytes) -> bytes:
     return b""
 
 
-def make_item(
+def read_item(
     module_name: str, attribute: str, annotation: Any, declaration: Declaration
-) -> "StorageValue[Any] | StorageMap[Any, Any]":
-    """Make the item that an annotated attribute declares; raises DeclarationError."""
+) -> ItemInfo:
+    """Read what an annotated attribute declares; raises DeclarationError."""
     place = f"{module_name}.{attribute}"
     origin, args = get_origin(annotation), get_args(annotation)
     if origin not in (StorageValue, StorageMap):
         raise DeclarationError(f"{place}: stored() belongs to a StorageValue or a StorageMap")
     name = declaration.name or camel_case(attribute)
-    info = ItemInfo(
+    return ItemInfo(
         name,
         hashing.twox_128(module_name.encode()) + hashing.twox_128(name.encode()),
         wire_of(args[0], place) if origin is StorageMap else None,
         wire_of(args[-1], place),
         declaration.hasher,
         declaration.default,
-        declaration.is_served,
     )
-    return StorageMap(info) if origin is StorageMap else StorageValue(info)
