@@ -28,11 +28,6 @@ def randomness_after_next(
     return hashing.blake2b_256(b"rnd" + randomness_next + (epoch + 2).to_bytes(8, "big") + parts)
 
 
-def genesis_randomness(*, seed: bytes, epoch: int) -> bytes:
-    """Give R(0) or R(1) of a chain from the seed in its spec."""
-    return hashing.blake2b_256(b"gen" + seed + epoch.to_bytes(8, "big"))
-
-
 def verify_proof(
     *, vrf_key: bytes, proof: bytes, genesis_hash: bytes, randomness: bytes, height: int
 ) -> bool:

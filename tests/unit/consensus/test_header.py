@@ -90,6 +90,16 @@ def test_a_missing_repeated_foreign_or_misplaced_item_makes_the_header_undecodab
     assert isinstance(caught.value, MalformedHeader | scale.ScaleError)
 
 
+@pytest.mark.parametrize("tag", [0, 2, 3, 255])
+def test_a_consensus_item_with_another_tag_is_refused(tag):
+    changed = CONSENSUS_ITEM.replace(b"\x01" + h("e"), bytes([tag]) + h("e"))
+    with pytest.raises(MalformedHeader, match="begins with"):
+        Header.decode(assemble(PRE_ITEM, changed))
+    swapped = NEXT_ITEM.replace(b"\x02\x02", bytes([tag if tag != 2 else 1]) + b"\x02")
+    with pytest.raises(MalformedHeader, match="begins with"):
+        Header.decode(assemble(PRE_ITEM, CONSENSUS_ITEM, swapped))
+
+
 def test_bytes_after_an_item_or_after_the_header_are_refused():
     longer = PRE_ITEM.replace(bytes([98 << 2 & 255 | 1]), bytes([99 << 2 & 255 | 1])) + b"\0"
     with pytest.raises(scale.ScaleError):

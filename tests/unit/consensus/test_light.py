@@ -79,6 +79,24 @@ def test_trust_in_a_key_counts_only_when_it_signed():
         verify(first, replace(later, commit=commit))
 
 
+def test_a_skip_is_judged_by_the_set_that_the_trusted_header_announces():
+    old, new = team_of({1: 1, 2: 1}, set_id=0), team_of({3: 1, 4: 1}, set_id=1)
+    trusted = make_chain([old, new])[0]
+    verify(trusted, make_chain([new, new], first=9, start_ms=1_100_000)[0])
+    back = team_of({1: 1, 2: 1}, set_id=2)
+    with pytest.raises(TooLittleTrust):
+        verify(trusted, make_chain([back, back], first=9, start_ms=1_100_000)[0])
+
+
+def test_a_header_that_names_another_set_id_than_its_set_is_refused():
+    team = make_team([1, 1, 1, 1])
+    header = STILL[8].header
+    header = replace(header, pre_runtime=replace(header.pre_runtime, set_id=1))
+    block = replace(STILL[8], header=header, commit=team.commit(9, header.block_id))
+    with pytest.raises(Malformed, match="another set id"):
+        verify(STILL[0], block)
+
+
 @pytest.mark.parametrize("step", [0, 1, 3])
 def test_a_header_that_does_not_come_later_is_refused(step):
     with pytest.raises(Malformed, match="does not come after"):

@@ -199,6 +199,13 @@ def test_a_commit_is_refused_when_any_part_of_it_does_not_fit(team):
     assert not commit.verify(team.validators, h("another chain"))
 
 
+def test_a_commit_under_another_set_id_does_not_verify_even_for_the_same_members(team):
+    later = make_team([1, 1, 1, 1], set_id=1)
+    commit = later.commit(3, h("b"))
+    assert commit.verify(later.validators, GENESIS)
+    assert not commit.verify(team.validators, GENESIS)
+
+
 def test_a_commit_with_exactly_two_thirds_decides_nothing():
     team = make_team([1, 1, 1])
     assert not team.commit(3, h("b"), signers=[0, 1]).verify(team.validators, GENESIS)
