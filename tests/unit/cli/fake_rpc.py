@@ -173,7 +173,7 @@ class FakeNode:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
-            def do_POST(self):  # noqa: N802 - the name is the library's
+            def do_POST(self):
                 request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 if isinstance(request, list):
                     answers = [reply(one) for one in request]

@@ -147,7 +147,7 @@ def test_an_error_is_one_line_with_its_status_and_one_document_with_json(gristmi
 
 def test_a_fault_of_ours_is_one_line_without_a_trace_and_70(gristmill, monkeypatch):
     def fail(*_unused):
-        secret = "bottom drive"  # noqa: F841, S105 - what a trace with locals would show
+        secret = "bottom drive"  # noqa: S105 - what a trace with locals would show
         raise RuntimeError(secret)
 
     monkeypatch.setattr("chain.cli.version.program_version", fail)
