@@ -5,8 +5,16 @@ gets another number in the name; the group is offered whole or not at all.
 """
 
 from chain.rpc.blocks import find_header, hex_of, hex_or_none, pruned
-from chain.rpc.jsonrpc import INVALID_PARAMS, SERVER_ERROR, Json, Method, MethodTable, RpcError
-from chain.rpc.params import ACCOUNT, AT, COUNT, EXTRINSIC, HASH, HEIGHT, KEY, PLACE, Param
+from chain.rpc.jsonrpc import (
+    INVALID_PARAMS,
+    SERVER_ERROR,
+    Json,
+    Method,
+    MethodTable,
+    Param,
+    RpcError,
+)
+from chain.rpc.params import ACCOUNT, AT, COUNT, EXTRINSIC, HASH, HEIGHT, KEY, PLACE
 from chain.rpc.reading import RuntimeReader
 from chain.rpc.view import NodeView, Refused, StatePruned
 from chain.wallet import ss58

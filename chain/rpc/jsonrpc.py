@@ -264,12 +264,12 @@ class Dispatcher:
             response = await self._one(document, is_allowed, runner)
             return b"" if response is None else self._bounded(response, document)
         if not document or len(document) > self._batch_max:
-            error = RpcError(
+            wrong_size = RpcError(
                 INVALID_REQUEST,
                 "Invalid Request",
                 f"a batch has 1 to {self._batch_max} requests, not {len(document)}",
             )
-            return encode_json(_failure(None, error))
+            return encode_json(_failure(None, wrong_size))
         parts: list[bytes] = []
         size = 0
         for request in document:

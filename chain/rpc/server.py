@@ -6,7 +6,7 @@ OPTIONS /         CORS preflight                     GET /metrics     Prometheus
 """
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 import h11
 import trio
@@ -24,6 +24,13 @@ METRICS_TYPE: Final = "text/plain; version=0.0.4"
 """The content type of Prometheus' text format."""
 BROKEN: Final = (trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError, OSError)
 """What a connection that is gone or stuck raises."""
+
+
+class ListeningStatus(Protocol):
+    """What `nursery.start` hands `serve`; spelled here because trio's stubs lack it."""
+
+    def started(self, value: list[trio.SocketListener]) -> None:
+        """Say on what the server listens."""
 
 
 class RpcServer:
@@ -49,7 +56,7 @@ class RpcServer:
         host: str,
         port: int,
         *,
-        task_status: trio.TaskStatus[list[trio.SocketListener]] = trio.TASK_STATUS_IGNORED,
+        task_status: ListeningStatus = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """Listen and serve; `task_status` gets the listeners, whose port may have been 0."""
         listeners = await trio.open_tcp_listeners(port, host=host)
@@ -71,7 +78,7 @@ class RpcServer:
             await _quietly(http, error.error_status_hint, f"bad request: {error}")
         finally:
             self._connections -= 1
-            with trio.move_on_after(1, shield=True):
+            with trio.CancelScope(deadline=trio.current_time() + 1, shield=True):
                 await stream.aclose()
 
     async def _converse(self, http: HttpStream, address: str) -> None:

@@ -82,7 +82,7 @@ class WebSocketSession:
             SlowReader,
         ):
             pass
-        with trio.move_on_after(1, shield=True):
+        with trio.CancelScope(deadline=trio.current_time() + 1, shield=True):
             await self._close(TRY_LATER, "over")
 
     async def _read(self, connection: Connection) -> None:
