@@ -2,6 +2,7 @@
 
 import pytest
 
+from chain.events import EventReader
 from chain.importer import ReceivedBlock
 from chain.wallet.derivation import derive
 from tests.support.solo import Solo
@@ -17,7 +18,9 @@ def solo(tmp_path):
 def test_a_chain_makes_blocks_over_epochs(solo):
     solo.steps(10)
     assert solo.chain.height == 10
-    announced = [h.next_epoch.epoch for h in solo.chain.blocks.iterate_headers(0, 11) if h.next_epoch]
+    announced = [
+        h.next_epoch.epoch for h in solo.chain.blocks.iterate_headers(0, 11) if h.next_epoch
+    ]
     assert announced == [0, 1, 2, 3]
 
 
@@ -68,3 +71,26 @@ def test_a_block_of_our_own_is_valid_for_others_without_pool(solo, tmp_path):
     executed = other.importer.prepare(ReceivedBlock(block))
     assert executed.result.state_root == block.header.state_root
     other.close()
+
+
+def test_a_transfer_stands_in_the_history_of_both_accounts(tmp_path):
+    reader = EventReader()
+    solo = Solo(tmp_path, options={"keep_blocks": 0, "find_touched": reader.find_touched})
+    solo.submit(solo.transfer("Alice", "Bob", 5_000_000_000))
+    solo.submit(solo.transfer("Bob", "Ferdie", 10**30))
+    solo.step()
+    solo.chain.index()
+    alice, bob, ferdie = (derive(f"//{name}").public for name in ("Alice", "Bob", "Ferdie"))
+    blocks = solo.chain.blocks
+    places = {
+        name: blocks.history(who, None, 9)
+        for name, who in zip("abf", (alice, bob, ferdie), strict=True)
+    }
+    assert places["a"] == [(1, places["a"][0][1])]
+    assert sorted(index for _, index in places["b"]) == [2, 3]
+    assert places["f"] == []
+    receipts = blocks.receipts(1)
+    names = [[event.name for event in reader.decode(receipt)] for receipt in receipts]
+    assert sorted(name[-1] for name in names[3:5]) == ["ExtrinsicFailed", "ExtrinsicSuccess"]
+    assert len(receipts) == 6
+    solo.close()
