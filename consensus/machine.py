@@ -55,11 +55,12 @@ from consensus.types import (
     PRECOMMIT,
     PREVOTE,
     PROPOSAL,
+    VALIDATORS_MAX,
     Certificate,
     Proposal,
     Vote,
 )
-from consensus.votes import ROUNDS_AHEAD, VoteKeeper
+from consensus.votes import ROUNDS_AHEAD, ROUNDS_BEHIND, VoteKeeper
 
 EARLY_MAX: Final = 64
 """Messages kept of each validator for the next height: what arrives before we get there."""
@@ -158,6 +159,7 @@ class Machine:
         self.round, self.step = record.round, Step(record.step)
         self.locked, self.valid = record.locked, record.valid
         self.own = list(record.own)
+        self._forget_before(self.round - ROUNDS_BEHIND)
         if self.valid is not None:
             self.votes.add_certificate(self.valid[2])
         for message in self.own:
@@ -192,7 +194,8 @@ class Machine:
         proposal = news.proposal
         if proposal.height == self.height + 1:
             self._keep_early(proposal.index, news)
-        if proposal.height != self.height or proposal.round > self.round + ROUNDS_AHEAD:
+        ahead = proposal.round - self.round
+        if proposal.height != self.height or not -ROUNDS_BEHIND <= ahead <= ROUNDS_AHEAD:
             return
         if proposal.index != self.proposer(proposal.round):
             return
@@ -237,7 +240,7 @@ class Machine:
 
     def _keep_early(self, index: int, news: ProposalArrived | VoteArrived) -> None:
         messages = self.early.setdefault(index, [])
-        if len(messages) < EARLY_MAX and index < len(self.validators) + EARLY_MAX:
+        if len(messages) < EARLY_MAX and index < VALIDATORS_MAX:
             messages.append(news)
 
     def _accuse(self, pair: tuple[Vote, Vote] | None) -> None:
@@ -375,15 +378,25 @@ class Machine:
             return ()
         first = self.last.commit.first
         value = (first.block_id, first.valid_round)
+        found = {vote.index: vote for vote in self.last.commit.votes}
         late = self.last_votes.quorums(PRECOMMIT, first.round).get(value)
-        if late is None or len(late.votes) < len(self.last.commit.votes):
-            return self.last.commit.votes
-        return late.votes
+        for vote in () if late is None else late.votes:
+            found.setdefault(vote.index, vote)
+        return tuple(found[index] for index in sorted(found))
 
     def _start_round(self, round_: int) -> None:
         self.round, self.step = round_, Step.PROPOSE
         self._waits_for_clock = False
+        self._forget_before(round_ - ROUNDS_BEHIND)
         self._enter_propose()
+
+    def _forget_before(self, round_: int) -> None:
+        """Bound what a height that takes thousands of rounds can cost."""
+        self.votes.forget_before(round_)
+        for old in [r for r in self.proposals if r < round_]:
+            del self.proposals[old]
+        for once in [key for key in self._once if key[1] < round_]:
+            del self._once[once]
 
     def _enter_propose(self) -> None:
         self._set_timer(TimerKind.PROPOSE, self.profile.timeout_ms(TimerKind.PROPOSE, self.round))

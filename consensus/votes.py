@@ -14,6 +14,9 @@ from consensus.types import NIL, PREVOTE, Certificate, ValidatorSet, Vote
 ROUNDS_AHEAD: Final = 4
 """Rounds beyond the current one whose votes are kept; honest nodes skip forward before that."""
 
+ROUNDS_BEHIND: Final = 8
+"""Rounds before the current one whose votes are kept; of older ones only quorums are."""
+
 VOTES_EACH_MAX: Final = 2
 """Different votes of one validator, round and kind that are kept: what evidence needs."""
 
@@ -32,10 +35,13 @@ class VoteKeeper:
         self._any_power: dict[tuple[int, int], int] = {}
         self._certificates: dict[tuple[int, int], dict[Value, Certificate]] = {}
         self._far: dict[int, int] = {}
+        self._oldest = 0
 
     def add(self, vote: Vote, *, current_round: int) -> tuple[Vote, Vote] | None:
         """Keep a vote; gives the pair when the validator voted for two values."""
         if vote.height != self.height or not 0 <= vote.index < len(self.validators):
+            return None
+        if vote.round < self._oldest:
             return None
         if vote.round > current_round + ROUNDS_AHEAD:
             self._far[vote.index] = max(self._far.get(vote.index, -1), vote.round)
@@ -49,8 +55,23 @@ class VoteKeeper:
             return []
         key = (first.kind, first.round)
         self._certificates.setdefault(key, {})[first.block_id, first.valid_round] = certificate
+        if first.round < self._oldest:
+            return []
         pairs = [self._keep(vote) for vote in certificate.votes]
         return [pair for pair in pairs if pair is not None]
+
+    def forget_before(self, round_: int) -> None:
+        """Drop the votes of earlier rounds; what reached a quorum for a block stays.
+
+        A lost minority harms nobody: whoever saw a quorum shows it whole, and without one the
+        later rounds decide.
+        """
+        self._oldest = max(self._oldest, round_)
+        for key in [key for key in self._votes if key[1] < round_]:
+            for value, certificate in self.quorums(*key).items():
+                if value[0] != NIL:
+                    self._certificates.setdefault(key, {})[value] = certificate
+            del self._votes[key], self._power[key], self._any_power[key]
 
     def _keep(self, vote: Vote) -> tuple[Vote, Vote] | None:
         key = (vote.kind, vote.round)
