@@ -60,7 +60,8 @@ class RpcServer:
     ) -> None:
         """Listen and serve; `task_status` gets the listeners, whose port may have been 0."""
         listeners = await trio.open_tcp_listeners(port, host=host)
-        await trio.serve_listeners(self._serve_connection, listeners, task_status=task_status)
+        task_status.started(listeners)
+        await trio.serve_listeners(self._serve_connection, listeners)
 
     async def _serve_connection(self, stream: trio.SocketStream) -> None:
         http = HttpStream(stream, body_bytes_max=self._limits.request_bytes_max)

@@ -2,8 +2,6 @@
 
 from collections.abc import AsyncIterator, Callable
 
-from runtime.metadata import metadata_v14, runtime_version
-
 from chain.rpc.blocks import find_header, hex_of, hex_or_none, join_events, pruned
 from chain.rpc.jsonrpc import SERVER_ERROR, Json, Method, MethodTable, Param, RpcError
 from chain.rpc.params import AT, BYTES, COUNT, HASH, KEY, KEYS, NAME, PREFIX, SUBSCRIPTION
@@ -11,6 +9,7 @@ from chain.rpc.subscriptions import Subscribe
 from chain.rpc.substrate_chain import unsubscriber
 from chain.rpc.view import NodeView, StatePruned
 from ext import hashing
+from runtime.metadata import metadata_v14, runtime_version
 
 EVENTS_KEY = hashing.twox_128(b"System") + hashing.twox_128(b"Events")
 """Events are not in the state: they are served from the receipts of the block."""
