@@ -93,7 +93,8 @@ def test_a_partition_parts_and_healing_joins() -> None:
             assert nodes[2].peers() == ["d"]
             gone = [events.receive_nowait() for _ in range(2)]
             assert {(e.change, e.peer) for e in gone} == {
-                (PeerChange.DOWN, "c"), (PeerChange.DOWN, "d"),
+                (PeerChange.DOWN, "c"),
+                (PeerChange.DOWN, "d"),
             }
             hub.heal()
             assert nodes[0].peers() == ["b", "c", "d"]
