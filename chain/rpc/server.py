@@ -60,7 +60,7 @@ class RpcServer:
     ) -> None:
         """Listen and serve; `task_status` gets the listeners, whose port may have been 0."""
         listeners = await trio.open_tcp_listeners(port, host=host)
-        task_status.started(listeners)
+        task_status.started(list(listeners))
         await trio.serve_listeners(self._serve_connection, listeners)
 
     async def _serve_connection(self, stream: trio.SocketStream) -> None:

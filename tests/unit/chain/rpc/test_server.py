@@ -284,7 +284,9 @@ def test_probes_tell_health_readiness_and_metrics() -> None:
             413,
         ),
         (
-            b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: x\r\n\r\n",
+            b"POST / HTTP/1.1\r\nHost: a\r\ncontent-length: 5\r\nTRANSFER\r\n\r\n".replace(
+                b"TRANSFER", b"transfer-encoding: chunked"
+            ),
             400,
         ),
         (b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n", 400),
