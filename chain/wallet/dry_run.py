@@ -99,7 +99,9 @@ def _effects(name: str, fields: dict[str, Any]) -> list[tuple[str, int]]:
     if name == "Balances.Transfer":
         amount = int(fields["amount"])
         return [(fields["from"], -amount), (fields["to"], amount)]
-    signs = {"Withdraw": -1, "Burned": -1, "Deposit": 1, "Minted": 1, "Slashed": -1}
+    if name == "TransactionPayment.TransactionFeePaid":
+        return [(fields["who"], -int(fields["actual_fee"]))]
+    signs = {"Burned": -1, "Minted": 1, "Held": -1, "Released": 1}
     module, _, word = name.partition(".")
     if module == "Balances" and word in signs and "who" in fields:
         return [(fields["who"], signs[word] * int(fields["amount"]))]
