@@ -36,9 +36,7 @@ def assert_clean(net: DevnetUnderTest, tmp_path: Path) -> None:
         assert "misbehaviour_seen" not in net.logs(node)
 
 
-def test_a_killed_validator_returns_catches_up_and_votes(
-    own_devnet: Make, tmp_path: Path
-) -> None:
+def test_a_killed_validator_returns_catches_up_and_votes(own_devnet: Make, tmp_path: Path) -> None:
     net = own_devnet("--traffic", "20")
     net.cli("devnet", "kill", "bob")
     height = net.height("alice")

@@ -32,9 +32,7 @@ def test_a_transfer_is_paid_by_the_grain_and_reported(devnet: DevnetUnderTest) -
 
 
 def test_a_failing_transfer_says_what_is_wrong_and_what_to_do(devnet: DevnetUnderTest) -> None:
-    said = devnet.cli(
-        "transfer", "//Ferdie", "900000000", "--from", "//Dave", "--yes", expect=1
-    )
+    said = devnet.cli("transfer", "//Ferdie", "900000000", "--from", "//Dave", "--yes", expect=1)
     assert "InsufficientBalance" in said
 
 
@@ -56,7 +54,9 @@ def test_replay_of_an_archive_is_clean_with_either_core(
     devnet: DevnetUnderTest, tmp_path: Path, core: str
 ) -> None:
     archive = tmp_path / "chain.archive"
-    devnet.cli("export", "archive", "--node", "full", "--base", str(devnet.base), "--out", str(archive))
+    devnet.cli(
+        "export", "archive", "--node", "full", "--base", str(devnet.base), "--out", str(archive)
+    )
     done = run_cli("audit", "replay", str(archive), "--core", core, "--json", home=tmp_path)
     assert json.loads(done.stdout)["is_clean"] is True
 
@@ -65,7 +65,9 @@ def test_a_flipped_byte_of_an_archive_is_found_and_its_height_named(
     devnet: DevnetUnderTest, tmp_path: Path
 ) -> None:
     archive = tmp_path / "chain.archive"
-    devnet.cli("export", "archive", "--node", "full", "--base", str(devnet.base), "--out", str(archive))
+    devnet.cli(
+        "export", "archive", "--node", "full", "--base", str(devnet.base), "--out", str(archive)
+    )
     whole = archive.read_bytes()
     step = len(whole) // 6
     for place in range(step // 2, len(whole), step):

@@ -76,9 +76,7 @@ def test_py_substrate_interface_names_the_module_error_of_a_failed_transfer(
     substrate: SubstrateInterface,
 ) -> None:
     alice = Keypair.create_from_uri("//Alice", crypto_type=KeypairType.ED25519)
-    call = substrate.compose_call(
-        "Balances", "transfer_keep_alive", {"dest": BOB, "value": 10**18}
-    )
+    call = substrate.compose_call("Balances", "transfer_keep_alive", {"dest": BOB, "value": 10**18})
     extrinsic = substrate.create_signed_extrinsic(call, alice, era={"period": 64})
     receipt = substrate.submit_extrinsic(extrinsic, wait_for_finalization=True)
     assert not receipt.is_success
@@ -94,7 +92,9 @@ def test_polkadot_js_reads_subscribes_sends_and_names_errors(devnet: DevnetUnder
     assert seen["alice"] == ALICE
     assert seen["metadataVersion"] in (14, 15)
     assert seen["validators"] == 4
-    assert seen["headerHash"] == seen["blockHash"] == seen["hashByNumber"] == seen["heads"][-1]["hash"]
+    assert (
+        seen["headerHash"] == seen["blockHash"] == seen["hashByNumber"] == seen["heads"][-1]["hash"]
+    )
     assert seen["digest"][:2] == ["PreRuntime", "Consensus"]
     assert seen["extrinsics"][:2] == ["timestamp.set", "authorship.noteContext"]
     assert int(seen["after"]) - int(seen["before"]) >= 12_500_000_000

@@ -95,7 +95,9 @@ class Chain:
 
     def look(self) -> Runtime:
         """Point the runtime at the newest state, to read it."""
-        self.runtime.ctx.enter(self.state.overlay(), replace(self.runtime.ctx.block, height=self.height))
+        self.runtime.ctx.enter(
+            self.state.overlay(), replace(self.runtime.ctx.block, height=self.height)
+        )
         return self.runtime
 
     def open(self, **changes: Any) -> Runtime:
@@ -125,7 +127,9 @@ class Chain:
         self.executive.apply_many(transactions)
         return self.close()
 
-    def build(self, candidates: Sequence[SignedTransaction], limits: BlockLimits = LIMITS) -> BuiltBlock:
+    def build(
+        self, candidates: Sequence[SignedTransaction], limits: BlockLimits = LIMITS
+    ) -> BuiltBlock:
         """Build the next block without committing it."""
         return self.executive.build_block(self.state.overlay(), self.context(), candidates, limits)
 
@@ -136,7 +140,12 @@ class Chain:
     def sign(self, call: bytes, signer: AccountId, **changes: Any) -> SignedTransaction:
         """A transaction; the runtime does not look at signatures, those who hand it blocks do."""
         record = self.runtime.ctx.state.account(signer)
-        parts = {"era": IMMORTAL, "nonce": record[0] if record else 0, "tip": 0, "signature": bytes(64)}
+        parts = {
+            "era": IMMORTAL,
+            "nonce": record[0] if record else 0,
+            "tip": 0,
+            "signature": bytes(64),
+        }
         raw = encode_transaction(**{**parts, **changes}, signer=signer, call=call)
         return decode_transaction(raw)
 
@@ -151,7 +160,9 @@ class Chain:
         return record[4] if record else 0
 
 
-def assert_refused(chain: Chain, call: bytes, error: type[CallError], signer: AccountId | None = None) -> None:
+def assert_refused(
+    chain: Chain, call: bytes, error: type[CallError], signer: AccountId | None = None
+) -> None:
     """In the open block this call fails with exactly this error, leaving state and events as they were."""
     runtime, who = chain.runtime, signer or person("Alice")
     before, events = runtime.ctx.state.root(), list(runtime.ctx.events)

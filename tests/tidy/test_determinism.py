@@ -22,17 +22,21 @@ def offences(tree: ast.AST) -> list[tuple[int, str]]:
     for node in ast.walk(tree):
         line = getattr(node, "lineno", 0)
         if isinstance(node, ast.Import):
-            found += [(line, f"imports {a.name}") for a in node.names if a.name.split(".")[0] not in MODULES]
+            found += [
+                (line, f"imports {a.name}")
+                for a in node.names
+                if a.name.split(".")[0] not in MODULES
+            ]
         elif isinstance(node, ast.ImportFrom):
             if (node.module or "").split(".")[0] not in MODULES or node.level:
                 found.append((line, f"imports from {node.module}"))
         elif isinstance(node, ast.Constant) and isinstance(node.value, float | complex):
             found.append((line, f"float {node.value}"))
-        elif isinstance(node, ast.Div):
+        elif isinstance(node, ast.Div) or (isinstance(node, ast.BinOp | ast.AugAssign) and isinstance(node.op, ast.Div)):
             found.append((line, "true division"))
-        elif isinstance(node, ast.BinOp | ast.AugAssign) and isinstance(node.op, ast.Div):
-            found.append((line, "true division"))
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in NAMES:
+        elif (
+            isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in NAMES
+        ):
             found.append((line, f"calls {node.func.id}()"))
         elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             if node.value.id == "math" and node.attr in FLOAT_MATH:
@@ -45,7 +49,11 @@ def offences(tree: ast.AST) -> list[tuple[int, str]]:
 def _is_set(node: ast.expr) -> bool:
     if isinstance(node, ast.Set | ast.SetComp):
         return True
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"set", "frozenset"}
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in {"set", "frozenset"}
+    )
 
 
 @pytest.mark.parametrize("path", PURE, ids=lambda p: str(p.relative_to(ROOT)))

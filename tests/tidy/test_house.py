@@ -18,14 +18,20 @@ NAMELESS = {"utils", "helpers", "common", "misc", "base", "manager", "handler", 
 
 
 def tracked() -> list[str]:
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     if listed.returncode:
         pytest.skip("not a git checkout: the list of tracked files is git's")
     return [name for name in listed.stdout.split("\n") if name and (ROOT / name).is_file()]
 
 
 def sources() -> list[str]:
-    return [n for n in tracked() if n.endswith(".py") and n.split("/")[0] in {"ext", "runtime", "consensus", "chain"}]
+    return [
+        n
+        for n in tracked()
+        if n.endswith(".py") and n.split("/")[0] in {"ext", "runtime", "consensus", "chain"}
+    ]
 
 
 def test_no_source_file_is_too_long() -> None:
@@ -87,6 +93,10 @@ def test_no_generated_code_is_tracked() -> None:
 
 def test_every_path_that_the_architecture_names_exists() -> None:
     text = (ROOT / "ARCHITECTURE.md").read_text()
-    named = set(re.findall(r"`((?:ext|runtime|consensus|chain|genesis|tests|bench|docs|scripts)/[\w./-]*)`", text))
+    named = set(
+        re.findall(
+            r"`((?:ext|runtime|consensus|chain|genesis|tests|bench|docs|scripts)/[\w./-]*)`", text
+        )
+    )
     assert named
     assert sorted(n for n in named if not (ROOT / n).exists()) == []
