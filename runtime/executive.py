@@ -17,6 +17,7 @@ from typing import Final
 from ext import hashing
 from runtime import weights
 from runtime.block import INHERENTS, SPEC_VERSION, BlockContext, ContextNote, ExecResult
+from runtime.fees import check_signer
 from runtime.frame.call import DispatchClass
 from runtime.frame.context import NO_BLOCK, AccountRecord, StateView
 from runtime.frame.dispatch import Call
@@ -33,10 +34,10 @@ from runtime.frame.errors import (
 from runtime.frame.events import PHASE_FINALIZATION, PHASE_INITIALIZATION, encode_receipt
 from runtime.frame.module import Module
 from runtime.frame.origins import INHERENT, Signed
-from runtime.frame.outcome import encode_info
+from runtime.frame.outcome import encode_failure, encode_success
 from runtime.primitives import AccountId, Weight
 from runtime.runtime import Runtime
-from runtime.system import NO_ACCOUNT, ExtrinsicFailed, ExtrinsicSuccess, HookFailed
+from runtime.system import NO_ACCOUNT, HookFailed
 from runtime.totals import encode_totals
 from runtime.transaction import (
     SignedTransaction,
@@ -257,7 +258,7 @@ class Executive:
             raise InvalidTransaction(Reason.EXHAUSTS_RESOURCES, "it is larger than a block may be")
         paid = fees.compute_fee(length=transaction.length, weight=weight) + transaction.tip
         record = state.account(transaction.signer) or NO_ACCOUNT
-        self._check_signer(transaction, record, paid)
+        check_signer(record, paid=paid, nonce=transaction.nonce)
         tags = [transaction.signer + n.to_bytes(4, "little") for n in _needed(transaction, record)]
         return Validity(
             priority=paid * weights.MICROSECOND // weight,
@@ -323,34 +324,15 @@ class Executive:
 
     def _admit(self, transaction: SignedTransaction, weight: Weight) -> None:
         """Check room, nonce and means, then take the fee; raises InvalidTransaction."""
-        ctx, fees, signer = self.ctx, self.runtime.fees, transaction.signer
         length = len(transaction.raw)
         if (
-            ctx.weight_used + weight > self._weight_max
+            self.ctx.weight_used + weight > self._weight_max
             or self._bytes_used + length > self._bytes_max
         ):
             raise InvalidTransaction(Reason.EXHAUSTS_RESOURCES, "the block has no room for it")
-        record = ctx.state.account(signer) or NO_ACCOUNT
-        fee = fees.compute_fee(length=length, weight=weight)
-        self._check_signer(transaction, record, fee + transaction.tip)
-        if transaction.nonce != record[0]:
-            raise InvalidTransaction(
-                Reason.FUTURE, f"its nonce is {transaction.nonce}, the account's is {record[0]}"
-            )
-        fees.charge(signer, record, fee, transaction.tip)
-
-    def _check_signer(
-        self, transaction: SignedTransaction, record: AccountRecord, paid: int
-    ) -> None:
-        if not record[2] or not self.runtime.fees.can_pay(record, paid):
-            raise InvalidTransaction(
-                Reason.PAYMENT, f"the signer cannot pay {paid} grains and keep the account alive"
-            )
-        if transaction.nonce < record[0]:
-            raise InvalidTransaction(
-                Reason.STALE,
-                f"its nonce {transaction.nonce} is used, the account's is {record[0]}",
-            )
+        self.runtime.fees.charge(
+            transaction.signer, transaction.nonce, transaction.tip, length, weight
+        )
 
     def run_call(self, call: Call, signer: AccountId) -> bytes:
         """Run a call in a checkpoint; gives the encoded DispatchError, empty when it was done."""
@@ -397,10 +379,12 @@ class Executive:
 
     def _finish_extrinsic(self, raw: bytes, call: Call, error: bytes) -> None:
         """Count an extrinsic, and close its receipt with what became of it."""
-        ctx = self.ctx
-        info = encode_info(call.weight, call.entry.dispatch_class)
-        head = ExtrinsicFailed.head + error if error else ExtrinsicSuccess.head
-        ctx.events.append(head + info)
+        ctx, entry = self.ctx, call.entry
+        if error:
+            outcome = encode_failure(error, call.weight, entry.dispatch_class)
+        else:
+            outcome = entry.success or encode_success(call.weight, entry.dispatch_class)
+        ctx.events.append(outcome)
         phase = b"\x00" + len(self._failed).to_bytes(4, "little")
         self._receipts.append(encode_receipt(phase, ctx.take_events()))
         self._failed.append(bool(error))

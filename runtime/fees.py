@@ -23,11 +23,12 @@ from runtime.balances import (
 )
 from runtime.frame.context import AccountRecord, Context
 from runtime.frame.declared import Record
+from runtime.frame.errors import InvalidTransaction, Reason
 from runtime.frame.events import Event
 from runtime.frame.module import Check, Module
 from runtime.frame.storage import StorageValue, stored
 from runtime.primitives import AccountId, Balance, Weight
-from runtime.system import System
+from runtime.system import NO_ACCOUNT, System
 from runtime.weights import MICROSECOND
 
 SHARES: Final = (50, 20, 30)
@@ -62,15 +63,6 @@ class TransactionFeePaid(Event, index=0):
     actual_fee: Balance
     tip: Balance
 
-    def encode(self) -> bytes:
-        """Give the same bytes as the declared encoding, written by hand: every transaction pays."""
-        return (
-            self.head
-            + self.who
-            + self.actual_fee.to_bytes(16, "little")
-            + self.tip.to_bytes(16, "little")
-        )
-
 
 class FeesShared(Event, index=1):
     """The fees of the block were split; tips went to the author too."""
@@ -80,6 +72,22 @@ class FeesShared(Event, index=1):
     treasury: Balance
     share: Balance
     tips: Balance
+
+
+def check_signer(record: AccountRecord, *, paid: int, nonce: int) -> None:
+    """Raise InvalidTransaction unless the account can pay, stay alive, and has not used the nonce.
+
+    A nonce that is still to come is not judged here.
+    """
+    rest = record[4] - paid
+    if not record[2] or rest < EXISTENTIAL_DEPOSIT or rest < record[6] - record[5]:
+        raise InvalidTransaction(
+            Reason.PAYMENT, f"the signer cannot pay {paid} grains and keep the account alive"
+        )
+    if nonce < record[0]:
+        raise InvalidTransaction(
+            Reason.STALE, f"its nonce {nonce} is used, the account's is {record[0]}"
+        )
 
 
 class TransactionPayment(Module, index=6):
@@ -111,30 +119,37 @@ class TransactionPayment(Module, index=6):
         base, per_byte, rate = self._prices
         return base + length * per_byte + -(-weight * rate // MICROSECOND)
 
-    def can_pay(self, record: AccountRecord, amount: int) -> bool:
-        """Whether the account can pay a fee and stay alive, freezes respected."""
-        rest = record[4] - amount
-        return rest >= EXISTENTIAL_DEPOSIT and rest >= record[6] - record[5]
+    def charge(self, who: AccountId, nonce: int, tip: int, length: int, weight: Weight) -> None:
+        """Take fee and tip from the signer, and the nonce, in one write.
 
-    def charge(self, who: AccountId, record: AccountRecord, fee: int, tip: int) -> None:
-        """Take fee and tip, and the nonce, in one write; the caller has asked `can_pay`."""
+        Raises InvalidTransaction, having changed nothing, when the signer cannot pay or the nonce
+        is not the account's.
+        """
         ctx = self.ctx
         state = ctx.state
-        nonce, consumers, providers, sufficients, free, reserved, frozen, flags = record
-        paid = fee + tip
+        base, per_byte, rate = self._prices
+        paid = base + length * per_byte - (-weight * rate // MICROSECOND) + tip
+        record = state.account(who) or NO_ACCOUNT
+        used, consumers, providers, sufficients, free, reserved, frozen, flags = record
+        rest = free - paid
+        if nonce != used or rest < EXISTENTIAL_DEPOSIT or frozen:
+            check_signer(record, paid=paid, nonce=nonce)
+            if nonce > used:
+                raise InvalidTransaction(
+                    Reason.FUTURE, f"its nonce is {nonce}, the account's is {used}"
+                )
+        pot = state.account(FEE_POT) or NO_ACCOUNT
         state.set_account(
-            who,
-            (nonce + 1, consumers, providers, sufficients, free - paid, reserved, frozen, flags),
+            who, (used + 1, consumers, providers, sufficients, rest, reserved, frozen, flags)
         )
-        pot = state.account(FEE_POT)
-        if pot is None:
-            raise KeyError("the fee pot")
         state.set_account(FEE_POT, (*pot[:4], pot[4] + paid, *pot[5:]))
         if tip:
             self.tips_pending += tip
         if ctx.journal is not None:
             ctx.journal.append(Posting(MoveCause.FEE, who, FEE_POT, paid))
-        ctx.events.append(TransactionFeePaid(who, paid, tip).encode())
+        ctx.events.append(
+            TransactionFeePaid.head + who + paid.to_bytes(16, "little") + tip.to_bytes(16, "little")
+        )
 
     def on_initialize(self) -> Weight:
         """Fix the prices of this block."""

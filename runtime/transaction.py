@@ -9,7 +9,8 @@ So a transaction is bound to one chain, one set of rules, and the time its sende
 """
 
 from dataclasses import dataclass
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from ext import hashing
 from runtime.block import TRANSACTION_VERSION
@@ -91,12 +92,11 @@ def quantization(period: int) -> int:
     return max(period >> 12, 1)
 
 
-@dataclass(frozen=True, slots=True)
-class SignedTransaction:
+class SignedTransaction(NamedTuple):
     """A decoded signed transaction; `length` counts `raw`, its length prefix included.
 
     `hash` (blake2b-256 of `raw`) names the transaction; `extra` are the bytes of era, nonce and tip
-    as they were sent.
+    as they were sent. A named tuple, because it is made for every transaction of every block.
     """
 
     signer: AccountId
@@ -133,17 +133,21 @@ def decode_transaction(raw: bytes) -> SignedTransaction:
     call_start = start + 100
     if raw[start : start + 2] != SIGNED_PREFIX or len(raw) < call_start or raw[start + 34]:
         raise _malformed("it is not a version 4 extrinsic signed with ed25519 by an account id")
-    era, offset = _decode_era(raw, start + 99)
+    extra_start = start + 99
+    if raw[extra_start] == 0:
+        era, offset = IMMORTAL, call_start
+    else:
+        era, offset = _decode_era(raw, extra_start)
     nonce, offset = _decode_compact(raw, offset, NONCE_MAX)
     tip, offset = _decode_compact(raw, offset, _U128_MAX)
     return SignedTransaction(
         AccountId(raw[start + 2 : start + 34]),
-        raw[start + 35 : start + 99],
+        raw[start + 35 : extra_start],
         era,
         nonce,
         tip,
         raw[offset:],
-        raw[start + 99 : offset],
+        raw[extra_start:offset],
         raw,
     )
 
@@ -263,9 +267,14 @@ def _decode_era(data: bytes, offset: int) -> tuple[Era, int]:
         return IMMORTAL, offset + 1
     if offset + 2 > len(data):
         raise _malformed("it ends in its era")
-    word = first | data[offset + 1] << 8
+    return _mortal_era(first | data[offset + 1] << 8), offset + 2
+
+
+@lru_cache(maxsize=1024)
+def _mortal_era(word: int) -> Era:
+    """Give the era of two bytes; most transactions of a time share a few."""
     period = 2 << (word & 15)
     phase = (word >> 4) * quantization(period)
     if period < 4 or phase >= period:
         raise _malformed("its era has a phase beyond its period")
-    return Era(period, phase), offset + 2
+    return Era(period, phase)

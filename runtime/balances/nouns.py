@@ -123,10 +123,6 @@ class Transfer(Event, index=2):
     to: AccountId
     amount: Balance
 
-    def encode(self) -> bytes:
-        """Give the declared encoding, written by hand: every transfer has it."""
-        return self.head + self.from_ + self.to + self.amount.to_bytes(16, "little")
-
 
 class Minted(Event, index=10):
     """New money arrived in an account."""

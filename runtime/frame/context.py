@@ -139,6 +139,11 @@ class Context:
         self.state.checkpoint()
         return len(marks)
 
+    @property
+    def depth(self) -> int:
+        """How many checkpoints are open."""
+        return len(self._marks)
+
     def commit(self) -> None:
         """Close the last checkpoint and keep everything since."""
         self.acting = self._marks.pop()[2]

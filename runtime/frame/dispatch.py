@@ -14,6 +14,7 @@ from runtime.frame.context import Context
 from runtime.frame.declared import Most, Wired, wire_of
 from runtime.frame.errors import BadOrigin, LedgerFault
 from runtime.frame.origins import Origin
+from runtime.frame.outcome import encode_success
 from runtime.primitives import Weight
 from runtime.wire import Reference, Sequence, TypeDef
 
@@ -42,7 +43,7 @@ ReadArguments = Callable[[bytes, int, "_Budget"], tuple[tuple[Any, ...], int]]
 """Reads the arguments of a call at an offset; gives them with the offset behind."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CallEntry:
     """One call of one module, ready to be read and run."""
 
@@ -53,6 +54,8 @@ class CallEntry:
     origin: type
     dispatch_class: DispatchClass
     read: ReadArguments
+    success: bytes
+    """The whole System.ExtrinsicSuccess of a call of fixed weight; empty if the weight varies."""
     parameters: tuple[tuple[str, "Parameter"], ...]
 
     def weigh(self, arguments: tuple[Any, ...]) -> Weight:
@@ -71,10 +74,14 @@ class Parameter:
     count_max: int = 0
 
 
-@dataclass(slots=True)
 class _Budget:
-    depth: int = DEPTH_MAX
-    calls: int = CALLS_MAX
+    """What the reading of one transaction may still use."""
+
+    __slots__ = ("calls", "depth")
+
+    def __init__(self) -> None:
+        self.depth = DEPTH_MAX
+        self.calls = CALLS_MAX - 1
 
 
 class Dispatcher:
@@ -98,6 +105,9 @@ class Dispatcher:
             info.origin,
             info.dispatch_class,
             self._reader([parameter for _, parameter in parameters]),
+            encode_success(info.weight, info.dispatch_class)
+            if isinstance(info.weight, int)
+            else b"",
             parameters,
         )
 
@@ -107,10 +117,16 @@ class Dispatcher:
 
     def decode(self, data: bytes) -> Call:
         """Decode exactly one call; raises ScaleError or ValueError."""
-        call, end = self._decode_from(data, 0, _Budget())
+        entry = self._entries.get(data[:2])
+        if entry is None:
+            raise ValueError(f"no call has the number {data[:2].hex() or '(end)'}")
+        arguments, end = entry.read(data, 2, _Budget())
         if end != len(data):
             raise ValueError(f"{len(data) - end} bytes are left over after the call")
-        return call
+        weight = entry.info.weight
+        if isinstance(weight, int):
+            return Call(entry, arguments, weight)
+        return Call(entry, arguments, weight(*arguments))
 
     def encode(self, module_name: str, call_name: str, *arguments: Any) -> bytes:
         """Give the bytes of a call by its names on the wire; calls among them as their bytes."""
@@ -155,13 +171,17 @@ class Dispatcher:
             return self._reader_of_calls(parameters)
         wired = [parameter.wired for parameter in parameters if parameter.wired is not None]
         codec = scale.tuple_of(*(wire.codec for wire in wired))
-        unwraps = [wire.unwrap for wire in wired]
+        decode_from = codec.decode_from
+        unwraps = [(place, wire.unwrap) for place, wire in enumerate(wired) if wire.unwrap]
 
         def read(data: bytes, offset: int, _: _Budget) -> tuple[tuple[Any, ...], int]:
-            values, end = codec.decode_from(data, offset)
-            return tuple(
-                [v if u is None else u(v) for v, u in zip(values, unwraps, strict=True)]
-            ), end
+            values, end = decode_from(data, offset)
+            if not unwraps:
+                return tuple(values), end
+            arguments = list(values)
+            for place, unwrap in unwraps:
+                arguments[place] = unwrap(arguments[place])
+            return tuple(arguments), end
 
         return read
 

@@ -66,4 +66,6 @@ def encode_receipt(phase: bytes, events: list[bytes]) -> bytes:
         prefix = (count << 2 | 1).to_bytes(2, "little")
     else:
         prefix = (count << 2 | 2).to_bytes(4, "little")
-    return prefix + b"".join([phase + event + NO_TOPICS for event in events])
+    if not events:
+        return prefix
+    return prefix + phase + (NO_TOPICS + phase).join(events) + NO_TOPICS

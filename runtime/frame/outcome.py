@@ -138,10 +138,26 @@ EncodedInfo = Annotated[bytes, Wire(scale.var_bytes(32), INFO_TYPE, "DispatchInf
 
 _PAYS: Final = b"\x00"
 
+SUCCESS_HEAD: Final = b"\x00\x00"
+"""System.ExtrinsicSuccess: the numbers of module and event, before the info."""
+
+FAILED_HEAD: Final = b"\x00\x01"
+"""System.ExtrinsicFailed: the numbers of module and event, before error and info."""
+
 
 def encode_info(weight: Weight, dispatch_class: DispatchClass) -> bytes:
     """Give the bytes of the DispatchInfo of a call."""
     return encode_weight(weight) + bytes((dispatch_class,)) + _PAYS
+
+
+def encode_success(weight: Weight, dispatch_class: DispatchClass) -> bytes:
+    """Give the bytes of the event that ends the receipt of a call which was done."""
+    return SUCCESS_HEAD + encode_info(weight, dispatch_class)
+
+
+def encode_failure(error: bytes, weight: Weight, dispatch_class: DispatchClass) -> bytes:
+    """Give the bytes of the event that ends the receipt of a call which was undone."""
+    return FAILED_HEAD + error + encode_info(weight, dispatch_class)
 
 
 def encode_weight(weight: Weight) -> bytes:
