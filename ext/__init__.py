@@ -8,6 +8,7 @@ once, at import; a missing native build is an error, never a silent fall back.
 import importlib
 import os
 import sys
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 CORE = os.environ.get("GRISTMILL_CORE", "native")
@@ -18,12 +19,23 @@ if CORE not in ("native", "reference"):
 
 _MODULES = ("scale", "hashing", "signing", "store", "dispatch")
 
+
+def _open(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(f"ext.{CORE}.{name}")
+    except ModuleNotFoundError as error:
+        if error.name != f"ext.{CORE}.{name}":
+            raise
+        raise ImportError(
+            f"the compiled core has no {name}; build it with `make setup`, or choose the plain one"
+            " with GRISTMILL_CORE=reference"
+        ) from error
+
+
 if TYPE_CHECKING:
-    from ext.reference import dispatch, hashing, scale, signing, store
+    from ext.reference import dispatch, hashing, scale, signing, store  # noqa: TC004  # bound below
 else:
     for _name in _MODULES:
-        globals()[_name] = sys.modules[f"ext.{_name}"] = importlib.import_module(
-            f"ext.{CORE}.{_name}"
-        )
+        globals()[_name] = sys.modules[f"ext.{_name}"] = _open(_name)
 
 __all__ = ["CORE", "dispatch", "hashing", "scale", "signing", "store"]

@@ -621,6 +621,8 @@ cdef class _Option(Codec):
         reader.offset += 1
         if found == 1:
             value = self.item.read(reader)
+            if value is None:
+                _fail(&reader.trail, start, "the item of an option cannot be nothing again")
         _leave(&reader.trail)
         return value
 

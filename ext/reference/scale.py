@@ -371,7 +371,10 @@ class _Option(_Nested):
             raise ScaleError(path, offset, f"an option begins with 0 or 1, not {data[offset]}")
         if data[offset] == 0:
             return None, offset + 1
-        return self._item._read(data, offset + 1, path, budget)
+        value, end = self._item._read(data, offset + 1, path, budget)
+        if value is None:
+            raise ScaleError(path, offset, "the item of an option cannot be nothing again")
+        return value, end
 
 
 class _Record(_Nested):

@@ -1,6 +1,5 @@
 """Random types of the codec, built by either core, with random values and what a reading gave."""
 
-import copy
 from collections import namedtuple
 from types import ModuleType
 from typing import Any
@@ -45,7 +44,7 @@ def _nest(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 SHAPES = st.recursive(LEAVES, _nest, max_leaves=6)
 
 
-def build(core: ModuleType, shape: Any) -> Any:
+def build(core: ModuleType, shape: Any) -> Any:  # noqa: PLR0911  # one return a kind of type
     """Give the codec of a shape in one core."""
     kind, *rest = shape
     if kind in {"vector", "array"}:
@@ -67,7 +66,7 @@ def build(core: ModuleType, shape: Any) -> Any:
     return getattr(core, kind)(*rest) if rest else getattr(core, kind)
 
 
-def values(shape: Any) -> st.SearchStrategy[Any]:
+def values(shape: Any) -> st.SearchStrategy[Any]:  # noqa: PLR0911  # one return a kind of type
     """Give the values that a shape allows."""
     kind, *rest = shape
     if kind in INTEGERS:
@@ -99,7 +98,7 @@ def values(shape: Any) -> st.SearchStrategy[Any]:
 
 def mutate(data: bytes, changes: list[tuple[int, int, int]]) -> bytes:
     """Overwrite, drop or add bytes at random places."""
-    out = bytearray(copy.copy(data))
+    out = bytearray(data)
     for kind, place, byte in changes:
         at = place % (len(out) + 1)
         if kind == 0:
