@@ -14,6 +14,7 @@ from chain.verified import SignatureItem
 from ext import store
 from runtime.block import INHERENTS, BlockContext, ContextNote, ExecResult
 from runtime.executive import BlockLimits, Executive
+from runtime.frame.context import NO_BLOCK
 from runtime.frame.errors import InvalidBlock as RuntimeInvalidBlock
 from runtime.frame.errors import InvalidTransaction as RuntimeInvalidTransaction
 from runtime.transaction import SignedTransaction, decode_inherent, decode_transaction
@@ -149,3 +150,9 @@ class RuntimeJudge:
     def height(self) -> int:
         """Give the height of the newest block."""
         return self._chain.height
+
+    def load_prices(self) -> None:
+        """Point the executive at the newest state and read the fees in force there."""
+        executive = self.executive
+        executive.ctx.enter(self.view(), NO_BLOCK)
+        executive.runtime.fees.load_prices()

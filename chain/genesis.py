@@ -1,6 +1,6 @@
 """The first block of a chain, from its spec: the same bytes on every machine."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Final
@@ -79,6 +79,5 @@ def start_chain(text: str) -> ChainStart:
         consensus=fields,
         next_epoch=epoch,
     )
-    return ChainStart(
-        spec, Genesis(header, built.entries, validators, epoch, text), PROFILES[spec.timeouts]
-    )
+    profile = replace(PROFILES[spec.timeouts], interval_ms=spec.params.block_interval_ms)
+    return ChainStart(spec, Genesis(header, built.entries, validators, epoch, text), profile)

@@ -190,6 +190,11 @@ class Pool:
     def __contains__(self, transaction_hash: bytes) -> bool:
         return transaction_hash in self._entries
 
+    @staticmethod
+    def name_of(raw: bytes) -> bytes:
+        """Give the hash by which a transaction is known, 32 bytes."""
+        return hashing.blake2b_256(raw)
+
     def ready_count(self) -> int:
         """Give how many transactions could be in the next block."""
         return sum(entry.is_ready for entry in self._entries.values())

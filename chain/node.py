@@ -1,0 +1,453 @@
+"""THE WIRING: builds every part of a node, owns every task, stops in order.
+
+    storage ── importer ── ledger ──┬── driver ── gossip ──┐
+       │          │          │      ├── sync               ├── network
+       │       offences   proposer  └── handshake ─────────┘
+       └── judge ── pool ── admission ── transaction gossip
+                      └────── NodeFace ── RPC server
+
+What is built last stops first: RPC, then consensus, then the network, then storage. Parts know each
+other only through what their constructors take.
+"""
+
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+import trio
+
+from chain.admission import Admission
+from chain.config import NodeConfig
+from chain.driver import Driver
+from chain.errors import ConfigError, GristmillError, StorageError
+from chain.events import EventReader
+from chain.execution import RuntimeExecution, RuntimeJudge
+from chain.genesis import ChainStart, read_spec, start_chain
+from chain.importer import Importer
+from chain.ledger import ChainLedger
+from chain.log import FileSink, Level, Log, capture_libraries, stream_sink
+from chain.metrics import Metrics
+from chain.network.gossip import ConsensusGossip
+from chain.network.handshake import ChainHandshake, ClaimBook
+from chain.network.interface import Handshake, Network, TaskStatus
+from chain.network.libp2p_host import Libp2pNetwork, Libp2pSettings
+from chain.network.meter import run_lag_meter
+from chain.network.sync import BlockSync
+from chain.network.sync_pages import SyncServer
+from chain.network.transactions import TransactionGossip
+from chain.node_metrics import ChainMeter, NodeMeter, add_gauges
+from chain.node_view import NodeFace, Sources
+from chain.offences import Offences
+from chain.pool import Pool, PoolLimits
+from chain.process import harden
+from chain.proposer import Proposer
+from chain.rpc.server import RpcServer
+from chain.rpc.view import ChainView
+from chain.seams import Chance, Clock, SystemChance, SystemClock
+from chain.serving import MetricsPage, allows_unsafe, make_limits
+from chain.signer import Signer, open_signer
+from chain.storage import durable
+from chain.storage.database import Database
+from chain.storage.finality import FinalityJournal
+from chain.storage.state import StateStore, StorageOptions, create_genesis, open_state
+from chain.upkeep import Upkeep
+from chain.verified import VerifiedSignatures
+from consensus.evidence import EvidenceWindow
+from consensus.types import BLOCK_BYTES_MAX, Block, Decision
+from ext import hashing
+from runtime.block import SPEC_VERSION
+from runtime.genesis import TOKEN_DECIMALS, TOKEN_SYMBOL
+from runtime.system import SS58_PREFIX
+
+VERSION: Final = "0.1.0"
+"""The version that peers and clients see."""
+
+PEER_FILE: Final = "peer.key"
+"""The seed of the network identity, in hexadecimal, below the node's home."""
+
+LISTEN_EPOCHS: Final = 2
+"""How long a key listens that may be in use elsewhere."""
+
+NetworkMaker = Callable[[Handshake, Metrics], Network]
+"""Makes the network once the chain can be shown to peers."""
+
+
+class Node:
+    """One node, built and not running yet; `run` runs it and `close` gives its files back."""
+
+    def __init__(
+        self,
+        config: NodeConfig,
+        start: ChainStart,
+        make_network: NetworkMaker,
+        *,
+        clock: Clock,
+        log: Log,
+    ) -> None:
+        self.config = config
+        self.start = start
+        self.log = log
+        self.clock = clock
+        self.metrics = Metrics()
+        self.chain = open_storage(config, start)
+        try:
+            self.signer = open_keys(config, start)
+            self._build_chain()
+            self._build_network(make_network)
+            self._build_consensus()
+            self._build_rpc()
+        except BaseException:
+            self.chain.close()
+            raise
+
+    # The first screen: what is built of what
+
+    def _build_chain(self) -> None:
+        """Wire importer, proposer, pool and ledger over the storage."""
+        config, start, chain = self.config, self.start, self.chain
+        params = start.spec.params
+        block_bytes_max = max(BLOCK_BYTES_MAX, params.block_bytes_max + (512 << 10))
+        window = EvidenceWindow(params.evidence_age_blocks, params.evidence_age_ms)
+        self.offences = Offences(chain.blocks, start.hash, window)
+        self.execution = RuntimeExecution(chain, start.hash)
+        self.verified = VerifiedSignatures()
+        self.importer = Importer(
+            chain, self.execution, self.offences, self.verified, block_bytes_max=block_bytes_max
+        )
+        self.judge = RuntimeJudge(chain, start.hash)
+        limits = PoolLimits(config.pool_count_max, config.pool_bytes_max, config.pool_sender_max)
+        self.pool = Pool(self.judge, limits, self.verified)
+        self.proposer = Proposer(
+            self.importer, self.execution, self.clock, self.log.bind("proposer"),
+            block_bytes_max=block_bytes_max,
+        )  # fmt: skip
+        self.ledger = ChainLedger(
+            self.importer,
+            self.proposer,
+            candidates=self.pool.candidates,
+            on_rejected=self.pool.on_rejected,
+        )
+        self.upkeep = Upkeep(
+            chain, self.clock, self.metrics, self.log.bind("upkeep"),
+            flush_blocks=config.flush_blocks,
+        )  # fmt: skip
+
+    def _build_network(self, make_network: NetworkMaker) -> None:
+        """Wire handshake, gossip and sync over the network."""
+        self.claims = ClaimBook()
+        handshake = ChainHandshake(
+            self.ledger,
+            self.claims,
+            compute_fork_id=lambda: compute_fork_id(self.start.hash),
+            find_block_id=self.chain.blocks.block_id,
+        )
+        self.network = make_network(handshake, self.metrics)
+        meter = NodeMeter(self.metrics)
+        self.meter = meter
+        self.gossip = ConsensusGossip(
+            self.network,
+            find_block=self._find_block,
+            count_validators=lambda: len(self.importer.schedule.current),
+            meter=meter,
+        )
+        self.transactions = TransactionGossip(self.network, meter=meter)
+        self.admission = Admission(self.pool, self.metrics, announce=self.transactions.announce)
+        self.sync_server = SyncServer(self.network, self.chain.blocks)
+
+    def _build_consensus(self) -> None:
+        """Wire the driver and block sync, and attach all ears before the network runs."""
+        epoch_blocks = self.start.spec.params.epoch_blocks
+        self.driver = Driver(
+            ledger=self.ledger,
+            voices=self.gossip,
+            clock=self.clock,
+            profile=self.start.profile,
+            signer=self.signer,
+            listen_blocks=LISTEN_EPOCHS * epoch_blocks,
+            log=self.log.bind("driver"),
+            on_decided=self._on_decided,
+        )
+        self.sync = BlockSync(
+            self.network, self.ledger, self.claims, suspended=self.driver.suspended,
+            meter=self.meter,
+        )  # fmt: skip
+        self.gossip.attach(self.driver)
+        self.transactions.attach(self.admission)
+        self.sync_server.attach()
+
+    def _build_rpc(self) -> None:
+        """Wire what clients see, and tell all parts of new blocks in this order."""
+        self.face = NodeFace(
+            self._describe_chain(),
+            Sources(
+                chain=self.chain,
+                judge=self.judge,
+                pool=self.pool,
+                admission=self.admission,
+                network=self.network,
+                claims=self.claims,
+                metrics=self.metrics,
+                clock=self.clock,
+                is_syncing=lambda: self.sync.is_syncing,
+                sync_target=lambda: self.sync.target,
+                find_prevoted=self._find_prevoted,
+                needs_peers=len(self.importer.schedule.current) > 1 or self.signer is None,
+                interval_ms=self.start.profile.interval_ms,
+            ),
+        )
+        self.rpc = RpcServer(
+            self.face,
+            make_limits(self.config),
+            self.log.bind("rpc"),
+            allow_unsafe=allows_unsafe(self.config),
+        )
+        chain_meter = ChainMeter(self.metrics, self.clock)
+        add_gauges(self.metrics, self._readings())
+        self.ledger.add_listener(
+            lambda imported: self.pool.on_block(
+                imported.decided.block.block_id, imported.decided.block.extrinsics
+            )
+        )
+        for listener in (self.face.on_imported, self.upkeep.on_imported, chain_meter.on_imported):
+            self.ledger.add_listener(listener)
+
+    # The second screen: running and stopping
+
+    async def run(self, *, task_status: TaskStatus = trio.TASK_STATUS_IGNORED) -> None:
+        """Run until cancelled; raises StorageError when the disk fails."""
+        config = self.config
+        async with trio.open_nursery() as outer:
+            start: Any = outer.start
+            await start(self.network.run)
+            outer.start_soon(self.gossip.run)
+            outer.start_soon(self.transactions.run)
+            outer.start_soon(self.admission.run)
+            outer.start_soon(self.upkeep.run)
+            outer.start_soon(run_lag_meter, self.meter)
+            await start(self.driver.run)
+            outer.start_soon(self.sync.run)
+            listeners = await start(self.rpc.serve, config.rpc_host, config.rpc_port)
+            if config.metrics_port >= 0:
+                page = MetricsPage(self.metrics)
+                outer.start_soon(page.serve, config.metrics_host, config.metrics_port)
+            self.rpc_port = int(listeners[0].socket.getsockname()[1])
+            self.log.info(
+                "running",
+                chain=self.start.spec.id,
+                genesis=self.start.hash,
+                height=self.chain.height,
+                peer=self.network.local_peer,
+                rpc=f"http://{config.rpc_host}:{self.rpc_port}",
+                addresses=" ".join(self.network.listen_addresses()),
+                validator=self.signer is not None,
+            )
+            task_status.started()
+
+    def close(self) -> None:
+        """Give keys, journals and database back; nothing is lost that was decided."""
+        if self.signer is not None:
+            self.signer.close()
+        self.chain.close()
+
+    def _on_decided(self, decision: Decision) -> None:
+        """Say that a block is final."""
+        header = decision.block.header
+        self.log.info(
+            "finalized",
+            height=header.number,
+            block=header.block_id,
+            extrinsics=len(decision.block.extrinsics),
+            round=decision.commit.round,
+            signers=len(decision.commit.signatures),
+        )
+
+    # The third screen: small readings
+
+    def _find_block(self, block_id: bytes) -> Block | None:
+        """Give a candidate or a decided block by its id."""
+        candidate = self.ledger.candidate(block_id)
+        if candidate is not None:
+            return candidate
+        height = self.chain.blocks.height_of(block_id)
+        return None if height is None else self.chain.blocks.block(height)
+
+    def _find_prevoted(self) -> bytes | None:
+        """Give the block that has a polka at the height being decided."""
+        valid = self.driver.machine.valid
+        return None if valid is None else valid[0]
+
+    def _describe_chain(self) -> ChainView:
+        """Give what never changes while the node runs."""
+        spec = self.start.spec
+        return ChainView(
+            name=spec.name,
+            id=spec.id,
+            chain_type=spec.chain_type,
+            genesis_hash=self.start.hash,
+            ss58_prefix=SS58_PREFIX,
+            token_symbol=TOKEN_SYMBOL,
+            token_decimals=TOKEN_DECIMALS,
+            node_name=self.config.name,
+            node_version=VERSION,
+            peer_id=self.network.local_peer,
+            listen_addresses=(),
+            is_validator=self.signer is not None,
+        )
+
+    def _readings(self) -> dict[str, tuple[str, Callable[[], float]]]:
+        """Give the gauges that are read anew each time."""
+        height = "Heights of the chain."
+        return {
+            "gristmill_block_height{status=best}": (height, lambda: self.chain.height),
+            "gristmill_block_height{status=finalized}": (height, lambda: self.chain.height),
+            "gristmill_block_height{status=sync_target}": (height, lambda: self.sync.target),
+            "gristmill_peers_count": ("Connected peers.", lambda: len(self.network.peers())),
+            "gristmill_ready_transactions_number": (
+                "Transactions that a block could take now.",
+                self.pool.ready_count,
+            ),
+            "gristmill_pool_transactions": ("Transactions in the pool.", lambda: len(self.pool)),
+            "gristmill_pool_bytes": ("Bytes in the pool.", lambda: self.pool.size_bytes),
+            "gristmill_finality_lag": (
+                "Milliseconds since the newest finalized block's time.",
+                self.face.finality_lag_ms,
+            ),
+            "gristmill_consensus_round": (
+                "Round of the height being decided.",
+                lambda: self.driver.machine.round,
+            ),
+            "gristmill_is_validating": (
+                "1 when the key may sign.",
+                lambda: float(self.signer is not None and not self.driver.gate.reasons),
+            ),
+            "gristmill_state_entries": ("Entries of the state.", lambda: len(self.chain.state)),
+            "gristmill_free_space_bytes": (
+                "Free bytes where the database lies.",
+                self.chain.database.free_space_bytes,
+            ),
+        }
+
+
+def open_storage(config: NodeConfig, start: ChainStart) -> StateStore:
+    """Open the chain in a node's home, or begin it; raises StorageError or ConfigError."""
+    config.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    find_touched = EventReader().find_touched if config.account_index else None
+    options = StorageOptions(config.keep_blocks, find_touched)
+    database = Database(config.database_path, free_space_bytes_min=config.free_space_bytes_min)
+    try:
+        is_new = database.is_new(start.hash)
+        if is_new:
+            database.check_space()
+            create_genesis(database, start.genesis, options)
+        journal = FinalityJournal(config.finality_path, start.hash)
+    except BaseException:
+        database.close()
+        raise
+    try:
+        return open_state(database, journal, options)
+    except BaseException:
+        journal.close()
+        database.close()
+        raise
+
+
+def open_keys(config: NodeConfig, start: ChainStart) -> Signer | None:
+    """Open the validator's keys when the node is one; raises ConfigError or StorageError."""
+    return open_signer(config.keys_path, start.hash) if config.validator else None
+
+
+def compute_fork_id(genesis_hash: bytes) -> bytes:
+    """Give the 32 bytes that two nodes with the same rules share."""
+    return hashing.blake2b_256(b"fork" + genesis_hash + SPEC_VERSION.to_bytes(4, "little"))
+
+
+def read_peer_seed(home: Path, chance: Chance) -> bytes:
+    """Give the seed of the network identity, making one the first time; raises ConfigError."""
+    path = home / PEER_FILE
+    if not path.exists():
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        durable.write_file(path, chance.draw(32).hex().encode() + b"\n")
+    text = path.read_text(encoding="ascii", errors="replace").strip()
+    try:
+        seed = bytes.fromhex(text)
+    except ValueError:
+        seed = b""
+    if len(seed) != 32:
+        raise ConfigError(f"{path} does not hold 64 hexadecimal digits; delete it to get a new one")
+    return seed
+
+
+def make_libp2p(config: NodeConfig, start: ChainStart, seed: bytes) -> NetworkMaker:
+    """Give the maker of the real network."""
+    family = "ip6" if ":" in config.p2p_host else "ip4"
+    settings = Libp2pSettings(
+        seed=seed,
+        genesis_hash=start.hash,
+        listen=(f"/{family}/{config.p2p_host}/tcp/{config.p2p_port}",),
+        bootstrap=config.bootnodes,
+        reserved=config.reserved,
+        agent=f"gristmill/{VERSION}",
+        inbound_max=config.peers_in_max,
+        outbound_max=config.peers_out_max,
+        is_loopback_exempt=start.spec.chain_type != "Live",
+        anchors_path=config.home / "anchors",
+    )
+    return lambda handshake, metrics: Libp2pNetwork(settings, handshake, meter=NodeMeter(metrics))
+
+
+def run_node(config: NodeConfig) -> None:
+    """Run a node in the foreground until SIGINT or SIGTERM; raises GristmillError.
+
+    Hardens the process first. What goes wrong inside comes out as the one error that matters.
+    """
+    warnings = harden(config)
+    clock = SystemClock(config.clock_offset_ms)
+    is_file = config.log_file != Path()
+    sink = FileSink(config.log_file) if is_file else stream_sink(sys.stderr)
+    log = Log(sink, clock, level=config.level, fields={"node": config.name})
+    capture_libraries(log)
+    for warning in warnings:
+        log.warning(warning)
+    start = start_chain(read_spec(config.chain))
+    seed = read_peer_seed(config.home, SystemChance())
+    node = Node(config, start, make_libp2p(config, start, seed), clock=clock, log=log)
+    try:
+        trio.run(_run_until_stopped, node)
+    except* GristmillError as group:
+        _raise_first(group, log)
+    except* Exception as group:
+        reason = str(_first(group)) or type(_first(group)).__name__
+        log.write(Level.ERROR, "stopped by a mistake of ours", reason=reason)
+        raise
+    finally:
+        node.close()
+        log.info("stopped")
+
+
+async def _run_until_stopped(node: Node) -> None:
+    """Run a node and cancel it at the first signal."""
+    async with trio.open_nursery() as nursery:
+        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            start: Any = nursery.start
+            await start(node.run)
+            async for number in signals:
+                node.log.info("stopping", signal=signal.Signals(number).name)
+                break
+        nursery.cancel_scope.cancel()
+
+
+def _first(error: BaseException) -> BaseException:
+    """Give the first single error inside groups of them."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _raise_first(group: BaseExceptionGroup[GristmillError], log: Log) -> NoReturn:
+    """Raise the error that stopped the node, a failing disk before anything else."""
+    found = group.subgroup(StorageError) or group
+    error = _first(found)
+    log.error("stopped by an error", reason=str(error))
+    raise error

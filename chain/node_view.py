@@ -1,0 +1,329 @@
+"""The node as RPC sees it: reads of the decided chain, the pool's door, and news.
+
+Everything here runs on the loop and returns at once; what a client may ask for is bounded by the
+caller. Best and finalized are one block.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import trio
+
+from chain.admission import Admission
+from chain.errors import InvalidTransaction
+from chain.errors import StatePruned as StoragePruned
+from chain.execution import RuntimeJudge
+from chain.importer import ImportedBlock
+from chain.metrics import Metrics
+from chain.network.handshake import ClaimBook
+from chain.network.interface import Network
+from chain.past_state import PastState
+from chain.pool import Pool, PoolRefused, Refusal, Stage
+from chain.rpc.view import (
+    AccountEntry,
+    ChainView,
+    ExtrinsicStage,
+    ExtrinsicStatus,
+    PeerView,
+    Refused,
+    StatePruned,
+    SyncView,
+)
+from chain.seams import Clock
+from chain.storage.state import StateStore
+from consensus.header import Header
+from runtime.api import runtime_api
+from runtime.block import SPEC_VERSION, BlockContext
+from runtime.frame.context import StateView
+from runtime.frame.errors import InvalidTransaction as RuntimeInvalidTransaction
+from runtime.primitives import AccountId
+
+HEADS_KEPT: Final = 64
+"""Headers that wait for a slow reader; it loses the older ones."""
+
+STATUSES_MAX: Final = 16
+"""Steps that one watched extrinsic can take; a waiting one may become ready several times."""
+
+FOLLOWERS_MAX: Final = 4_096
+"""Readers of headers at once; connections and subscriptions are bounded far below."""
+
+STALE_INTERVALS: Final = 10
+"""A chain that has not finalized for so many block intervals is not in step."""
+
+STALE_SECONDS_MIN: Final = 15.0
+"""Nor does a fast chain count as stuck before this."""
+
+_CODES: Final = {
+    Refusal.INVALID: 1010,
+    Refusal.FORGED: 1010,
+    Refusal.UNKNOWN: 1011,
+    Refusal.BANNED: 1012,
+    Refusal.KNOWN: 1013,
+    Refusal.CHEAP: 1014,
+    Refusal.FULL: 1016,
+}
+"""Substrate's numbers for refusals of the pool."""
+
+_STAGES: Final = {
+    Stage.READY: ExtrinsicStage.READY,
+    Stage.WAITING: ExtrinsicStage.FUTURE,
+    Stage.IN_BLOCK: ExtrinsicStage.IN_BLOCK,
+    Stage.FINALIZED: ExtrinsicStage.FINALIZED,
+    Stage.USURPED: ExtrinsicStage.USURPED,
+    Stage.DROPPED: ExtrinsicStage.DROPPED,
+    Stage.INVALID: ExtrinsicStage.INVALID,
+}
+"""The pool's stages in the words of RPC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What the view reads; made by the wiring."""
+
+    chain: StateStore
+    judge: RuntimeJudge
+    pool: Pool
+    admission: Admission
+    network: Network
+    claims: ClaimBook
+    metrics: Metrics
+    clock: Clock
+    is_syncing: Callable[[], bool]
+    sync_target: Callable[[], int]
+    find_prevoted: Callable[[], bytes | None]
+    needs_peers: bool
+    interval_ms: int
+
+
+class NodeFace:
+    """Satisfies `chain.rpc.view.NodeView` for a running node."""
+
+    def __init__(self, chain_view: ChainView, sources: Sources) -> None:
+        self.chain = chain_view
+        self._sources = sources
+        self._chain = sources.chain
+        self._blocks = sources.chain.blocks
+        self._followers: list[_Follower] = []
+        self._starting = sources.chain.height
+
+    def on_imported(self, imported: ImportedBlock) -> None:
+        """Tell the readers of headers; those that left are forgotten."""
+        header = imported.decided.block.header
+        self._followers = [one for one in self._followers if one.tell(header)]
+
+    def head(self) -> Header:
+        """Give the header of the newest finalized block."""
+        return self._chain.tip
+
+    def block_hash(self, height: int) -> bytes | None:
+        """Give the hash of the finalized block at a height."""
+        return self._blocks.block_id(height)
+
+    def header(self, block_hash: bytes) -> Header | None:
+        """Give a finalized header by its hash."""
+        height = self._blocks.height_of(block_hash)
+        return None if height is None else self._blocks.header(height)
+
+    def body(self, height: int) -> tuple[bytes, ...]:
+        """Give the extrinsics of a finalized block as they stand in it."""
+        block = self._blocks.block(height)
+        return () if block is None else block.extrinsics
+
+    def receipts(self, height: int) -> tuple[bytes, ...]:
+        """Give the receipts of a finalized block."""
+        return self._blocks.receipts(height) or ()
+
+    def commit(self, height: int) -> bytes | None:
+        """Give the SCALE commit certificate of a block; None for genesis."""
+        commit = self._blocks.commit(height)
+        return None if commit is None else commit.encode()
+
+    def storage(self, key: bytes, height: int) -> bytes | None:
+        """Give a value in the state after a block; raises StatePruned."""
+        try:
+            return self._chain.get(key, height)
+        except StoragePruned as error:
+            raise StatePruned(str(error)) from error
+
+    def storage_keys(
+        self, prefix: bytes, after: bytes | None, limit: int, height: int
+    ) -> list[bytes]:
+        """Give at most `limit` keys with a prefix after a key, ascending; raises StatePruned."""
+        try:
+            return self._chain.keys(prefix, height, after=after, limit=limit)
+        except StoragePruned as error:
+            raise StatePruned(str(error)) from error
+
+    def prove(self, key: bytes) -> tuple[int, bytes]:
+        """Give (height, proof) of presence or absence of a key in the newest state."""
+        return self._chain.prove(key)
+
+    def runtime_call(self, name: str, args: bytes, height: int) -> bytes | None:
+        """Answer a runtime API such as `Core_version`; None when there is none of that name.
+
+        Raises ValueError for arguments that cannot be read, StatePruned for an old height.
+        """
+        judge = self._sources.judge
+        try:
+            return runtime_api(self._view_at(height), name, args, judge.executive)
+        except RuntimeInvalidTransaction as error:
+            raise ValueError(error.sentence) from error
+        except StoragePruned as error:
+            raise StatePruned(str(error)) from error
+
+    def _view_at(self, height: int) -> StateView:
+        """Give the newest state, or one that reads from an older one and takes no writes."""
+        if height == self._chain.height:
+            return self._sources.judge.view()
+        return PastState(self._chain, height)
+
+    def next_nonce(self, account: bytes) -> int:
+        """Give the nonce that a new extrinsic of an account needs, the pool's included."""
+        return self._sources.pool.next_nonce(account)
+
+    async def submit(self, extrinsic: bytes) -> bytes:
+        """Put an extrinsic into the pool and give its hash; raises Refused."""
+        name = self._sources.pool.name_of(extrinsic)
+        if self._blocks.find_extrinsic(name) is not None:
+            raise Refused(1013, "the extrinsic is in a block already")
+        try:
+            await self._sources.admission.submit(extrinsic)
+        except PoolRefused as refusal:
+            raise Refused(_CODES[refusal.kind], refusal.reason) from refusal
+        return name
+
+    def watch(self, extrinsic_hash: bytes) -> "trio.MemoryReceiveChannel[ExtrinsicStatus]":
+        """Follow an extrinsic that was just submitted; close the channel to stop."""
+        send, receive = trio.open_memory_channel[ExtrinsicStatus](STATUSES_MAX)
+
+        def tell(stage: Stage, other: bytes | None) -> None:
+            try:
+                send.send_nowait(ExtrinsicStatus(_STAGES[stage], other))
+            except (trio.WouldBlock, trio.BrokenResourceError):
+                self._sources.pool.unwatch(extrinsic_hash, tell)
+            if stage in (Stage.FINALIZED, Stage.USURPED, Stage.DROPPED, Stage.INVALID):
+                send.close()
+
+        place = self._blocks.find_extrinsic(extrinsic_hash)
+        if place is not None:
+            block_id = self._blocks.block_id(place[0])
+            tell(Stage.IN_BLOCK, block_id)
+            tell(Stage.FINALIZED, block_id)
+        elif extrinsic_hash in self._sources.pool:
+            self._sources.pool.watch(extrinsic_hash, tell)
+        else:
+            tell(Stage.DROPPED, None)
+        return receive
+
+    def pending(self) -> list[bytes]:
+        """Give the extrinsics waiting in the pool."""
+        return self._sources.pool.pending()
+
+    def find_extrinsic(self, extrinsic_hash: bytes) -> tuple[int, int] | None:
+        """Find (height, index) of a finalized extrinsic by its blake2b-256."""
+        return self._blocks.find_extrinsic(extrinsic_hash)
+
+    def dry_run(self, extrinsic: bytes) -> tuple[bytes, bytes]:
+        """Run an extrinsic on the newest state and forget it; raises Refused."""
+        tip, judge = self._chain.tip, self._sources.judge
+        validators = self._blocks.validators_at(tip.number + 1)
+        previous = self._blocks.validators_at(tip.number)
+        if validators is None or previous is None:
+            raise AssertionError("the sets around the tip are always kept")
+        flags = (True,) * len(previous) if tip.number else ()
+        context = BlockContext(
+            genesis_hash=self.chain.genesis_hash,
+            height=tip.number + 1,
+            parent_hash=tip.block_id,
+            time_ms=max(self._sources.clock.now_ms(), tip.time_ms + 1),
+            spec_version=SPEC_VERSION,
+            proposer=AccountId(validators[0].account),
+            entropy=bytes(32),
+            last_commit=flags,
+        )
+        try:
+            transaction = judge.decode(extrinsic)
+        except InvalidTransaction as error:
+            raise Refused(1010, error.reason) from error
+        return judge.executive.dry_run(self._chain.state.overlay(), context, transaction)
+
+    def history(
+        self, account: bytes, before: tuple[int, int] | None, limit: int
+    ) -> list[AccountEntry]:
+        """Give the newest extrinsics that touched an account, newest first, before a place."""
+        places = self._blocks.history(account, before, limit)
+        return [AccountEntry(height, index) for height, index in places]
+
+    def heads(self) -> "trio.MemoryReceiveChannel[Header]":
+        """Follow finalized headers; a reader that lags loses the older ones."""
+        if len(self._followers) >= FOLLOWERS_MAX:
+            raise AssertionError(f"more than {FOLLOWERS_MAX} readers of headers")
+        send, receive = trio.open_memory_channel[Header](HEADS_KEPT)
+        self._followers.append(_Follower(send, receive))
+        return receive
+
+    def peers(self) -> list[PeerView]:
+        """Give the connected peers and the height that each has proved."""
+        heights = self._sources.claims.heights
+        found: list[PeerView] = []
+        for peer in self._sources.network.peers():
+            height = heights.get(peer, 0)
+            known = self._blocks.block_id(min(height, self._chain.height))
+            found.append(PeerView(peer, known or self.chain.genesis_hash, height))
+        return found
+
+    def sync(self) -> SyncView:
+        """Say where synchronisation stands."""
+        return SyncView(
+            starting=self._starting,
+            current=self._chain.height,
+            highest=max(self._chain.height, self._sources.sync_target()),
+            is_syncing=self._sources.is_syncing(),
+        )
+
+    def is_ready(self) -> bool:
+        """Say whether the node is in step: not syncing, has peers if it needs any, finalizing."""
+        if self._sources.is_syncing() or not self._chain.height:
+            return False
+        if self._sources.needs_peers and not self._sources.network.peers():
+            return False
+        patience = max(STALE_SECONDS_MIN, STALE_INTERVALS * self._sources.interval_ms / 1000)
+        return self.finality_lag_ms() <= patience * 1000
+
+    def finality_lag_ms(self) -> int:
+        """Give the milliseconds since the newest finalized block's time."""
+        return max(0, self._sources.clock.now_ms() - self._chain.tip.time_ms)
+
+    def prevoted(self) -> bytes | None:
+        """Give the id of the block that has a polka at the height being decided."""
+        return self._sources.find_prevoted()
+
+    def metrics(self) -> Mapping[str, float]:
+        """Give gauges and counters by full name, labels included."""
+        values = self._sources.metrics.values()
+        return {name: value for name, value in values.items() if math.isfinite(value)}
+
+
+class _Follower:
+    """One reader of headers; when its channel is full the oldest header gives way."""
+
+    def __init__(
+        self,
+        send: "trio.MemorySendChannel[Header]",
+        receive: "trio.MemoryReceiveChannel[Header]",
+    ) -> None:
+        self._send = send
+        self._receive = receive
+
+    def tell(self, header: Header) -> bool:
+        """Hand over a header; False when the reader has left."""
+        try:
+            self._send.send_nowait(header)
+        except trio.WouldBlock:
+            self._receive.receive_nowait()
+            self._send.send_nowait(header)
+        except trio.BrokenResourceError:
+            return False
+        return True
