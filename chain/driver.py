@@ -157,7 +157,8 @@ class Driver:
         self._next_at = self._straggle_until = 0.0
         news = HeightStarted(height, validators, randomness, index)
         record = self._find_record(height) if is_restart and index is not None else None
-        self.gate.on_height(is_restored=not is_restart or record is not None)
+        is_new_here = self._signer is None or self._signer.floor[0] < height
+        self.gate.on_height(is_restored=not is_restart or is_new_here or record is not None)
         now_ms = self._clock.now_ms()
         if record is None:
             await self._obey(self.machine.handle(news, now_ms))
