@@ -17,19 +17,31 @@ _NODE = b"\x01"
 _ROOT = b"\x02"
 
 
+def _blake2b(data: bytes, size: int) -> bytes:
+    if type(data) is not bytes:
+        raise TypeError(f"expected bytes, got {type(data).__name__}")
+    return hashlib.blake2b(data, digest_size=size).digest()
+
+
+def _xxh64(data: bytes, seed: int) -> bytes:
+    if type(data) is not bytes:
+        raise TypeError(f"expected bytes, got {type(data).__name__}")
+    return xxhash.xxh64_intdigest(data, seed=seed).to_bytes(8, "little")
+
+
 def blake2b_128(data: bytes) -> bytes:
     """Give the 16-byte blake2b of some bytes (RFC 7693)."""
-    return hashlib.blake2b(data, digest_size=16).digest()
+    return _blake2b(data, 16)
 
 
 def blake2b_256(data: bytes) -> bytes:
     """Give the 32-byte blake2b of some bytes (RFC 7693)."""
-    return hashlib.blake2b(data, digest_size=32).digest()
+    return _blake2b(data, 32)
 
 
 def blake2b_512(data: bytes) -> bytes:
     """Give the 64-byte blake2b of some bytes (RFC 7693)."""
-    return hashlib.blake2b(data, digest_size=64).digest()
+    return _blake2b(data, 64)
 
 
 def blake2b_128_concat(data: bytes) -> bytes:
@@ -44,12 +56,12 @@ def blake2b_256_many(items: Sequence[bytes]) -> list[bytes]:
 
 def twox_64(data: bytes) -> bytes:
     """Give the 8-byte xxHash64 with seed 0, little endian."""
-    return xxhash.xxh64_intdigest(data, seed=0).to_bytes(8, "little")
+    return _xxh64(data, 0)
 
 
 def twox_128(data: bytes) -> bytes:
     """Give xxHash64 with seeds 0 and 1, little endian: 16 bytes (Substrate's Twox128)."""
-    return twox_64(data) + xxhash.xxh64_intdigest(data, seed=1).to_bytes(8, "little")
+    return _xxh64(data, 0) + _xxh64(data, 1)
 
 
 def twox_64_concat(data: bytes) -> bytes:
