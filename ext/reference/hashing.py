@@ -17,15 +17,18 @@ _NODE = b"\x01"
 _ROOT = b"\x02"
 
 
-def _blake2b(data: bytes, size: int) -> bytes:
+def _check_bytes(data: bytes) -> None:
     if type(data) is not bytes:
         raise TypeError(f"expected bytes, got {type(data).__name__}")
+
+
+def _blake2b(data: bytes, size: int) -> bytes:
+    _check_bytes(data)
     return hashlib.blake2b(data, digest_size=size).digest()
 
 
 def _xxh64(data: bytes, seed: int) -> bytes:
-    if type(data) is not bytes:
-        raise TypeError(f"expected bytes, got {type(data).__name__}")
+    _check_bytes(data)
     return xxhash.xxh64_intdigest(data, seed=seed).to_bytes(8, "little")
 
 
@@ -73,7 +76,7 @@ def merkle_root(leaves: Sequence[bytes]) -> bytes:
     """Give the 32-byte root over items in order; 32 zero bytes when there are none."""
     if not leaves:
         return bytes(32)
-    level = [blake2b_256(_LEAF + leaf) for leaf in leaves]
+    level = [_leaf(leaf) for leaf in leaves]
     while len(level) > 1:
         level = _next_level(level)
     return _close(len(leaves), level[0])
@@ -83,7 +86,7 @@ def merkle_proof(leaves: Sequence[bytes], index: int) -> tuple[bytes, ...]:
     """Give the 32-byte siblings from an item up to the top; raises IndexError."""
     if not 0 <= index < len(leaves):
         raise IndexError(f"there is no item {index} among {len(leaves)}")
-    level = [blake2b_256(_LEAF + leaf) for leaf in leaves]
+    level = [_leaf(leaf) for leaf in leaves]
     proof: list[bytes] = []
     while len(level) > 1:
         sibling = index ^ 1
@@ -98,9 +101,11 @@ def verify_merkle_proof(
     root: bytes, leaf: bytes, index: int, count: int, proof: Sequence[bytes]
 ) -> bool:
     """Say whether `leaf` is item `index` of the `count` items under a root."""
+    for content in (root, *proof):
+        _check_bytes(content)
     if not 0 <= index < count < 1 << 32:
         return False
-    node = blake2b_256(_LEAF + leaf)
+    node = _leaf(leaf)
     width, rest = count, list(proof)
     while width > 1:
         if index ^ 1 < width:
@@ -112,6 +117,11 @@ def verify_merkle_proof(
         index >>= 1
         width = (width + 1) >> 1
     return not rest and _close(count, node) == root
+
+
+def _leaf(leaf: bytes) -> bytes:
+    _check_bytes(leaf)
+    return blake2b_256(_LEAF + leaf)
 
 
 def _next_level(level: list[bytes]) -> list[bytes]:
