@@ -1,0 +1,103 @@
+"""Whole nodes, wired as in production, on a simulated network."""
+
+import pytest
+import trio
+
+from chain.rpc.view import ExtrinsicStage, Refused
+from chain.wallet.derivation import derive
+from tests.support.lab import Lab, wait_for_height
+from tests.support.solo import Solo
+
+
+def run(test, *args):
+    trio.run(test, *args)
+
+
+def make_transfer(lab, tmp_path, **options):
+    """A transfer of five GRIST from Alice to Bob, signed for the lab's chain."""
+    solo = Solo(tmp_path / "wallet", start=lab.start)
+    raw = solo.transfer("Alice", "Bob", 5_000_000_000, **options)
+    solo.close()
+    return raw
+
+
+def test_a_single_validator_finalizes_blocks(tmp_path):
+    async def test():
+        lab = Lab(tmp_path, validators=1)
+        async with lab.running("alice") as [alice]:
+            await wait_for_height(alice, 6)
+            assert alice.face.is_ready()
+            assert alice.face.commit(3) is not None
+
+    run(test)
+
+
+def test_four_validators_agree_and_a_transfer_becomes_final_everywhere(tmp_path):
+    async def test():
+        lab = Lab(tmp_path)
+        raw = make_transfer(lab, tmp_path)
+        async with lab.running("alice", "bob", "charlie", "dave") as nodes:
+            await wait_for_height(nodes[0], 2)
+            name = await nodes[1].face.submit(raw)
+            steps = [status.stage async for status in nodes[1].face.watch(name)]
+            assert steps[-2:] == [ExtrinsicStage.IN_BLOCK, ExtrinsicStage.FINALIZED]
+            height, index = nodes[1].face.find_extrinsic(name)
+            for node in nodes:
+                await wait_for_height(node, height + 1)
+                assert node.face.body(height)[index] == raw
+                assert node.face.block_hash(height) == nodes[0].face.block_hash(height)
+            bob = derive("//Bob").public
+            assert nodes[0].face.next_nonce(derive("//Alice").public) == 1
+            before = nodes[0].chain.state.account(bob)
+            assert before[4] > 0
+            with pytest.raises(Refused) as refused:
+                await nodes[2].face.submit(raw)
+            assert refused.value.code == 1013
+
+    run(test)
+
+
+def test_a_late_full_node_catches_up_and_follows(tmp_path):
+    async def test():
+        lab = Lab(tmp_path)
+        async with lab.running("alice", "bob", "charlie", "dave") as nodes:
+            await wait_for_height(nodes[0], 12)
+            async with lab.running("eve", validator=False) as [late]:
+                await wait_for_height(late, 16)
+                assert late.face.block_hash(10) == nodes[0].face.block_hash(10)
+                assert late.signer is None
+
+    run(test)
+
+
+def test_validators_that_stop_and_start_go_on_with_the_same_chain(tmp_path):
+    async def test():
+        lab = Lab(tmp_path)
+        names = ("alice", "bob", "charlie", "dave")
+        async with lab.running(*names) as nodes:
+            await wait_for_height(nodes[0], 5)
+            known = nodes[0].face.block_hash(4)
+        async with lab.running(*names) as nodes:
+            height = nodes[0].chain.height
+            assert nodes[0].face.block_hash(4) == known
+            await wait_for_height(nodes[2], height + 4)
+
+    run(test)
+
+
+def test_three_of_four_go_on_while_one_is_away_and_it_comes_back(tmp_path):
+    async def test():
+        lab = Lab(tmp_path)
+        async with lab.running("alice", "bob", "charlie") as nodes:
+            async with lab.running("dave") as [dave]:
+                await wait_for_height(dave, 3)
+            height = nodes[0].chain.height
+            await wait_for_height(nodes[0], height + 5)
+            async with lab.running("dave") as [dave]:
+                target = nodes[0].chain.height + 4
+                await wait_for_height(dave, target)
+                with trio.fail_after(60):
+                    while dave.signer.floor[0] < target:
+                        await wait_for_height(dave, dave.chain.height + 1)
+
+    run(test)
