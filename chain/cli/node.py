@@ -30,6 +30,12 @@ node = LazyGroup(
 )
 
 
+def _metavar(default: Any) -> str:
+    if isinstance(default, Path):
+        return "PATH"
+    return "NUMBER" if isinstance(default, int) else "TEXT"
+
+
 def node_options(function: F) -> F:
     """Add one option for every setting of a node, from the table of the configuration."""
     for name, option in reversed(OPTIONS.items()):
@@ -109,9 +115,3 @@ def purge(
             path.unlink()
     names = [str(path) for path in found]
     session.console.answer("node.purge/1", {"removed": names}, [f"Removed {', '.join(names)}."])
-
-
-def _metavar(default: Any) -> str:
-    if isinstance(default, Path):
-        return "PATH"
-    return "NUMBER" if isinstance(default, int) else "TEXT"
