@@ -43,7 +43,7 @@ Position = tuple[int, int, int]
 Message = TypeVar("Message", Proposal, Vote)
 
 
-class SigningRefused(GristmillError):  # noqa: N818 - the house names errors by their condition
+class SigningRefused(GristmillError):
     """The key does not sign this; the message says why. The machine goes on without."""
 
 

@@ -9,7 +9,7 @@ Everything that decodes bytes from outside raises one of these; `except ValueErr
 """
 
 
-class Malformed(ValueError):  # noqa: N818 - the house names errors by their condition
+class Malformed(ValueError):
     """A value that no honest peer makes; the message is the rule it breaks."""
 
 

@@ -8,6 +8,7 @@ breaking the chain of checks. Appended and synced after the database has the blo
 that was torn by a crash is always about a block that the database has, and only then is it cut off.
 """
 
+import contextlib
 import fcntl
 import os
 import struct
@@ -66,11 +67,10 @@ class FinalityJournal:
         self._end = _HEADER_BYTES
         self._check = hashing.blake2b_128(MAGIC + genesis_hash)
         self._fd = _open_or_create(path, genesis_hash)
-        try:
+        with contextlib.ExitStack() as undo:
+            undo.callback(self.close)
             self._scan(genesis_hash)
-        except BaseException:
-            self.close()
-            raise
+            undo.pop_all()
 
     def append(self, height: int, block_id: bytes, certificate: bytes) -> None:
         """Add the next decided block; durable when the call returns.
@@ -259,20 +259,18 @@ def _open_or_create(path: Path, genesis_hash: bytes) -> int:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise StorageError(f"the finality journal {path} cannot be opened: {error}") from error
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.fstat(fd).st_size < _HEADER_BYTES:
-            durable.truncate(fd, 0, _TRIM)
-            durable.pwrite(fd, MAGIC + genesis_hash, 0, _CREATE)
-            durable.fsync(fd, _CREATE_SYNC)
-            durable.fsync_directory(path.parent, _CREATE_NAME)
-    except BlockingIOError as error:
-        os.close(fd)
-        raise ConfigError(f"another process uses the finality journal {path}") from error
-    except OSError as error:
-        os.close(fd)
-        raise StorageError(f"the finality journal {path} cannot be made: {error}") from error
-    except BaseException:
-        os.close(fd)
-        raise
+    with contextlib.ExitStack() as undo:
+        undo.callback(os.close, fd)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(fd).st_size < _HEADER_BYTES:
+                durable.truncate(fd, 0, _TRIM)
+                durable.pwrite(fd, MAGIC + genesis_hash, 0, _CREATE)
+                durable.fsync(fd, _CREATE_SYNC)
+                durable.fsync_directory(path.parent, _CREATE_NAME)
+        except BlockingIOError as error:
+            raise ConfigError(f"another process uses the finality journal {path}") from error
+        except OSError as error:
+            raise StorageError(f"the finality journal {path} cannot be made: {error}") from error
+        undo.pop_all()
     return fd

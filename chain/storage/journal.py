@@ -121,12 +121,11 @@ class SigningJournal:
             raise ConfigError(f"the signing journal {path} is missing: {REMEDY}") from error
         except OSError as error:
             raise StorageError(f"the signing journal {path} cannot be opened: {error}") from error
-        try:
+        with contextlib.ExitStack() as undo:
+            undo.callback(os.close, fd)
             _lock(fd, path)
             sequence, payload = _load(fd, path, genesis_hash, public_key)
-        except BaseException:
-            os.close(fd)
-            raise
+            undo.pop_all()
         return SigningJournal(
             path,
             fd,
