@@ -167,7 +167,7 @@ class FakeChain:
 class FakeNode:
     """The chain behind a real HTTP server on a free port; `url` is where it answers."""
 
-    def __init__(self):
+    def __init__(self, port=0):
         chain = self.chain = FakeChain()
 
         class Handler(BaseHTTPRequestHandler):
@@ -192,7 +192,7 @@ class FakeNode:
             outcome = chain.answer(one["method"], one["params"])
             return {"jsonrpc": "2.0", "id": one["id"], **outcome}
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_port}"
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True)
