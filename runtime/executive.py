@@ -31,7 +31,12 @@ from runtime.frame.errors import (
     LedgerFault,
     Reason,
 )
-from runtime.frame.events import PHASE_FINALIZATION, PHASE_INITIALIZATION, encode_receipt
+from runtime.frame.events import (
+    PHASE_APPLY,
+    PHASE_FINALIZATION,
+    PHASE_INITIALIZATION,
+    encode_receipt,
+)
 from runtime.frame.module import Module
 from runtime.frame.origins import INHERENT, Signed
 from runtime.frame.outcome import encode_failure, encode_success
@@ -90,6 +95,9 @@ class Executive:
     def __init__(self, runtime: Runtime | None = None) -> None:
         self.runtime = runtime or Runtime()
         self.ctx = self.runtime.ctx
+        self._decode_call = self.runtime.dispatcher.decode
+        self._charge = self.runtime.fees.charge
+        self.last_error = b""
         self._receipts: list[bytes] = []
         self._failed: list[bool] = []
         self._money_before = 0
@@ -176,7 +184,7 @@ class Executive:
             self.runtime.dispatcher.run(self.ctx, INHERENT, call)
         except (InvalidTransaction, CallError, BadOrigin, LedgerFault, *CONTAINED) as error:
             raise InvalidBlock(f"inherent {index} fails: {_describe(error)}") from error
-        self._finish_extrinsic(raw, call, b"")
+        self._finish_extrinsic(call, b"", weight=call.weight, length=len(raw))
 
     def apply_many(self, extrinsics: Sequence[bytes]) -> None:
         """Run the transactions of a body; raises InvalidBlock for one that may not be in it."""
@@ -193,11 +201,17 @@ class Executive:
 
         Raises InvalidTransaction, having changed nothing, when it may not be in this block.
         """
-        call = self.decode_call(transaction.call)
-        self._admit(transaction, weights.EXTRINSIC_BASE + call.weight)
-        error = self.run_call(call, transaction.signer)
-        self._finish_extrinsic(transaction.raw, call, error)
-        self.ctx.weight_used += weights.EXTRINSIC_BASE
+        signer, _, _, nonce, tip, data, _, raw = transaction
+        call = self._decode_call(data)
+        length, weight = len(raw), weights.EXTRINSIC_BASE + call.weight
+        if (
+            self.ctx.weight_used + weight > self._weight_max
+            or self._bytes_used + length > self._bytes_max
+        ):
+            raise InvalidTransaction(Reason.EXHAUSTS_RESOURCES, "the block has no room for it")
+        self._charge(signer, nonce, tip, length, weight)
+        error = self.last_error = self.run_call(call, signer)
+        self._finish_extrinsic(call, error, weight=weight, length=length)
         return not error
 
     def finalize_block(self) -> ExecResult:
@@ -232,11 +246,8 @@ class Executive:
     # The third screen: one step, and questions about a transaction
 
     def decode_call(self, data: bytes) -> Call:
-        """Decode a call; raises InvalidTransaction with the place where it is wrong."""
-        try:
-            return self.runtime.dispatcher.decode(data)
-        except ValueError as error:
-            raise InvalidTransaction(Reason.CALL, f"the call cannot be read: {error}") from error
+        """Decode a call; raises InvalidTransaction saying where it is wrong."""
+        return self._decode_call(data)
 
     def validate_transaction(
         self, state: StateView, transaction: SignedTransaction, height: int
@@ -314,32 +325,26 @@ class Executive:
         for raw in make_inherents(self.runtime, block):
             self.apply_inherent(raw)
         try:
-            call = self.decode_call(transaction.call)
-            self._admit(transaction, weights.EXTRINSIC_BASE + call.weight)
+            self.apply_transaction(transaction)
         except InvalidTransaction as error:
-            return b"\x01\x00" + bytes((error.reason,)), b"\x00"
-        error_bytes = self.run_call(call, transaction.signer)
-        receipt = encode_receipt(b"\x00" + bytes(4), self.ctx.take_events())
-        return (b"\x00\x01" + error_bytes if error_bytes else b"\x00\x00"), receipt
-
-    def _admit(self, transaction: SignedTransaction, weight: Weight) -> None:
-        """Check room, nonce and means, then take the fee; raises InvalidTransaction."""
-        length = len(transaction.raw)
-        if (
-            self.ctx.weight_used + weight > self._weight_max
-            or self._bytes_used + length > self._bytes_max
-        ):
-            raise InvalidTransaction(Reason.EXHAUSTS_RESOURCES, "the block has no room for it")
-        self.runtime.fees.charge(
-            transaction.signer, transaction.nonce, transaction.tip, length, weight
-        )
+            custom = b"\x00" if error.reason is Reason.CUSTOM else b""
+            return b"\x01\x00" + bytes((error.reason,)) + custom, b"\x00"
+        error_bytes = self.last_error
+        return (b"\x00\x01" + error_bytes if error_bytes else b"\x00\x00"), self._receipts[-1]
 
     def run_call(self, call: Call, signer: AccountId) -> bytes:
         """Run a call in a checkpoint; gives the encoded DispatchError, empty when it was done."""
-        ctx = self.ctx
+        ctx, entry = self.ctx, call.entry
+        state = ctx.state
         depth = ctx.checkpoint()
+        before = state.money - ctx.posted
+        ctx.acting = entry.module_index
         try:
-            self.runtime.dispatcher.run(ctx, Signed(signer), call)
+            if entry.origin is not Signed:
+                raise BadOrigin
+            entry.method(Signed(signer), *call.arguments)
+            if state.money - ctx.posted != before:
+                raise LedgerFault(entry.module_index, state.money - ctx.posted - before)
         except (CallError, BadOrigin) as failure:
             ctx.revert(depth)
             return failure.encoded
@@ -377,19 +382,20 @@ class Executive:
         else:
             ctx.commit()
 
-    def _finish_extrinsic(self, raw: bytes, call: Call, error: bytes) -> None:
+    def _finish_extrinsic(self, call: Call, error: bytes, *, weight: Weight, length: int) -> None:
         """Count an extrinsic, and close its receipt with what became of it."""
-        ctx, entry = self.ctx, call.entry
+        ctx, entry, failed = self.ctx, call.entry, self._failed
         if error:
             outcome = encode_failure(error, call.weight, entry.dispatch_class)
         else:
             outcome = entry.success or encode_success(call.weight, entry.dispatch_class)
         ctx.events.append(outcome)
-        phase = b"\x00" + len(self._failed).to_bytes(4, "little")
-        self._receipts.append(encode_receipt(phase, ctx.take_events()))
-        self._failed.append(bool(error))
-        ctx.weight_used += call.weight
-        self._bytes_used += len(raw)
+        phase = PHASE_APPLY + len(failed).to_bytes(4, "little")
+        self._receipts.append(encode_receipt(phase, ctx.events))
+        ctx.events = []
+        failed.append(bool(error))
+        ctx.weight_used += weight
+        self._bytes_used += length
 
 
 def make_inherents(runtime: Runtime, block: BlockContext) -> tuple[bytes, bytes]:

@@ -138,11 +138,16 @@ class TransactionPayment(Module, index=6):
                 raise InvalidTransaction(
                     Reason.FUTURE, f"its nonce is {nonce}, the account's is {used}"
                 )
-        pot = state.account(FEE_POT) or NO_ACCOUNT
         state.set_account(
             who, (used + 1, consumers, providers, sufficients, rest, reserved, frozen, flags)
         )
-        state.set_account(FEE_POT, (*pot[:4], pot[4] + paid, *pot[5:]))
+        used, consumers, providers, sufficients, free, reserved, frozen, flags = (
+            state.account(FEE_POT) or NO_ACCOUNT
+        )
+        free += paid
+        state.set_account(
+            FEE_POT, (used, consumers, providers, sufficients, free, reserved, frozen, flags)
+        )
         if tip:
             self.tips_pending += tip
         if ctx.journal is not None:

@@ -10,6 +10,7 @@ So a transaction is bound to one chain, one set of rules, and the time its sende
 
 from dataclasses import dataclass
 from functools import lru_cache
+from struct import Struct
 from typing import Final, NamedTuple
 
 from ext import hashing
@@ -37,6 +38,15 @@ NONCE_MAX: Final = (1 << 32) - 1
 
 ECDSA_SCHEME: Final = 2
 """Substrate's number of the signatures of 65 bytes; all others have 64."""
+
+_FRONT: Final = Struct("<H2s32sB64sBBB").unpack_from
+"""The usual front: length, version and address, signer, scheme, signature, era, nonce, tip."""
+
+FRONT_BYTES: Final = 104
+"""Bytes of the usual front; the call follows. (So long a body has a two-byte length prefix.)"""
+
+_NEW: Final = tuple.__new__
+"""Makes a named tuple without the call of its constructor."""
 
 _U64_MAX: Final = (1 << 64) - 1
 _U128_MAX: Final = (1 << 128) - 1
@@ -128,16 +138,31 @@ class Inherent:
 
 
 def decode_transaction(raw: bytes) -> SignedTransaction:
-    """Decode a whole signed transaction without its call; raises InvalidTransaction."""
+    """Decode a whole signed transaction without its call; raises InvalidTransaction.
+
+    Written for speed where numbers have the usual length: two bytes for the length prefix, one for
+    nonce and tip. Other lengths, and every refusal, go through the general readers.
+    """
+    size = len(raw)
+    if size >= FRONT_BYTES:
+        prefix, head, signer, scheme, signature, era_byte, nonce, tip = _FRONT(raw)
+        if (
+            prefix == size * 4 - 7
+            and head == SIGNED_PREFIX
+            and not (scheme or era_byte or (nonce | tip) & 3)
+        ):
+            call, extra = raw[FRONT_BYTES:], raw[FRONT_BYTES - 3 : FRONT_BYTES]
+            parts = (signer, signature, IMMORTAL, nonce >> 2, tip >> 2, call, extra, raw)
+            return _NEW(SignedTransaction, parts)
+    return _decode_any_length(raw)
+
+
+def _decode_any_length(raw: bytes) -> SignedTransaction:
     start = _body_start(raw)
-    call_start = start + 100
-    if raw[start : start + 2] != SIGNED_PREFIX or len(raw) < call_start or raw[start + 34]:
-        raise _malformed("it is not a version 4 extrinsic signed with ed25519 by an account id")
     extra_start = start + 99
-    if raw[extra_start] == 0:
-        era, offset = IMMORTAL, call_start
-    else:
-        era, offset = _decode_era(raw, extra_start)
+    if raw[start : start + 2] != SIGNED_PREFIX or len(raw) <= extra_start or raw[start + 34]:
+        raise _malformed("it is not a version 4 extrinsic signed with ed25519 by an account id")
+    era, offset = _decode_era(raw, extra_start)
     nonce, offset = _decode_compact(raw, offset, NONCE_MAX)
     tip, offset = _decode_compact(raw, offset, _U128_MAX)
     return SignedTransaction(

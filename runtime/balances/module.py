@@ -131,11 +131,37 @@ class Balances(Module, index=5, events=EVENTS, errors=ERRORS):
     def transfer(
         self, source: AccountId, target: AccountId, amount: int, *, keep_alive: bool
     ) -> None:
-        """Move free money between people as they asked; raises CallErrors."""
+        """Move free money between people as they asked; raises ProtectedAccount and as `move`.
+
+        Where both accounts live on unbound, as nearly always, it is done here and at once.
+        """
         if target in PROTECTED:
             raise ProtectedAccount
-        self.move(MoveCause.TRANSFER, source, target, amount, keep_alive=keep_alive)
-        self.ctx.events.append(Transfer.head + source + target + amount.to_bytes(16, "little"))
+        ctx = self.ctx
+        state = ctx.state
+        record, other = state.account(source) or NO_ACCOUNT, state.account(target) or NO_ACCOUNT
+        nonce, consumers, providers, sufficients, free, reserved, frozen, flags = record
+        free -= amount
+        if (
+            ctx.frozen
+            or consumers
+            or free < EXISTENTIAL_DEPOSIT
+            or not other[2]
+            or source == target
+        ):
+            self.move(MoveCause.TRANSFER, source, target, amount, keep_alive=keep_alive)
+        else:
+            state.set_account(
+                source, (nonce, consumers, providers, sufficients, free, reserved, frozen, flags)
+            )
+            nonce, consumers, providers, sufficients, free, reserved, frozen, flags = other
+            free += amount
+            state.set_account(
+                target, (nonce, consumers, providers, sufficients, free, reserved, frozen, flags)
+            )
+            if ctx.journal is not None:
+                ctx.journal.append(Posting(MoveCause.TRANSFER, source, target, amount))
+        ctx.events.append(Transfer.head + source + target + amount.to_bytes(16, "little"))
 
     def move(
         self,
@@ -151,32 +177,19 @@ class Balances(Module, index=5, events=EVENTS, errors=ERRORS):
         Raises InsufficientBalance, LiquidityRestrictions, Expendability, ExistentialDeposit or
         OutflowsFrozen, and then has changed nothing.
         """
-        ctx = self.ctx
-        state = ctx.state
+        self.check_outflows()
+        state = self.ctx.state
         record = state.account(source) or NO_ACCOUNT
-        other = state.account(target)
-        nonce, consumers, providers, sufficients, free, reserved, frozen, flags = record
-        free -= amount
-        if (
-            ctx.frozen
-            or consumers
-            or free < EXISTENTIAL_DEPOSIT
-            or other is None
-            or not other[2]
-            or source == target
-        ):
-            self._move_carefully(cause, source, target, amount, keep_alive=keep_alive)
+        self._check_withdrawal(source, record, amount, keep_alive=keep_alive)
+        if source == target:
             return
-        state.set_account(
-            source, (nonce, consumers, providers, sufficients, free, reserved, frozen, flags)
-        )
-        nonce, consumers, providers, sufficients, free, reserved, frozen, flags = other
-        state.set_account(
-            target,
-            (nonce, consumers, providers, sufficients, free + amount, reserved, frozen, flags),
-        )
-        if ctx.journal is not None:
-            ctx.journal.append(Posting(cause, source, target, amount))
+        other = state.account(target)
+        if amount < EXISTENTIAL_DEPOSIT and (other is None or not other[2]):
+            raise ExistentialDeposit
+        if self._debit(source, record, amount) and target == TREASURY:
+            other = state.account(target)
+        self._credit(target, other, amount)
+        self._note(Posting(cause, source, target, amount))
 
     def mint(self, cause: MintCause, target: AccountId, amount: int) -> None:
         """Bring money into being; raises ExistentialDeposit for too little in a new account."""
@@ -333,30 +346,6 @@ class Balances(Module, index=5, events=EVENTS, errors=ERRORS):
         yield Check("the module accounts exist", all(who in accounts for who in PROTECTED))
 
     # Inside
-
-    def _move_carefully(
-        self,
-        cause: MoveCause,
-        source: AccountId,
-        target: AccountId,
-        amount: int,
-        *,
-        keep_alive: bool,
-    ) -> None:
-        """Move free money where an account may be born, die, be bound or be frozen."""
-        self.check_outflows()
-        state = self.ctx.state
-        record = state.account(source) or NO_ACCOUNT
-        self._check_withdrawal(source, record, amount, keep_alive=keep_alive)
-        if source == target:
-            return
-        other = state.account(target)
-        if amount < EXISTENTIAL_DEPOSIT and (other is None or not other[2]):
-            raise ExistentialDeposit
-        if self._debit(source, record, amount) and target == TREASURY:
-            other = state.account(target)
-        self._credit(target, other, amount)
-        self._note(Posting(cause, source, target, amount))
 
     def _check_withdrawal(
         self, who: AccountId, record: AccountRecord, amount: int, *, keep_alive: bool

@@ -4,19 +4,20 @@ Calls may hold calls (batches); nesting is at most `DEPTH_MAX` deep and one tran
 most `CALLS_MAX` calls, so decoding is bounded before anything runs.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, get_args, get_origin
 
 from ext import scale
+from runtime import wire
 from runtime.frame.call import CallInfo, DispatchClass
 from runtime.frame.context import Context
 from runtime.frame.declared import Most, Wired, wire_of
-from runtime.frame.errors import BadOrigin, LedgerFault
+from runtime.frame.errors import BadOrigin, InvalidTransaction, LedgerFault, Reason
 from runtime.frame.origins import Origin
 from runtime.frame.outcome import encode_success
 from runtime.primitives import Weight
-from runtime.wire import Reference, Sequence, TypeDef
+from runtime.wire import Reference, TypeDef
 
 DEPTH_MAX: Final = 4
 """Batches inside batches; deeper nesting has no use and only costs the reader."""
@@ -33,14 +34,17 @@ class Call:
 
     __slots__ = ("arguments", "entry", "weight")
 
-    def __init__(self, entry: "CallEntry", arguments: tuple[Any, ...], weight: Weight) -> None:
+    def __init__(self, entry: "CallEntry", arguments: Sequence[Any], weight: Weight) -> None:
         self.entry = entry
         self.arguments = arguments
         self.weight = weight
 
 
-ReadArguments = Callable[[bytes, int, "_Budget"], tuple[tuple[Any, ...], int]]
-"""Reads the arguments of a call at an offset; gives them with the offset behind."""
+ReadArguments = Callable[[bytes, int, "_Budget | None"], tuple[Sequence[Any], int]]
+"""Reads the arguments of a call at an offset; gives them with the offset behind.
+
+The budget is None for the outermost call; only calls that hold calls need one.
+"""
 
 
 @dataclass(slots=True)
@@ -58,7 +62,7 @@ class CallEntry:
     """The whole System.ExtrinsicSuccess of a call of fixed weight; empty if the weight varies."""
     parameters: tuple[tuple[str, "Parameter"], ...]
 
-    def weigh(self, arguments: tuple[Any, ...]) -> Weight:
+    def weigh(self, arguments: Sequence[Any]) -> Weight:
         """Give the weight of a call with these arguments."""
         weight = self.info.weight
         return weight if isinstance(weight, int) else weight(*arguments)
@@ -116,17 +120,18 @@ class Dispatcher:
         return list(self._entries.values())
 
     def decode(self, data: bytes) -> Call:
-        """Decode exactly one call; raises ScaleError or ValueError."""
+        """Decode exactly one call; raises InvalidTransaction saying where it is wrong."""
         entry = self._entries.get(data[:2])
-        if entry is None:
-            raise ValueError(f"no call has the number {data[:2].hex() or '(end)'}")
-        arguments, end = entry.read(data, 2, _Budget())
-        if end != len(data):
-            raise ValueError(f"{len(data) - end} bytes are left over after the call")
+        try:
+            if entry is None:
+                raise ValueError(f"no call has the number {data[:2].hex() or '(end)'}")
+            arguments, end = entry.read(data, 2, None)
+            if end != len(data):
+                raise ValueError(f"{len(data) - end} bytes are left over after the call")
+        except ValueError as error:
+            raise InvalidTransaction(Reason.CALL, f"the call cannot be read: {error}") from error
         weight = entry.info.weight
-        if isinstance(weight, int):
-            return Call(entry, arguments, weight)
-        return Call(entry, arguments, weight(*arguments))
+        return Call(entry, arguments, weight if isinstance(weight, int) else weight(*arguments))
 
     def encode(self, module_name: str, call_name: str, *arguments: Any) -> bytes:
         """Give the bytes of a call by its names on the wire; calls among them as their bytes."""
@@ -170,23 +175,24 @@ class Dispatcher:
         if any(parameter.wired is None for parameter in parameters):
             return self._reader_of_calls(parameters)
         wired = [parameter.wired for parameter in parameters if parameter.wired is not None]
-        codec = scale.tuple_of(*(wire.codec for wire in wired))
+        codec = scale.tuple_of(*(argument.codec for argument in wired))
         decode_from = codec.decode_from
-        unwraps = [(place, wire.unwrap) for place, wire in enumerate(wired) if wire.unwrap]
+        unwraps = [(i, argument.unwrap) for i, argument in enumerate(wired) if argument.unwrap]
 
-        def read(data: bytes, offset: int, _: _Budget) -> tuple[tuple[Any, ...], int]:
+        def read(data: bytes, offset: int, _: _Budget | None) -> tuple[Sequence[Any], int]:
             values, end = decode_from(data, offset)
             if not unwraps:
-                return tuple(values), end
+                return values, end
             arguments = list(values)
             for place, unwrap in unwraps:
                 arguments[place] = unwrap(arguments[place])
-            return tuple(arguments), end
+            return arguments, end
 
         return read
 
     def _reader_of_calls(self, parameters: list[Parameter]) -> ReadArguments:
-        def read(data: bytes, offset: int, budget: _Budget) -> tuple[tuple[Any, ...], int]:
+        def read(data: bytes, offset: int, budget: _Budget | None) -> tuple[Sequence[Any], int]:
+            budget = budget or _Budget()
             values: list[Any] = []
             for parameter in parameters:
                 value: Any
@@ -197,7 +203,7 @@ class Dispatcher:
                 else:
                     value, offset = self._read_inner(data, offset, budget)
                 values.append(value)
-            return tuple(values), offset
+            return values, offset
 
         return read
 
@@ -228,7 +234,7 @@ def _parameter(annotation: Any, place: str) -> Parameter:
     if get_origin(annotation) is Annotated:
         inner, mark = get_args(annotation)[:2]
         if isinstance(mark, Most) and get_args(inner)[:1] == (Call,):
-            return Parameter(Sequence(CALL_TYPE), "Vec<RuntimeCall>", None, mark.count)
+            return Parameter(wire.Sequence(CALL_TYPE), "Vec<RuntimeCall>", None, mark.count)
     wired = wire_of(annotation, place)
     return Parameter(wired.type, wired.label, wired)
 

@@ -17,6 +17,9 @@ from runtime.frame.errors import DeclarationError
 PHASE_INITIALIZATION: Final = b"\x02"
 """The phase of events before the first extrinsic."""
 
+PHASE_APPLY: Final = b"\x00"
+"""The phase of the events of an extrinsic, before its number in the block as u32."""
+
 PHASE_FINALIZATION: Final = b"\x01"
 """The phase of events after the last extrinsic."""
 
