@@ -145,6 +145,9 @@ class Net:
         late = [node.name for node in honest if node.disk.height < self.weather.heights]
         if late:
             raise Violation(f"stuck: {late} at {[n.disk.height for n in honest]}")
+        if not self.weather.slow_ms:
+            calm_ms = GENESIS_TIME_MS + self.weather.gst_ms + self.weather.skew_ms
+            self.watch.check_pace(calm_ms, len(self.weather.byzantine) + 2)
 
     # What a node needs of the world
 

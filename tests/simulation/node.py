@@ -117,6 +117,7 @@ class Node:
         index = validators.index_of(self.number.to_bytes(32, "big"))
         news = HeightStarted(height, validators, self.world.society.randomness, index)
         now_ms = self.world.now_ms(self)
+        self.world.watch.on_started(height, now_ms)
         self._own.clear()
         if is_restart and self.disk.record:
             record = self.world.parts.record.decode(self.disk.record)

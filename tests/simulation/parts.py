@@ -1,7 +1,7 @@
 """The code under simulation, as it is or with a bug planted in it.
 
-A planted bug is a replacement of text in a copy of a module's source; a text that is no longer there
-fails loudly, so the list of bugs follows the code.
+A planted bug is a replacement of text in a copy of a module's source; a text that is no longer
+there fails loudly, so the list of bugs follows the code.
 """
 
 import inspect

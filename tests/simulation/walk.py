@@ -169,10 +169,12 @@ class Walk:
 
     def now_ms(self, node: Node) -> int:
         """Time stands still."""
+        del node
         return GENESIS_TIME_MS + 10
 
     def before_effect(self, node: Node) -> None:
         """Perhaps the power goes out, when this step is to have a crash in its middle."""
+        del node
         if self._may_crash and self.random.random() < 0.3:
             raise Crash
 
@@ -197,10 +199,12 @@ class Walk:
 
     def build(self, node: Node, height: int, round_: int) -> None:
         """Remember that a block is wanted."""
+        del height
         self._jobs.append((node, node.life, "build", round_, b""))
 
     def validate(self, node: Node, height: int, block_id: bytes) -> None:
         """Remember that a verdict is wanted."""
+        del height
         self._jobs.append((node, node.life, "validate", 0, block_id))
 
     def on_decided(self, node: Node, decided: Decided) -> None:

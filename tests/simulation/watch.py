@@ -62,6 +62,7 @@ class Watch:
         self.bodies: dict[bytes, Body] = {}
         self.decisions: dict[int, dict[bytes, None]] = {}
         self.rounds: dict[int, int] = {}
+        self.started_ms: dict[int, int] = {}
         self.events = 0
         self.accusations = 0
 
@@ -78,6 +79,20 @@ class Watch:
         """Register a ballot that exists, whoever made it and whoever gets to see it."""
         key = (message.height, message.round, message.kind, message.block_id, message.valid_round)
         self._ballots.setdefault(key, {})[message.index] = None
+
+    def on_started(self, height: int, now_ms: int) -> None:
+        """See a node begin a height, by its own clock."""
+        self.started_ms.setdefault(height, now_ms)
+
+    def check_pace(self, since_ms: int, rounds_max: int) -> None:
+        """Heights begun after a moment were decided within so many rounds."""
+        slow = {
+            height: round_
+            for height, round_ in self.rounds.items()
+            if self.started_ms[height] >= since_ms and round_ >= rounds_max
+        }
+        if slow:
+            raise Violation(f"in good weather, the rounds of these heights ran up: {slow}")
 
     # What an honest node signs
 
