@@ -9,23 +9,40 @@
 
 #define ARENA_PAGE ((size_t)2 << 20)
 
-/* A block of `size` bytes that begins with `used` bytes of `old`, which it replaces; NULL leaves
-   `old` alone. Large blocks lie on huge pages, because a tree walk misses the cache at each step. */
-static inline void *arena_resize(void *old, size_t used, size_t size)
+/* Give back a block of `size` bytes that arena_resize made. */
+static inline void arena_release(void *block, size_t size)
 {
-    void *block;
+    if (!block) return;
+    if (size < 2 * ARENA_PAGE)
+        free(block);
+    else
+        (void)munmap(block, (size + ARENA_PAGE - 1) / ARENA_PAGE * ARENA_PAGE);
+}
+
+/* A block of `size` bytes that begins with what `old` (of `old_size` bytes) begins with and takes
+   its place; NULL leaves `old` alone. Large blocks are mapped by themselves, so that what is given
+   back leaves the process, on huge pages, because a tree walk misses the cache at each step. */
+static inline void *arena_resize(void *old, size_t old_size, size_t size)
+{
+    uint8_t *block;
     if (size < 2 * ARENA_PAGE) {
-        block = malloc(size ? size : 1);
+        block = (uint8_t *)malloc(size ? size : 1);
+        if (!block) return NULL;
     } else {
-        size = (size + ARENA_PAGE - 1) / ARENA_PAGE * ARENA_PAGE;
-        block = aligned_alloc(ARENA_PAGE, size);
+        size_t rounded = (size + ARENA_PAGE - 1) / ARENA_PAGE * ARENA_PAGE;
+        uint8_t *mapped = (uint8_t *)mmap(NULL, rounded + ARENA_PAGE, PROT_READ | PROT_WRITE,
+                                          MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (mapped == MAP_FAILED) return NULL;
+        size_t head = (ARENA_PAGE - (uintptr_t)mapped % ARENA_PAGE) % ARENA_PAGE;
+        block = mapped + head;
+        if (head) (void)munmap(mapped, head);
+        if (head < ARENA_PAGE) (void)munmap(block + rounded, ARENA_PAGE - head);
 #ifdef MADV_HUGEPAGE
-        if (block) (void)madvise(block, size, MADV_HUGEPAGE);
+        (void)madvise(block, rounded, MADV_HUGEPAGE);
 #endif
     }
-    if (!block) return NULL;
-    if (used) memcpy(block, old, used);
-    free(old);
+    if (old) memcpy(block, old, old_size < size ? old_size : size);
+    arena_release(old, old_size);
     return block;
 }
 

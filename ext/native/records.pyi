@@ -1,4 +1,6 @@
-AccountRecord = tuple[int, int, int, int, int, int, int, int]
+from typing import TypeAlias
+
+AccountRecord: TypeAlias = tuple[int, int, int, int, int, int, int, int]
 
 ACCOUNT_PREFIX: bytes
 KEY_LENGTH_MAX: int
@@ -7,17 +9,10 @@ MONEY_MAX: int
 FLAG_NEW_LOGIC: int
 DIFFERENCE_VERSION: int
 
-class StoreError(ValueError):
-    """What was asked would break a rule of the store; the message says which."""
-
-class Writer:
-    """A growing difference; used from C only."""
-
-class Reader:
-    """A strict cursor over a difference; used from C only."""
-
-class SortedKeys:
-    """Distinct keys in ascending order; used from C only."""
+class StoreError(ValueError): ...
+class Writer: ...
+class Reader: ...
+class SortedKeys: ...
 
 def account_key(who: bytes) -> bytes: ...
 def encode_account(record: AccountRecord) -> bytes: ...

@@ -11,11 +11,10 @@ cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.long cimport PyLong_AsUnsignedLongLong, PyLong_CheckExact
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
-from libc.stdlib cimport free
 from libc.string cimport memcmp, memcpy, memset
 
 from ext.native.blake2b cimport blake2b_short
-from ext.native.tree cimport Record, account_key_of, grown
+from ext.native.tree cimport Record, account_key_of, arena_release, grown
 
 ACCOUNT_PREFIX = bytes.fromhex("26aa394eea5630e07c48ae0c9558cef7b99d880ec681799c0cf30e8886371da9")
 KEY_LENGTH_MAX = 1024
@@ -201,13 +200,13 @@ cdef class Writer:
         self.size = 5
 
     def __dealloc__(self):
-        free(self.data)
+        arena_release(self.data, self.room)
 
     cdef int reserve(self, size_t more) except -1:
         cdef size_t room
         if self.size + more > self.room:
             room = max(self.size + more, 2 * self.room)
-            self.data = <uint8_t*>grown(self.data, self.size, room)
+            self.data = <uint8_t*>grown(self.data, self.room, room)
             self.room = room
         return 0
 

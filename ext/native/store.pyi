@@ -44,14 +44,10 @@ from ext.native.records import (
 EMPTY_ROOT: bytes
 
 class Difference(NamedTuple):
-    """What one commit changed: `forward` repeats it, `reverse` takes it back."""
-
     forward: bytes
     reverse: bytes
 
 class State:
-    """The committed base: a set of entries, its root, and the money its accounts hold."""
-
     @classmethod
     def empty(cls) -> Self: ...
     @classmethod
@@ -77,8 +73,6 @@ class State:
     def prove(self, key: bytes) -> bytes: ...
 
 class Overlay:
-    """A mutable view on a base: the state that the runtime works on."""
-
     def __init__(self, base: State) -> None: ...
     @property
     def money(self) -> int: ...

@@ -13,7 +13,6 @@ from typing import NamedTuple
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport free
 from libc.string cimport memcmp, memcpy, memset
 
 from ext.native.blake2b cimport blake2b_short
@@ -37,8 +36,8 @@ from ext.native.records import (
     encode_difference,
 )
 from ext.native.tree cimport (
-    NONE, Record, Tree, Vector, account_key_of, grown, path_bit, same_record, table_hash,
-    vector_push, vector_reserve,
+    NONE, Record, Tree, Vector, account_key_of, arena_release, grown, path_bit, same_record, table_hash,
+    vector_push, vector_release,
 )
 
 EMPTY_ROOT = bytes(32)
@@ -365,11 +364,11 @@ cdef class Overlay:
         self.table_grow(64)
 
     def __dealloc__(self):
-        free(self.touched)
-        free(self.table)
-        free(self.dirty.at)
-        free(self.undos)
-        free(self.frames)
+        arena_release(self.touched, self.touched_room * sizeof(Touched))
+        arena_release(self.table, 4 * (self.table_mask + 1))
+        arena_release(self.undos, self.undo_room * sizeof(Undo))
+        arena_release(self.frames, self.frame_room * sizeof(Frame))
+        vector_release(&self.dirty)
 
     @property
     def money(self):
@@ -491,6 +490,7 @@ cdef class Overlay:
     cdef int table_grow(self, uint64_t room) except -1:
         cdef Tree tree = self.base.tree
         cdef uint32_t* old = self.table
+        cdef uint64_t old_room = self.table_mask + 1 if old != NULL else 0
         cdef uint32_t index
         cdef uint64_t place
         self.table = <uint32_t*>grown(NULL, 0, 4 * room)
@@ -501,7 +501,7 @@ cdef class Overlay:
             while self.table[place] != NONE:
                 place = (place + 1) & self.table_mask
             self.table[place] = index
-        free(old)
+        arena_release(old, 4 * old_room)
         return 0
 
     cdef uint32_t touch(self, const uint8_t* who) except? 0xFFFFFFFF:
@@ -515,7 +515,7 @@ cdef class Overlay:
         if self.touched_count == self.touched_room:
             room = max(<uint32_t>64, self.touched_room * 2)
             self.touched = <Touched*>grown(
-                self.touched, self.touched_count * sizeof(Touched), room * sizeof(Touched)
+                self.touched, self.touched_room * sizeof(Touched), room * sizeof(Touched)
             )
             self.touched_room = room
         index = self.touched_count
@@ -575,7 +575,7 @@ cdef class Overlay:
         if self.undo_count == self.undo_room:
             room = max(<size_t>64, self.undo_room * 2)
             self.undos = <Undo*>grown(
-                self.undos, self.undo_count * sizeof(Undo), room * sizeof(Undo)
+                self.undos, self.undo_room * sizeof(Undo), room * sizeof(Undo)
             )
             self.undo_room = room
         self.undos[self.undo_count].index = index
@@ -610,7 +610,7 @@ cdef class Overlay:
         if self.frame_count == self.frame_room:
             room = max(<size_t>8, self.frame_room * 2)
             self.frames = <Frame*>grown(
-                self.frames, self.frame_count * sizeof(Frame), room * sizeof(Frame)
+                self.frames, self.frame_room * sizeof(Frame), room * sizeof(Frame)
             )
             self.frame_room = room
         frame = &self.frames[self.frame_count]

@@ -5,7 +5,8 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 
 cdef extern from "arena.h" nogil:
-    void* arena_resize(void* old, size_t used, size_t size)
+    void* arena_resize(void* old, size_t old_size, size_t size)
+    void arena_release(void* block, size_t size)
     uint64_t table_hash(const uint8_t* who, uint64_t seed0, uint64_t seed1)
     int first_difference(const uint8_t* a, const uint8_t* b)
     int path_bit(const uint8_t* path, int depth)
@@ -74,7 +75,8 @@ cdef struct Vector:
     size_t room
 
 
-cdef void* grown(void* old, size_t used, size_t size) except NULL
+cdef void* grown(void* old, size_t old_size, size_t size) except NULL
+cdef int vector_release(Vector* vector) except -1
 cdef int vector_reserve(Vector* vector, size_t room) except -1
 
 

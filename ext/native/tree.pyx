@@ -11,7 +11,6 @@ import os
 
 cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.stdlib cimport free
 from libc.string cimport memcmp, memcpy, memset
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 
@@ -44,9 +43,9 @@ cdef int hash_wave(Wave* wave, int count) except -1:
     return 0
 
 
-cdef void* grown(void* old, size_t used, size_t size) except NULL:
+cdef void* grown(void* old, size_t old_size, size_t size) except NULL:
     """Return a larger block with the same beginning; raise MemoryError when there is none."""
-    cdef void* block = arena_resize(old, used, size)
+    cdef void* block = arena_resize(old, old_size, size)
     if block == NULL:
         raise MemoryError("the state does not fit in memory")
     return block
@@ -56,8 +55,16 @@ cdef int vector_reserve(Vector* vector, size_t room) except -1:
     if room <= vector.room:
         return 0
     room = max(room, 2 * vector.room, <size_t>64)
-    vector.at = <uint32_t*>grown(vector.at, 4 * vector.count, 4 * room)
+    vector.at = <uint32_t*>grown(vector.at, 4 * vector.room, 4 * room)
     vector.room = room
+    return 0
+
+
+cdef int vector_release(Vector* vector) except -1:
+    """Give the memory of a vector back."""
+    arena_release(vector.at, 4 * vector.room)
+    vector.at = NULL
+    vector.count = vector.room = 0
     return 0
 
 
@@ -124,12 +131,15 @@ cdef class Tree:
         self.order_grow(4)
 
     def __dealloc__(self):
-        for block in (
-            <size_t>self.accounts, <size_t>self.generics, <size_t>self.nodes, <size_t>self.hashes,
-            <size_t>self.table, <size_t>self.heads,
-            <size_t>self.dirty.at, <size_t>self.seeds.at, <size_t>self.queue.at,
-        ):
-            free(<void*><size_t>block)
+        arena_release(self.accounts, self.account_room * sizeof(Account))
+        arena_release(self.generics, self.generic_room * sizeof(Generic))
+        arena_release(self.nodes, self.node_room * sizeof(Node))
+        arena_release(self.hashes, <size_t>64 * self.node_room)
+        arena_release(self.table, 4 * (self.table_mask + 1))
+        arena_release(self.heads, <size_t>4 << self.heads_bits)
+        vector_release(&self.dirty)
+        vector_release(&self.seeds)
+        vector_release(&self.queue)
 
     # --- the table: who -> account
 
@@ -196,7 +206,7 @@ cdef class Tree:
                 while self.table[place] != NONE:
                     place = (place + 1) & self.table_mask
                 self.table[place] = old[i]
-        free(old)
+        arena_release(old, 4 * old_room)
         return 0
 
     # --- the order: buckets by the head of blake2b_128(who), for iteration by key
@@ -232,7 +242,7 @@ cdef class Tree:
                 self.accounts[index].next = self.heads[self.accounts[index].order >> (32 - bits)]
                 self.heads[self.accounts[index].order >> (32 - bits)] = index
                 index = following
-        free(old)
+        arena_release(old, 4 * old_room)
         return 0
 
     cdef list account_keys(self, bytes prefix, bytes after, Py_ssize_t limit):
@@ -272,7 +282,7 @@ cdef class Tree:
         if self.account_count == self.account_room:
             room = more_room(self.account_room)
             self.accounts = <Account*>grown(
-                self.accounts, self.account_count * sizeof(Account), room * sizeof(Account)
+                self.accounts, self.account_room * sizeof(Account), room * sizeof(Account)
             )
             self.account_room = room
         self.account_count += 1
@@ -286,7 +296,7 @@ cdef class Tree:
         if self.generic_count == self.generic_room:
             room = more_room(self.generic_room)
             self.generics = <Generic*>grown(
-                self.generics, self.generic_count * sizeof(Generic), room * sizeof(Generic)
+                self.generics, self.generic_room * sizeof(Generic), room * sizeof(Generic)
             )
             self.generic_room = room
         self.generic_count += 1
@@ -300,10 +310,10 @@ cdef class Tree:
             if self.node_count == self.node_room:
                 room = more_room(self.node_room)
                 self.nodes = <Node*>grown(
-                    self.nodes, self.node_count * sizeof(Node), room * sizeof(Node)
+                    self.nodes, self.node_room * sizeof(Node), room * sizeof(Node)
                 )
                 self.hashes = <uint8_t*>grown(
-                    self.hashes, <size_t>64 * self.node_count, <size_t>64 * room
+                    self.hashes, <size_t>64 * self.node_room, <size_t>64 * room
                 )
                 self.node_room = room
             index = self.node_count
@@ -677,9 +687,12 @@ cdef class Tree:
                 pairs[self.account_count + i].index = LEAF | GENERIC | i
             self.join(sort_paths(pairs, spare, count), count)
         finally:
-            free(pairs)
-            free(spare)
-        return self.flush()
+            arena_release(pairs, count * sizeof(path_order))
+            if spare != NULL:
+                arena_release(spare, count * sizeof(path_order))
+        self.flush()
+        vector_release(&self.dirty)
+        return vector_release(&self.queue)
 
     cdef int hash_paths(self) except -1:
         """Hash the paths of all accounts; raise ValueError for a key that is not of its account."""
@@ -737,7 +750,7 @@ cdef class Tree:
             self.place_child(2 * i + 1, order[i + 1].index)
             stack.at[top] = i
             top += 1
-        free(stack.at)
+        vector_release(&stack)
         return 0
 
     cdef int untangle(self, path_order* order, uint32_t count) except -1:

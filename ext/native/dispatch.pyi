@@ -1,0 +1,66 @@
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from ext.native.store import Overlay
+
+PAYLOAD_LENGTH_MAX: int
+
+class Rules(NamedTuple):
+    existential_deposit: int
+    fee_pot: bytes
+    treasury: bytes
+    protected: tuple[bytes, ...]
+    remark: bytes
+    transfer_allow_death: bytes
+    transfer_keep_alive: bytes
+    extrinsic_weight: int
+    remark_weight: int
+    transfer_weight: int
+    remark_info: bytes
+    transfer_info: bytes
+    fee_paid: bytes
+    transferred: bytes
+    new_account: bytes
+    endowed: bytes
+    dust_lost: bytes
+    killed_account: bytes
+    success: bytes
+    failed: bytes
+    insufficient_balance: bytes
+    liquidity_restrictions: bytes
+    existential_deposit_error: bytes
+    expendability: bytes
+    protected_account: bytes
+    remark_length_max: int
+    rate_divisor: int
+
+class Room(NamedTuple):
+    prices: tuple[int, int, int]
+    bytes_left: int
+    weight_left: int
+    count_left: int
+    index: int
+
+class Run(NamedTuple):
+    done: int
+    receipts: list[bytes]
+    failed: list[bool]
+    bytes_used: int
+    weight_used: int
+    tips: int
+
+class SigningTerms(NamedTuple):
+    height: int
+    suffix: bytes
+    find_anchor: Callable[[int], bytes | None]
+
+class Runner: ...
+class Payloads: ...
+
+def apply_run(
+    overlay: Overlay, rules: Rules, extrinsics: Sequence[bytes], first: int, room: Room
+) -> Run: ...
+def signature_items(
+    extrinsics: Sequence[bytes], terms: SigningTerms
+) -> list[tuple[bytes, bytes, bytes]] | None: ...
+def verify_block(extrinsics: Sequence[bytes], terms: SigningTerms) -> bool: ...

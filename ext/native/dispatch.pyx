@@ -1,0 +1,550 @@
+# cython: language_level=3, boundscheck=True, wraparound=False, cdivision=False, overflowcheck=True
+"""Hot calls executed, and the signatures of a block verified, without Python objects between.
+
+The runtime's modules are the specification: `Runner` does what they do to the same records, in the
+same order of checks and events, and hands over to them before anything that is not plainly a
+remark or a transfer that its signer can pay for. A test compares roots, receipts and errors.
+"""
+
+from typing import NamedTuple
+
+cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcmp, memcpy, memset
+
+from ext.native.blake2b cimport blake2b_short
+from ext.native.signing cimport _Batch
+from ext.native.store cimport Overlay
+from ext.native.tree cimport Record, arena_release, grown
+
+
+cdef extern from "extrinsic.h" nogil:
+    cdef struct extrinsic:
+        const uint8_t* signer
+        const uint8_t* signature
+        const uint8_t* extra
+        const uint8_t* call
+        uint32_t length, extra_length, call_length, nonce
+        uint64_t tip
+        uint16_t era
+
+    int read_compact(const uint8_t** at, const uint8_t* end, uint64_t* value, int* large)
+    int read_extrinsic(const uint8_t* data, size_t size, extrinsic* out)
+    uint64_t era_birth(uint16_t era, uint64_t height)
+    uint64_t fee_of(
+        uint64_t base, uint64_t per_byte, uint64_t rate, uint64_t million, uint64_t length,
+        uint64_t weight,
+    )
+
+PAYLOAD_LENGTH_MAX = 256
+
+cdef enum:
+    PAYLOAD_MAX = 256
+    RECEIPT_MAX = 1024
+    NEW_LOGIC = 0x8000
+
+cdef uint64_t LIMIT = (1 << 63) - 1
+
+
+class Rules(NamedTuple):
+    """What the runtime says about its hot calls, once: numbers, accounts, and ready-made bytes."""
+
+    existential_deposit: int
+    fee_pot: bytes
+    treasury: bytes
+    protected: tuple
+    remark: bytes
+    transfer_allow_death: bytes
+    transfer_keep_alive: bytes
+    extrinsic_weight: int
+    remark_weight: int
+    transfer_weight: int
+    remark_info: bytes
+    transfer_info: bytes
+    fee_paid: bytes
+    transferred: bytes
+    new_account: bytes
+    endowed: bytes
+    dust_lost: bytes
+    killed_account: bytes
+    success: bytes
+    failed: bytes
+    insufficient_balance: bytes
+    liquidity_restrictions: bytes
+    existential_deposit_error: bytes
+    expendability: bytes
+    protected_account: bytes
+    remark_length_max: int
+    rate_divisor: int
+
+
+class Room(NamedTuple):
+    """What a run may use up: prices (base, per byte, rate), and the limits that are left.
+
+    `index` is the place of the run's first extrinsic in the block, as phases of events say it.
+    """
+
+    prices: tuple
+    bytes_left: int
+    weight_left: int
+    count_left: int
+    index: int
+
+
+class Run(NamedTuple):
+    """What a run did: how many extrinsics, their receipts, which failed, and what they used."""
+
+    done: int
+    receipts: list
+    failed: list
+    bytes_used: int
+    weight_used: int
+    tips: int
+
+
+class SigningTerms(NamedTuple):
+    """What signatures of a block cover besides their transaction."""
+
+    height: int
+    suffix: bytes
+    find_anchor: object
+
+
+cdef struct Call:
+    # A hot call as read: `target` is NULL for a remark; an `amount` of more than 64 bits is the
+    # largest number, which nobody has.
+    const uint8_t* target
+    uint64_t amount
+    bint keep_alive
+
+
+@cython.final
+cdef class Runner:
+    """One run: what the rules say, in C, and the receipt being written."""
+
+    cdef Overlay overlay
+    cdef object rules
+    cdef const uint8_t* pot
+    cdef const uint8_t* treasury
+    cdef list protected
+    cdef uint64_t deposit, base, per_byte, rate, million
+    cdef uint64_t bytes_left, weight_left, tips, paid
+    cdef uint32_t index
+    cdef uint8_t receipt[RECEIPT_MAX]
+    cdef int size, events
+    cdef list receipts, failed
+    cdef bytes remark, transfer_allow_death, transfer_keep_alive, remark_info, transfer_info
+    cdef bytes fee_paid, transferred, new_account, endowed, dust_lost, killed_account
+    cdef bytes success, failure
+    cdef uint64_t remark_weight, transfer_weight, remark_length_max
+
+    def __cinit__(self, Overlay overlay not None, rules, room):
+        self.overlay = overlay
+        self.rules = rules
+        self.pot = place_of(rules.fee_pot)
+        self.treasury = place_of(rules.treasury)
+        self.protected = list(rules.protected)
+        self.deposit = rules.existential_deposit
+        self.million = rules.rate_divisor
+        self.base, self.per_byte, self.rate = room.prices
+        self.bytes_left = max(room.bytes_left, 0)
+        self.weight_left = max(room.weight_left, 0)
+        self.index = room.index
+        self.receipts = []
+        self.failed = []
+        self.learn(rules)
+
+    cdef int learn(self, rules) except -1:
+        """Copy what is used for every extrinsic."""
+        self.remark_weight = rules.extrinsic_weight + rules.remark_weight
+        self.transfer_weight = rules.extrinsic_weight + rules.transfer_weight
+        self.remark_length_max = rules.remark_length_max
+        self.remark = rules.remark
+        self.transfer_allow_death = rules.transfer_allow_death
+        self.transfer_keep_alive = rules.transfer_keep_alive
+        self.remark_info = rules.remark_info
+        self.transfer_info = rules.transfer_info
+        self.fee_paid = rules.fee_paid
+        self.transferred = rules.transferred
+        self.new_account = rules.new_account
+        self.endowed = rules.endowed
+        self.dust_lost = rules.dust_lost
+        self.killed_account = rules.killed_account
+        self.success = rules.success
+        self.failure = rules.failed
+        return 0
+
+    cdef bint can_run(self) except -1:
+        """Say whether the accounts that every run needs are there and numbers are in range."""
+        cdef Record record
+        if max(self.base, self.per_byte, self.rate) > LIMIT or self.million == 0:
+            return False
+        for who in (self.rules.fee_pot, self.rules.treasury):
+            if not self.overlay.load(place_of(who), &record) or not record.providers:
+                return False
+        return True
+
+    cdef bint is_protected(self, const uint8_t* who) noexcept:
+        for account in self.protected:
+            if memcmp(PyBytes_AS_STRING(<bytes>account), who, 32) == 0:
+                return True
+        return False
+
+    cdef bint apply(self, bytes raw) except -1:
+        """Execute one extrinsic, or change nothing and say no."""
+        cdef extrinsic tx
+        cdef Call call
+        cdef Record signer
+        cdef uint64_t weight, fee
+        if read_extrinsic(place_of(raw), PyBytes_GET_SIZE(raw), &tx):
+            return False
+        if not self.read_call(&tx, &call):
+            return False
+        weight = self.remark_weight if call.target == NULL else self.transfer_weight
+        if tx.length > self.bytes_left or weight > self.weight_left:
+            return False
+        fee = fee_of(self.base, self.per_byte, self.rate, self.million, tx.length, weight)
+        if fee > LIMIT or tx.tip > LIMIT - fee:
+            return False
+        if not self.overlay.load(tx.signer, &signer) or self.is_protected(tx.signer):
+            return False
+        if not self.can_pay(&signer, fee + tx.tip) or signer.nonce != tx.nonce:
+            return False
+        if tx.nonce == 0xFFFFFFFF:
+            return False
+        self.charge(&tx, &signer, fee + tx.tip)
+        if call.target == NULL:
+            self.finish(b"", self.remark_info)
+        else:
+            self.finish(self.transfer(&tx, &call, &signer), self.transfer_info)
+        self.bytes_left -= tx.length
+        self.weight_left -= weight
+        return True
+
+    cdef bint read_call(self, const extrinsic* tx, Call* call) except -1:
+        """Read a call that is hot and exactly as it must be, or say no."""
+        cdef const uint8_t* at = tx.call + 2
+        cdef const uint8_t* end = tx.call + tx.call_length
+        cdef uint64_t length
+        cdef int large
+        if tx.call_length < 3:
+            return False
+        call.target = NULL
+        if same_head(tx.call, self.remark):
+            if read_compact(&at, end, &length, &large) or large:
+                return False
+            return length == <uint64_t>(<size_t>end - <size_t>at) and (
+                length <= self.remark_length_max
+            )
+        call.keep_alive = same_head(tx.call, self.transfer_keep_alive)
+        if not call.keep_alive and not same_head(tx.call, self.transfer_allow_death):
+            return False
+        if tx.call_length < 36 or at[0] != 0:
+            return False
+        call.target = at + 1
+        at += 33
+        return read_compact(&at, end, &call.amount, &large) == 0 and at == end
+
+    cdef bint can_pay(self, const Record* signer, uint64_t paid) noexcept:
+        """Say whether the fee leaves the signer alive, and what freezes cover beyond holds."""
+        if not signer.providers or paid > signer.free:
+            return False
+        return signer.free - paid >= max(self.deposit, covered(signer))
+
+    cdef int charge(self, const extrinsic* tx, Record* signer, uint64_t paid) except -1:
+        """Take nonce, fee and tip; the pot gets it at the end of the run."""
+        signer.nonce += 1
+        signer.free -= paid
+        self.overlay.save(tx.signer, signer)
+        self.paid += paid
+        self.tips += tx.tip
+        self.begin()
+        self.event(self.fee_paid)
+        self.raw(tx.signer, 32)
+        self.money(paid)
+        self.money(tx.tip)
+        return self.end()
+
+    cdef bytes transfer(self, const extrinsic* tx, const Call* call, Record* source):
+        """Move money and tell of it, or give the error that the module would."""
+        cdef Record target
+        cdef uint64_t rest
+        cdef bint is_new
+        if self.is_protected(call.target):
+            return self.rules.protected_account
+        if call.amount > source.free:
+            return self.rules.insufficient_balance
+        rest = source.free - call.amount
+        if (source.consumers or source.frozen) and rest < max(
+            covered(source), self.deposit if source.consumers else 0
+        ):
+            return self.rules.liquidity_restrictions
+        if call.keep_alive and rest < self.deposit:
+            return self.rules.expendability
+        if memcmp(tx.signer, call.target, 32) != 0:
+            self.overlay.load(call.target, &target)
+            is_new = not target.present or not target.providers
+            if is_new and call.amount < self.deposit:
+                return self.rules.existential_deposit_error
+            self.debit(tx.signer, source, rest)
+            self.credit(call.target, &target, call.amount, is_new)
+        self.event(self.transferred)
+        self.raw(tx.signer, 32)
+        self.raw(call.target, 32)
+        self.money(call.amount)
+        self.end()
+        return b""
+
+    cdef int debit(self, const uint8_t* who, Record* record, uint64_t rest) except -1:
+        """Leave `rest` grains in an account; too few, and it dies and the treasury gets them."""
+        cdef Record treasury
+        cdef uint32_t nonce = record.nonce
+        if rest >= self.deposit or record.reserved:
+            record.free = rest
+            return self.overlay.save(who, record)
+        memset(record, 0, sizeof(Record))
+        record.nonce = nonce
+        record.present = 1
+        self.overlay.save(who, record)
+        if rest:
+            self.overlay.load(self.treasury, &treasury)
+            treasury.free += rest
+            self.overlay.save(self.treasury, &treasury)
+            self.event(self.dust_lost)
+            self.raw(who, 32)
+            self.money(rest)
+            self.end()
+        self.event(self.killed_account)
+        self.raw(who, 32)
+        return self.end()
+
+    cdef int credit(
+        self, const uint8_t* who, Record* record, uint64_t amount, bint is_new
+    ) except -1:
+        """Add money to an account, which comes into being with it if it `is_new`."""
+        cdef uint32_t nonce = record.nonce if record.present else 0
+        if not is_new:
+            record.free += amount
+            return self.overlay.save(who, record)
+        memset(record, 0, sizeof(Record))
+        record.nonce = nonce
+        record.providers = 1
+        record.free = amount
+        record.flags = NEW_LOGIC
+        record.present = 1
+        self.overlay.save(who, record)
+        self.event(self.new_account)
+        self.raw(who, 32)
+        self.end()
+        self.event(self.endowed)
+        self.raw(who, 32)
+        self.money(amount)
+        return self.end()
+
+    cdef int settle(self) except -1:
+        """Put the fees of the run into the pot."""
+        cdef Record pot
+        self.overlay.load(self.pot, &pot)
+        pot.free += self.paid
+        return self.overlay.save(self.pot, &pot)
+
+    # --- the receipt: a count, then phase, event and no topics for each
+
+    cdef int begin(self) noexcept:
+        self.size = 1
+        self.events = 0
+        return 0
+
+    cdef int event(self, bytes head) except -1:
+        cdef uint8_t* at = &self.receipt[self.size]
+        if self.size + 128 > RECEIPT_MAX:
+            raise ValueError("a receipt of a hot call is longer than there is room for")
+        at[0] = 0
+        memcpy(at + 1, &self.index, 4)
+        self.size += 5
+        return self.raw(place_of(head), PyBytes_GET_SIZE(head))
+
+    cdef int raw(self, const uint8_t* data, Py_ssize_t size) except -1:
+        if self.size + size > RECEIPT_MAX:
+            raise ValueError("a receipt of a hot call is longer than there is room for")
+        memcpy(&self.receipt[self.size], data, size)
+        self.size += <int>size
+        return 0
+
+    cdef int money(self, uint64_t amount) except -1:
+        cdef uint64_t[2] number
+        number[0], number[1] = amount, 0
+        return self.raw(<const uint8_t*>number, 16)
+
+    cdef int end(self) except -1:
+        self.events += 1
+        return self.raw(<const uint8_t*>b"\0", 1)
+
+    cdef int finish(self, bytes error, bytes info) except -1:
+        """Say what became of the extrinsic and close its receipt."""
+        self.event(self.failure if error else self.success)
+        self.raw(place_of(error), PyBytes_GET_SIZE(error))
+        self.raw(place_of(info), PyBytes_GET_SIZE(info))
+        self.end()
+        self.receipt[0] = <uint8_t>(4 * self.events)
+        self.receipts.append(PyBytes_FromStringAndSize(<char*>self.receipt, self.size))
+        self.failed.append(len(error) > 0)
+        self.index += 1
+        return 0
+
+
+cdef inline const uint8_t* place_of(bytes data) noexcept:
+    return <const uint8_t*>PyBytes_AS_STRING(data)
+
+
+cdef inline bint same_head(const uint8_t* call, bytes head) noexcept:
+    return memcmp(call, PyBytes_AS_STRING(head), 2) == 0
+
+
+cdef inline uint64_t covered(const Record* record) noexcept:
+    """Return the free grains that freezes cover beyond what is held."""
+    return record.frozen - record.reserved if record.frozen > record.reserved else 0
+
+
+def apply_run(Overlay overlay not None, rules, extrinsics, Py_ssize_t first, room):
+    """Execute consecutive hot calls from `extrinsics[first]` on and stop before any other thing.
+
+    What is invalid, malformed, unusual or without room is never executed: the caller's slow way
+    says what is wrong with it. Tips reach the fee pot but are counted only in the result.
+    """
+    cdef Runner runner = Runner(overlay, rules, room)
+    cdef Py_ssize_t at = first, end = len(extrinsics), room_left = room.count_left
+    if room_left < end - first:
+        end = first + room_left
+    overlay.check_fresh()
+    if at < end and runner.can_run():
+        while at < end and runner.apply(<bytes?>extrinsics[at]):
+            at += 1
+    if at > first:
+        runner.settle()
+    return Run(
+        at - first,
+        runner.receipts,
+        runner.failed,
+        max(room.bytes_left, 0) - runner.bytes_left,
+        max(room.weight_left, 0) - runner.weight_left,
+        runner.tips,
+    )
+
+
+# --- signatures
+
+@cython.final
+cdef class Payloads:
+    """What the signers of a block signed, one after the other, and where."""
+
+    cdef extrinsic* items
+    cdef Py_ssize_t count
+    cdef uint8_t* data
+    cdef size_t* starts
+    cdef size_t size, room
+
+    def __cinit__(self, Py_ssize_t count):
+        self.items = <extrinsic*>grown(NULL, 0, count * sizeof(extrinsic))
+        self.starts = <size_t*>grown(NULL, 0, (count + 1) * sizeof(size_t))
+        self.count = count
+
+    def __dealloc__(self):
+        arena_release(self.items, self.count * sizeof(extrinsic))
+        arena_release(self.starts, (self.count + 1) * sizeof(size_t))
+        arena_release(self.data, self.room)
+
+    cdef int add(self, Py_ssize_t at, bytes suffix, bytes anchor) except -1:
+        """Append the payload of an item, hashed if it is long."""
+        cdef extrinsic* tx = &self.items[at]
+        cdef size_t size = (
+            <size_t>tx.call_length + tx.extra_length + PyBytes_GET_SIZE(suffix) + 32
+        )
+        cdef size_t room
+        cdef uint8_t* out
+        cdef uint8_t[32] hash
+        if self.size + size > self.room:
+            room = max(self.size + size, 2 * self.room, <size_t>self.count * 192)
+            self.data = <uint8_t*>grown(self.data, self.room, room)
+            self.room = room
+        out = self.data + self.size
+        memcpy(out, tx.call, tx.call_length)
+        out += tx.call_length
+        memcpy(out, tx.extra, tx.extra_length)
+        out += tx.extra_length
+        memcpy(out, PyBytes_AS_STRING(suffix), PyBytes_GET_SIZE(suffix))
+        out += PyBytes_GET_SIZE(suffix)
+        memcpy(out, PyBytes_AS_STRING(anchor), 32)
+        if size > PAYLOAD_MAX:
+            blake2b_short(hash, 32, self.data + self.size, size)
+            memcpy(self.data + self.size, hash, 32)
+            size = 32
+        self.starts[at] = self.size
+        self.size += size
+        self.starts[at + 1] = self.size
+        return 0
+
+    cdef bint read(self, list extrinsics, terms) except -1:
+        """Read all extrinsics and make their payloads; no if one cannot be."""
+        cdef Py_ssize_t at
+        cdef bytes raw, anchor, suffix = terms.suffix
+        cdef uint64_t height = terms.height
+        cdef dict anchors = {}
+        for at in range(self.count):
+            raw = <bytes?>extrinsics[at]
+            if read_extrinsic(place_of(raw), PyBytes_GET_SIZE(raw), &self.items[at]):
+                return False
+            birth = era_birth(self.items[at].era, height)
+            if birth not in anchors:
+                anchors[birth] = terms.find_anchor(birth)
+            anchor = anchors[birth]
+            if anchor is None or PyBytes_GET_SIZE(anchor) != 32:
+                return False
+            self.add(at, suffix, anchor)
+        return True
+
+
+def signature_items(extrinsics, terms):
+    """Give (public key, message, signature) for each signed extrinsic.
+
+    None when one is malformed or its anchor is not known; the caller's slow way says which.
+    """
+    cdef list raws = list(extrinsics)
+    cdef Payloads payloads = Payloads(len(raws))
+    cdef Py_ssize_t at
+    cdef list items = []
+    if not payloads.read(raws, terms):
+        return None
+    for at in range(payloads.count):
+        items.append((
+            PyBytes_FromStringAndSize(<const char*>payloads.items[at].signer, 32),
+            PyBytes_FromStringAndSize(
+                <const char*>payloads.data + payloads.starts[at],
+                payloads.starts[at + 1] - payloads.starts[at],
+            ),
+            PyBytes_FromStringAndSize(<const char*>payloads.items[at].signature, 64),
+        ))
+    return items
+
+
+def verify_block(extrinsics, terms):
+    """Say whether every extrinsic is well-formed and signed by its signer."""
+    cdef list raws = list(extrinsics)
+    cdef Payloads payloads = Payloads(len(raws))
+    cdef _Batch batch
+    cdef Py_ssize_t at
+    if not payloads.read(raws, terms):
+        return False
+    batch = _Batch(payloads.count)
+    batch.held = (raws, payloads)
+    for at in range(payloads.count):
+        batch.checks[at].public = payloads.items[at].signer
+        batch.checks[at].signature = payloads.items[at].signature
+        batch.checks[at].message = payloads.data + payloads.starts[at]
+        batch.checks[at].length = payloads.starts[at + 1] - payloads.starts[at]
+    batch.verify()
+    for at in range(payloads.count):
+        if not batch.checks[at].ok:
+            return False
+    return True
