@@ -35,9 +35,7 @@ class Envelope:
 
 def encode_message(message: Message, *, request_id: int = 0) -> bytes:
     """Return the envelope of a message."""
-    return encode_packed(
-        [limits.PROTOCOL_VERSION, request_id, message.KIND, message.to_fields()]
-    )
+    return encode_packed([limits.PROTOCOL_VERSION, request_id, message.KIND, message.to_fields()])
 
 
 def decode_envelope(

@@ -97,9 +97,7 @@ _log = logging.getLogger("gristmill.network")
 class Ears(Protocol):
     """What the consensus driver does with what is heard; each verdict decides on forwarding."""
 
-    async def hear_proposal(
-        self, peer: PeerId, proposal: Proposal, block: Block | None
-    ) -> Verdict:
+    async def hear_proposal(self, peer: PeerId, proposal: Proposal, block: Block | None) -> Verdict:
         """Judge a proposal and keep the block that came with it."""
         ...
 

@@ -130,7 +130,9 @@ class ChainHandshake:
         if ours is not None and ours != theirs.finalized_id:
             _log.error(
                 "two blocks are finalised at height %d: ours 0x%s, a peer's 0x%s",
-                height, ours.hex(), theirs.finalized_id.hex(),
+                height,
+                ours.hex(),
+                theirs.finalized_id.hex(),
             )
             return f"another block is finalised at height {height}"
         return None

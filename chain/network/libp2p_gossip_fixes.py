@@ -285,8 +285,11 @@ GOSSIP_FIXES = (
         remove="each peer gets its own lists, and opportunistic grafting follows the specification",
         patches=(
             (gossipsub.GossipSub, "_emit_control_msgs", _emit_control_msgs),
-            (gossipsub.GossipSub, "_perform_opportunistic_grafting",
-             _perform_opportunistic_grafting),
+            (
+                gossipsub.GossipSub,
+                "_perform_opportunistic_grafting",
+                _perform_opportunistic_grafting,
+            ),
         ),
     ),
     Fix(

@@ -86,6 +86,9 @@ RESTARTS_MAX = 5
 CALM_SECONDS = 3600.0
 """How long a host must have run for an earlier failure to be forgotten."""
 
+STOP_SECONDS = 3.0
+"""How long connections get to close when the node stops."""
+
 _log = logging.getLogger("gristmill.network")
 
 
@@ -214,29 +217,40 @@ class Libp2pNetwork:
             task_status = trio.TASK_STATUS_IGNORED
 
     async def _run_host(self, task_status: TaskStatus) -> None:
+        """Run one host; when cancelled, stop it in order, so that peers see us leave."""
+        stop = trio.Event()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._live, stop, task_status)
+            try:
+                await trio.sleep_forever()
+            finally:
+                stop.set()
+
+    async def _live(self, stop: trio.Event, task_status: TaskStatus) -> None:
         host, pubsub, router = self._build()
         self._streams.attach(host)
         listen = [multiaddr.Multiaddr(address) for address in self._settings.listen]
-        async with AsyncExitStack() as stack:
-            await stack.enter_async_context(host.run(listen_addrs=listen))
-            await stack.enter_async_context(background_trio_service(pubsub))
-            await stack.enter_async_context(background_trio_service(router))
-            await pubsub.wait_until_ready()
-            if len(host.get_transport_addrs()) < len(listen):
-                raise ConfigError(f"cannot listen on {', '.join(self._settings.listen)}")
-            nursery = await stack.enter_async_context(trio.open_nursery())
-            self._host, self._pubsub = host, pubsub
-            for topic in self._topics:
-                subscription = await pubsub.subscribe(self._topic_id(topic))
-                nursery.start_soon(_drain, subscription)
-            self._streams.start(nursery)
-            task_status.started()
-            try:
-                await self._keeper.run(host, nursery)
-            finally:
+        with trio.CancelScope(shield=True) as life:
+            async with AsyncExitStack() as stack:
+                await stack.enter_async_context(host.run(listen_addrs=listen))
+                await stack.enter_async_context(background_trio_service(pubsub))
+                await stack.enter_async_context(background_trio_service(router))
+                await pubsub.wait_until_ready()
+                if len(host.get_transport_addrs()) < len(listen):
+                    raise ConfigError(f"cannot listen on {', '.join(self._settings.listen)}")
+                nursery = await stack.enter_async_context(trio.open_nursery())
+                self._host, self._pubsub = host, pubsub
+                for topic in self._topics:
+                    subscription = await pubsub.subscribe(self._topic_id(topic))
+                    nursery.start_soon(_drain, subscription)
+                self._streams.start(nursery)
+                nursery.start_soon(self._keeper.run, host, nursery)
+                task_status.started()
+                await stop.wait()
+                life.deadline = trio.current_time() + STOP_SECONDS
                 self._keeper.save_anchors()
-                with trio.CancelScope(shield=True), trio.move_on_after(3):
-                    await host.get_network().close()
+                await host.get_network().close()
+                nursery.cancel_scope.cancel()
 
     def _build(self) -> tuple[Any, Any, Any]:
         settings = self._settings

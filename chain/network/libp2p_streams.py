@@ -158,9 +158,7 @@ class StreamDesk:
         """Answer a request protocol; only the handshake answers strangers."""
         buckets = PeerBuckets(rate=limits.rate, burst=limits.burst, clock=time.monotonic)
         slots = trio.CapacityLimiter(limits.concurrency)
-        self._services[protocol] = _Service(
-            protocol, responder, limits, buckets, slots, strangers
-        )
+        self._services[protocol] = _Service(protocol, responder, limits, buckets, slots, strangers)
 
     def listen(self, channel: str, receiver: Receiver, limits: ChannelLimits) -> None:
         """Take one-way messages."""
@@ -336,9 +334,7 @@ class StreamDesk:
             del buffer[:end]
             await self._deliver(channel, peer, payload, sent_at)
 
-    async def _deliver(
-        self, channel: _Channel, peer: PeerId, payload: bytes, sent_at: int
-    ) -> None:
+    async def _deliver(self, channel: _Channel, peer: PeerId, payload: bytes, sent_at: int) -> None:
         if not channel.buckets.take(peer):
             self._desk.report(peer, OVERUSE_PENALTY, f"too many messages on {channel.name}")
             return

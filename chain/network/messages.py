@@ -232,7 +232,11 @@ class NodeStatus:
         """Return the fields in wire order."""
         commit = b"" if self.commit is None else self.commit.encode()
         return [
-            self.genesis_hash, self.fork_id, self.finalized_height, self.finalized_id, commit,
+            self.genesis_hash,
+            self.fork_id,
+            self.finalized_height,
+            self.finalized_id,
+            commit,
         ]
 
     @classmethod
@@ -397,7 +401,8 @@ def _read_rounds(items: list[Packed]) -> tuple[int, ...]:
 def _read_held(item: Packed) -> VotesHeld:
     fields = FieldReader(item, name="votes held")
     held = VotesHeld(
-        fields.take_number(U32_MAX), fields.take_number(PRECOMMIT),
+        fields.take_number(U32_MAX),
+        fields.take_number(PRECOMMIT),
         fields.take_bytes(limits.BITMAP_BYTES_MAX),
     )
     fields.finish()
@@ -409,7 +414,8 @@ def _read_held(item: Packed) -> VotesHeld:
 def _read_proof(item: Packed) -> HeaderProof:
     fields = FieldReader(item, name="header proof")
     proof = HeaderProof(
-        fields.take_number(U32_MAX), fields.take_bytes(limits.COMMIT_BYTES_MAX, minimum=1),
+        fields.take_number(U32_MAX),
+        fields.take_bytes(limits.COMMIT_BYTES_MAX, minimum=1),
         fields.take_bytes(limits.VALIDATOR_SET_BYTES_MAX),
     )
     fields.finish()

@@ -85,9 +85,7 @@ class PeerBook:
         ]
         self.chance.shuffle(due)
         due.sort(key=lambda item: (not item[1].is_reserved, not item[1].has_worked))
-        buckets = {
-            self.peers[peer].addresses[0].bucket for peer in connected if peer in self.peers
-        }
+        buckets = {self.peers[peer].addresses[0].bucket for peer in connected if peer in self.peers}
         chosen = []
         for peer, known in due:
             address = known.addresses[0]
