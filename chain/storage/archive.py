@@ -4,7 +4,7 @@
     frame = kind 1 | length 4 | payload | check 16
 
     1 spec    genesis hash 32, then the chain spec as text: the first frame
-    2 block   height 8, then SCALE (block, receipts, commit, polka): heights 1, 2, 3 ...
+    2 block   height 8, then SCALE (block, receipts, commit, polka, difference): heights 1, 2, 3 ...
     3 end     count of blocks 8, id of the last one 32: the last frame
 
 A check covers the check before it, so that a frame can be neither changed nor dropped, moved or
@@ -12,14 +12,13 @@ repeated; a file without its end was cut. Every fault is reported with the heigh
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from chain.errors import StorageError
 from chain.storage import durable
-from chain.storage.blocks import BlockStore
 from consensus.types import Block, Certificate, Commit
 from ext import hashing, scale
 
@@ -40,18 +39,26 @@ _DIRECTORY: Final = durable.declare("archive.directory")
 
 _BLOB = scale.var_bytes(FRAME_BYTES_MAX)
 _PARTS = scale.tuple_of(
-    _BLOB, scale.vector(_BLOB, 1 << 17), scale.option(_BLOB), scale.option(_BLOB)
+    _BLOB,
+    scale.vector(_BLOB, 1 << 17),
+    scale.option(_BLOB),
+    scale.option(_BLOB),
+    scale.option(_BLOB),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class ArchivedBlock:
-    """A decided block as it stands in an archive; decoded, not verified."""
+    """A decided block as it is stored; decoded, not verified.
+
+    `difference` is what it changed in the state (`ext.store`), when that is still known.
+    """
 
     block: Block
     receipts: tuple[bytes, ...]
     commit: Commit | None
     polka: Certificate | None
+    difference: bytes | None = None
 
     @property
     def height(self) -> int:
@@ -73,25 +80,20 @@ class ArchiveWriter:
         durable.write(self._fd, MAGIC, _WRITE)
         self._frame(SPEC, genesis_hash + spec_text.encode())
 
-    def add(
-        self,
-        block: Block,
-        receipts: tuple[bytes, ...],
-        commit: Commit,
-        polka: Certificate | None,
-    ) -> None:
+    def add(self, stored: ArchivedBlock) -> None:
         """Append the next block; heights ascend by one from 1."""
-        if block.header.number != self._count + 1:
+        if stored.height != self._count + 1:
             raise AssertionError("blocks enter an archive in the order of heights")
         parts = (
-            block.encode(),
-            list(receipts),
-            commit.encode(),
-            None if polka is None else polka.encode(),
+            stored.block.encode(),
+            list(stored.receipts),
+            None if stored.commit is None else stored.commit.encode(),
+            None if stored.polka is None else stored.polka.encode(),
+            stored.difference,
         )
-        self._frame(BLOCK, block.header.number.to_bytes(8, "big") + _PARTS.encode(parts))
+        self._frame(BLOCK, stored.height.to_bytes(8, "big") + _PARTS.encode(parts))
         self._count += 1
-        self._last = block.block_id
+        self._last = stored.block.block_id
 
     def finish(self) -> None:
         """Write the end, sync, and give the file its name; raises OSError."""
@@ -109,24 +111,22 @@ class ArchiveWriter:
 
 
 def export_archive(
-    blocks: BlockStore,
+    stored: Iterable[ArchivedBlock],
     path: Path,
     *,
     genesis_hash: bytes,
     spec_text: str,
-    last_height: int,
     progress: Callable[[int], None] = lambda _height: None,
-) -> None:
-    """Write the blocks 1 to `last_height` into a file; raises StorageError for a missing one."""
+) -> int:
+    """Write blocks from height 1 on into a file and give the last height; raises StorageError."""
     writer = ArchiveWriter(path, genesis_hash=genesis_hash, spec_text=spec_text)
-    for height in range(1, last_height + 1):
-        block, receipts = blocks.block(height), blocks.receipts(height)
-        commit = blocks.commit(height)
-        if block is None or receipts is None or commit is None:
-            raise StorageError(f"block {height} is not stored whole, so it cannot be exported")
-        writer.add(block, receipts, commit, blocks.polka(height))
+    height = 0
+    for block in stored:
+        writer.add(block)
+        height = block.height
         progress(height)
     writer.finish()
+    return height
 
 
 class ArchiveReader:
@@ -177,7 +177,7 @@ class ArchiveReader:
         if int.from_bytes(payload[:8], "big") != height:
             raise self._damaged(height, "another height stands in its place")
         try:
-            encoded, receipts, commit, polka = _PARTS.decode(payload[8:])
+            encoded, receipts, commit, polka, difference = _PARTS.decode(payload[8:])
             block = Block.decode(bytes(encoded), len(encoded))
             if block.header.number != height:
                 raise self._damaged(height, "the block has another number")
@@ -186,6 +186,7 @@ class ArchiveReader:
                 tuple(bytes(receipt) for receipt in receipts),
                 None if commit is None else Commit.decode(bytes(commit)),
                 None if polka is None else Certificate.decode(bytes(polka)),
+                None if difference is None else bytes(difference),
             )
         except ValueError as error:
             raise self._damaged(height, f"the block does not decode: {error}") from error
@@ -216,7 +217,7 @@ class ArchiveReader:
         self._file.close()
 
 
-class ArchiveDamaged(StorageError):  # noqa: N818 - named by its condition
+class ArchiveDamaged(StorageError):
     """A fault in an archive; `height` is where it lies, 0 for the chain spec."""
 
     def __init__(self, path: Path, height: int, what: str) -> None:

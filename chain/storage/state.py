@@ -124,7 +124,7 @@ def _put_records(
     for key, value in entries:
         batch.put(b"f" + key, value)
         if options.is_archive:
-            batch.put(_history_key(key, 0), b"\1" + value)
+            batch.put(history_key(key, 0), history_entry(value))
 
 
 class StateStore:
@@ -230,7 +230,7 @@ class StateStore:
                 if key in undo:
                     return undo[key]
             return self.state.get(key)
-        found = self.database.find_last(b"k" + _escape(key), at=_history_key(key, height))
+        found = self.database.find_last(b"k" + _escape(key), at=history_key(key, height))
         return None if found is None or found[1][:1] == b"\0" else found[1][1:]
 
     def keys(
@@ -335,8 +335,7 @@ class StateStore:
                 self.blocks.put_touched(batch, height, touched)
             if self._options.is_archive:
                 for key, value in store.decode_difference(self._difference(height)[0]):
-                    entry = b"\0" if value is None else b"\1" + value
-                    batch.put(_history_key(key, height), entry)
+                    batch.put(history_key(key, height), history_entry(value))
             batch.put(META + b"indexed", height.to_bytes(8, "big"))
 
         self.database.write(INDEX, fill, is_synced=False)
@@ -353,7 +352,7 @@ class StateStore:
         self.blocks.drop_places(batch, height, block.extrinsics, touched)
         if self._options.is_archive:
             for key, _ in store.decode_difference(self._difference(height)[0]):
-                batch.delete(_history_key(key, height))
+                batch.delete(history_key(key, height))
 
     def blocks_to_flush(self) -> int:
         """Give how many blocks the flat records are behind the tip."""
@@ -504,6 +503,11 @@ def _unescape(escaped: bytes) -> bytes:
     return escaped[: -len(_END)].replace(b"\0\xff", b"\0")
 
 
-def _history_key(key: bytes, height: int) -> bytes:
+def history_key(key: bytes, height: int) -> bytes:
     """Give where the value that a block left at a key is kept."""
     return b"k" + _escape(key) + _END + height.to_bytes(8, "big")
+
+
+def history_entry(value: bytes | None) -> bytes:
+    """Give what is kept in the history of a key: a byte for presence, then the value."""
+    return b"\0" if value is None else b"\1" + value
