@@ -54,7 +54,9 @@ export = LazyGroup(
         "blocks": Place("chain.cli.export:blocks", "One row a block."),
         "txs": Place("chain.cli.export:txs", "One row a signed transaction."),
         "events": Place("chain.cli.export:events", "One row an event."),
-        "archive": Place("chain.cli.audit:archive", "All of a node's blocks, for audit replay."),
+        "archive": Place(
+            "chain.cli.audit_run:archive", "All of a node's blocks, for audit replay."
+        ),
     },
     help="Write blocks to files.",
 )

@@ -16,6 +16,7 @@ from chain.cli.passwords import password_options
 from chain.cli.session import Passwords
 from chain.wallet.amounts import parse_amount, show_amount
 from chain.wallet.chain_client import to_hex
+from chain.wallet.dry_run import describe_failure
 from chain.wallet.errors import WalletError
 from chain.wallet.extrinsic import (
     ERA_PERIOD,
@@ -198,7 +199,10 @@ def event_lines(session: NodeSession, inclusion: Inclusion) -> list[str]:
 
 def event_line(event: dict[str, Any]) -> str:
     """Return an event in one line: Balances.Transfer from=... to=... amount=..."""
-    fields = " ".join(f"{name}={_short(value)}" for name, value in event["fields"].items())
+    shown = {name: value for name, value in event["fields"].items() if name != "dispatch_info"}
+    if isinstance(shown.get("dispatch_error"), dict):
+        shown["dispatch_error"] = describe_failure(shown["dispatch_error"])[0]
+    fields = " ".join(f"{name}={_short(value)}" for name, value in shown.items())
     return f"{event['event']} {fields}".rstrip()
 
 

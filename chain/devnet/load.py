@@ -25,8 +25,8 @@ from chain.wallet.extrinsic import Draft, decode_extrinsic, make_era, sign_draft
 from chain.wallet.follow import finalized_blocks, follow
 from chain.wallet.ss58 import encode_address
 
-SENDERS: Final = 24
-"""Accounts that send: with 64 pooled transactions each, bursts of 1,500 find room."""
+SENDERS: Final = 48
+"""Accounts that send: with 64 pooled transactions each, a halt of 15 s at rate 200 finds room."""
 
 FUND: Final = 1_000 * GRAINS_PER_GRIST
 """Grains every sender gets: fees of many thousand transfers."""
@@ -75,6 +75,8 @@ class Sender:
     pair: KeyPair
     node: int
     nonce: int = 0
+    is_lost: bool = False
+    """Whether a transfer was refused, so that the next nonce must be asked for."""
 
 
 class Load:
@@ -142,20 +144,22 @@ class Load:
             except WalletError as error:
                 tell(f"{second} s: {error.message}")
                 self.wait(1)
-                self._relearn()
+                for sender in self.senders:
+                    sender.is_lost = True
             self.sent_at.clear()
             self._sleep_until(start + 1)
 
-    def _relearn(self) -> None:
-        try:
-            for sender in self.senders:
+    def _find_nonces(self) -> None:
+        """Ask for the next nonce of every sender that lost its count."""
+        for sender in self.senders:
+            if sender.is_lost:
                 sender.nonce = self.clients[sender.node].next_nonce(sender.pair.public)
-        except WalletError:
-            return
+                sender.is_lost = False
 
-    def _sign(self, turns: Iterator[Sender]) -> list[list[bytes]]:
-        """Return a second's worth of signed transfers, by node."""
-        batches: list[list[bytes]] = [[] for _ in self.clients]
+    def _sign(self, turns: Iterator[Sender]) -> list[list[tuple[Sender, bytes]]]:
+        """Return a second's worth of signed transfers with their senders, by node."""
+        batches: list[list[tuple[Sender, bytes]]] = [[] for _ in self.clients]
+        self._find_nonces()
         draft = self._draft()
         for _ in range(self.rate):
             sender = next(turns)
@@ -166,7 +170,7 @@ class Load:
             )
             signed = sign_draft(replace(draft, call=call, nonce=sender.nonce), sender.pair)
             sender.nonce += 1
-            batches[sender.node].append(signed)
+            batches[sender.node].append((sender, signed))
         return batches
 
     def _draft(self) -> Draft:
@@ -185,15 +189,16 @@ class Load:
             transaction_version=identity.transaction_version,
         )
 
-    def _submit(self, node: int, extrinsics: Sequence[bytes]) -> None:
+    def _submit(self, node: int, extrinsics: Sequence[tuple[Sender, bytes]]) -> None:
         rpc = self.clients[node].rpc
         for start in range(0, len(extrinsics), BATCH_MAX):
             part = extrinsics[start : start + BATCH_MAX]
             handed = self.now()
-            answers = rpc.batch([("author_submitExtrinsic", (to_hex(one),)) for one in part])
-            for answer in answers:
+            answers = rpc.batch([("author_submitExtrinsic", (to_hex(one),)) for _, one in part])
+            for (sender, _), answer in zip(part, answers, strict=True):
                 if isinstance(answer, WalletError):
                     self.refusals[answer.message] += 1
+                    sender.is_lost = True
                 else:
                     self.sent_at[parse_hex(answer, 32)] = handed
 

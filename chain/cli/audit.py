@@ -1,0 +1,12 @@
+"""`gristmill audit`: replay every block in a process of its own; exit 0 clean, 1 mismatch."""
+
+from chain.cli.lazy import LazyGroup, Place
+
+audit = LazyGroup(
+    "audit",
+    places={
+        "replay": Place("chain.cli.audit_run:replay", "Execute stored blocks again and compare."),
+        "supply": Place("chain.cli.audit_run:supply", "Prove the issuance by cause."),
+    },
+    help="Replay blocks and prove the supply.",
+)
