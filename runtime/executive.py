@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ext import hashing
+from ext import dispatch, hashing, store
 from runtime import weights
 from runtime.block import INHERENTS, SPEC_VERSION, BlockContext, ContextNote, ExecResult
 from runtime.fees import check_signer
@@ -40,6 +40,7 @@ from runtime.frame.events import (
 from runtime.frame.module import Module
 from runtime.frame.origins import INHERENT, Signed
 from runtime.frame.outcome import encode_failure, encode_success
+from runtime.hot import make_rules
 from runtime.primitives import AccountId, Weight
 from runtime.runtime import Runtime
 from runtime.system import NO_ACCOUNT, HookFailed
@@ -98,6 +99,9 @@ class Executive:
         self._decode_call = self.runtime.dispatcher.decode
         self._charge = self.runtime.fees.charge
         self.last_error = b""
+        self.is_hot = True
+        """Whether hot calls may run without their modules; tests compare both ways."""
+        self._rules = make_rules(self.runtime)
         self._receipts: list[bytes] = []
         self._failed: list[bool] = []
         self._money_before = 0
@@ -188,13 +192,42 @@ class Executive:
 
     def apply_many(self, extrinsics: Sequence[bytes]) -> None:
         """Run the transactions of a body; raises InvalidBlock for one that may not be in it."""
-        for raw in extrinsics:
+        position = self.apply_run(extrinsics, 0)
+        while position < len(extrinsics):
             try:
-                self.apply_transaction(decode_transaction(raw))
+                self.apply_transaction(decode_transaction(extrinsics[position]))
             except InvalidTransaction as error:
                 raise InvalidBlock(
                     f"extrinsic {len(self._failed)} is invalid: {error.sentence}"
                 ) from error
+            position = self.apply_run(extrinsics, position + 1)
+
+    def apply_run(self, extrinsics: Sequence[bytes], position: int) -> int:
+        """Run hot calls from `position` on without their modules; gives the position after them.
+
+        It stops before whatever is not an ordinary hot call, or may not be in the block.
+        """
+        ctx, fees = self.ctx, self.runtime.fees
+        state = ctx.state
+        if not self.is_hot or ctx.frozen or ctx.journal is not None:
+            return position
+        if not isinstance(state, store.Overlay):
+            return position
+        room = dispatch.Room(
+            prices=fees.prices,
+            bytes_left=self._bytes_max - self._bytes_used,
+            weight_left=self._weight_max - ctx.weight_used,
+            count_left=len(extrinsics) - position,
+            index=len(self._failed),
+        )
+        run = dispatch.apply_run(state, self._rules, extrinsics, position, room)
+        self._receipts += run.receipts
+        self._failed += run.failed
+        self._bytes_used += run.bytes_used
+        ctx.weight_used += run.weight_used
+        if run.tips:
+            fees.tips_pending += run.tips
+        return position + run.done
 
     def apply_transaction(self, transaction: SignedTransaction) -> bool:
         """Charge for a transaction and run its call; gives whether the call was done.

@@ -114,6 +114,11 @@ class TransactionPayment(Module, index=6):
         schedule = self.schedule
         self._prices = (schedule.base, schedule.per_byte, self.rate)
 
+    @property
+    def prices(self) -> tuple[int, int, int]:
+        """Grains for a transaction, for each byte, and for a microsecond of work, in this block."""
+        return self._prices
+
     def compute_fee(self, *, length: int, weight: Weight) -> int:
         """Give the fee without tip, in grains, of `length` bytes; rounds up against the signer."""
         base, per_byte, rate = self._prices
