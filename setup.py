@@ -1,9 +1,10 @@
-"""Build of the compiled core in `ext/native`; metadata and tool settings live in pyproject.toml.
+r"""Build of the compiled core in `ext/native`; metadata and tool settings live in pyproject.toml.
 
 `GRISTMILL_SANITIZE=1` builds with the address and undefined-behaviour sanitizers of gcc; run such a
 build with the address sanitizer preloaded:
 
-    LD_PRELOAD="$(gcc -print-file-name=libasan.so)" ASAN_OPTIONS=detect_leaks=0 python -m pytest ...
+    LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so)" \
+        ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc python -m pytest tests/twins
 """
 
 import os
@@ -26,7 +27,13 @@ DIRECTIVES = {
 COMPILE = ["-O3", "-fno-strict-aliasing"]
 """Baseline x86-64 or any other architecture: what needs more is one function that asks the CPU."""
 
-SANITIZE = ["-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined"]
+SANITIZE = [
+    "-O1",
+    "-g",
+    "-fno-omit-frame-pointer",
+    "-fno-sanitize-recover=all",
+    "-fsanitize=address,undefined",
+]
 """Instead of `COMPILE`, for the build that looks for memory errors and undefined behaviour."""
 
 NATIVE = Path("ext/native")

@@ -118,7 +118,7 @@ cdef class _Messages:
         PyMem_Free(self.digests)
         PyMem_Free(self.copies)
 
-    cdef int hash(self) except -1:
+    cdef int digest(self) except -1:
         cdef Py_ssize_t i
         for i in range(self.count):
             self.out[i] = self.digests + 32 * i
@@ -146,7 +146,7 @@ def blake2b_256_many(items):
         messages.content[i] = _raw(item)
         messages.lengths[i] = <uint64_t>PyBytes_GET_SIZE(item)
     messages.held = held
-    messages.hash()
+    messages.digest()
     return [
         PyBytes_FromStringAndSize(<char*>messages.digests + 32 * i, 32)
         for i in range(messages.count)
@@ -173,7 +173,7 @@ cdef _Messages _leaves(object items):
         messages.content[i] = copy
         messages.lengths[i] = <uint64_t>(1 + PyBytes_GET_SIZE(item))
         copy += 1 + PyBytes_GET_SIZE(item)
-    messages.hash()
+    messages.digest()
     return messages
 
 
