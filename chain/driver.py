@@ -16,6 +16,7 @@ from typing import Final
 
 import trio
 
+from chain.ballots import BallotJudge
 from chain.engine import BuildPlan, Ledger, Voices
 from chain.errors import InvalidBlock
 from chain.gate import Gate
@@ -47,7 +48,7 @@ from consensus.outputs import (
     Sign,
     ValidateBlock,
 )
-from consensus.record import Record
+from consensus.record import OWN_MAX, Record
 from consensus.rounds import STRAGGLER_MS, TimeoutProfile
 from consensus.types import (
     NIL,
@@ -59,15 +60,11 @@ from consensus.types import (
     Decision,
     Evidence,
     Proposal,
-    ValidatorSet,
     Vote,
 )
 
 INBOX_MAX: Final = 4_096
 """News waiting for the machine; past it the network's are dropped, and anti-entropy repairs it."""
-
-SEEN_MAX: Final = 8_192
-"""Ballots known to be verified, so that a repeated one costs no cryptography."""
 
 FETCH_RETRY_SECONDS: Final = 0.2
 """Pause between two passes over the peers for a block that nobody had."""
@@ -100,10 +97,11 @@ class Driver:
         self._signer = signer
         self._log = log
         self._on_decided = on_decided
+        self.on_fork: Callable[[Decision], None] = lambda _: None
         self._send, self._inbox = trio.open_memory_channel[Input](INBOX_MAX)
         self._own: deque[Input] = deque()
-        self._unsigned: list[Sign] = []
-        self._seen: dict[bytes, None] = {}
+        self._unsigned: list[Proposal | Vote] = []
+        self._judge = BallotJudge(ledger, self.machine)
         self._lock = trio.Lock()
         self._next_at = 0.0
         self._straggle_until = 0.0
@@ -175,7 +173,7 @@ class Driver:
     async def _pace(self) -> None:
         """Start the next height when its time has come and the stragglers had theirs."""
         while True:
-            if not self.machine.is_decided:
+            if not self._is_settled:
                 self._wake = trio.Event()
                 await self._wake.wait()
                 continue
@@ -185,12 +183,17 @@ class Driver:
             delay = ready_at - trio.current_time()
             if delay <= 0:
                 async with self._lock:
-                    if self.machine.is_decided:
+                    if self._is_settled:
                         await self._start_height()
                 continue
             self._wake = trio.Event()
             with trio.move_on_after(delay):
                 await self._wake.wait()
+
+    @property
+    def _is_settled(self) -> bool:
+        """Whether the machine's height is decided, and its block is the tip."""
+        return self.machine.is_decided and self.ledger.tip.number == self.machine.height
 
     def _has_all_precommits(self) -> bool:
         return len(self.machine.last_commit_votes()) == len(self.machine.validators)
@@ -198,6 +201,8 @@ class Driver:
     # ---- the machine
 
     async def _feed(self, news: Input) -> None:
+        if self.gate.has_forked:
+            return
         await self._obey(self.machine.handle(news, self._clock.now_ms()))
         await self._drain()
         if self.machine.is_decided:
@@ -240,7 +245,7 @@ class Driver:
         if signer is None:
             return
         if not self.gate.is_open(self.machine):
-            self._unsigned.append(wish)
+            self._unsigned = [*self._unsigned, wish.message][-OWN_MAX:]
             return
         if wish.message.kind in (PROPOSAL, PRECOMMIT) and wish.message.block_id != NIL:
             await self.ledger.save_candidate(wish.message.block_id)
@@ -261,8 +266,9 @@ class Driver:
     async def _retry_signing(self) -> None:
         """Sign what the gate held back at this height, now that it may have opened."""
         if self._unsigned and not self.machine.is_decided and self.gate.is_open(self.machine):
-            wishes, self._unsigned = self._unsigned, []
-            await self._obey([*wishes])
+            messages, self._unsigned = self._unsigned, []
+            record = self.machine.record().encode()
+            await self._obey([Sign(message, record) for message in messages])
             await self._drain()
 
     def _sign_now(self, signer: Signer, wish: Sign) -> Proposal | Vote:
@@ -282,9 +288,11 @@ class Driver:
             await self.voices.send_evidence(evidence)
 
     async def _finalize(self, wish: Finalize) -> None:
+        """Store a decided block; one whose body fell out of memory comes back as a decision."""
         block = self.ledger.candidate(wish.block_id)
         if block is None:
-            raise AssertionError("a block was decided that was never validated here")
+            self._log.warning("decided_block_dropped", block=wish.block_id.hex())
+            return
         commit = Commit.from_votes(wish.commit.votes, self.machine.validators)
         await self.ledger.finalize(block, commit, wish.polka)
         self._settle(Decision(block, commit, wish.polka))
@@ -373,32 +381,36 @@ class Driver:
 
     async def hear_proposal(self, peer: PeerId, proposal: Proposal, block: Block | None) -> Verdict:
         """Judge a proposal, and keep the block that came with it."""
-        verdict, validators = await self._judge((proposal,), peer)
-        if validators is None:
-            if verdict is Verdict.IGNORE and block is not None:
-                self._keep(proposal, block)
-            return verdict
+        del peer
+        is_known = self._judge.is_known(proposal)
+        if not is_known:
+            verdict, validators = await self._judge.judge((proposal,))
+            if validators is None:
+                return verdict
         if block is not None and not self._keep(proposal, block):
             return Verdict.REJECT
+        if is_known:
+            return Verdict.IGNORE
         self._enqueue(ProposalArrived(proposal))
         return Verdict.ACCEPT
 
     async def hear_votes(self, peer: PeerId, votes: Sequence[Vote]) -> Verdict:
         """Judge votes of one message; those not known yet reach the machine."""
-        worst = Verdict.IGNORE
-        for height in dict.fromkeys(vote.height for vote in votes):
-            some = [vote for vote in votes if vote.height == height]
-            fresh = [vote for vote in some if _name(vote) not in self._seen]
-            verdict, validators = await self._judge(fresh, peer)
+        del peer
+        found = Verdict.IGNORE
+        fresh = [vote for vote in votes if not self._judge.is_known(vote)]
+        for height in dict.fromkeys(vote.height for vote in fresh):
+            some = [vote for vote in fresh if vote.height == height]
+            verdict, validators = await self._judge.judge(some)
             if verdict is Verdict.REJECT:
                 return verdict
             if validators is None:
                 continue
-            worst = Verdict.ACCEPT
-            for vote in fresh:
+            found = Verdict.ACCEPT
+            for vote in some:
                 self.gate.on_vote(vote, validators)
                 self._enqueue(VoteArrived(vote))
-        return worst
+        return found
 
     async def hear_certificate(self, peer: PeerId, certificate: Certificate) -> Verdict:
         """Judge a polka or commit whole."""
@@ -418,7 +430,7 @@ class Driver:
     async def hear_status(self, peer: PeerId, status: ConsensusStatus) -> Verdict:
         """Note where a peer stands and send it what it lacks."""
         self.gate.on_peer_height(peer, status.height)
-        if status.height < self.machine.height:
+        if status.height <= self.ledger.tip.number:
             decision = self.ledger.decision(status.height)
             if decision is not None:
                 await self.voices.answer(peer, decision=decision)
@@ -445,16 +457,34 @@ class Driver:
     async def hear_decision(self, peer: PeerId, decision: Decision) -> Verdict:
         """Adopt the next block when a peer proves that it was decided without us."""
         async with self._lock:
-            if decision.height != self.ledger.tip.number + 1:
+            if decision.height != self.ledger.tip.number + 1 or self.gate.has_forked:
                 return Verdict.IGNORE
             try:
                 await self.ledger.adopt(decision)
             except InvalidBlock as error:
+                if error.field == "parent_hash":
+                    self._halt(decision)
+                    return Verdict.IGNORE
                 self._log.warning("decision_refused", peer=peer, reason=error.reason)
                 return Verdict.REJECT
             self._settle(decision)
             await self._start_height()
             return Verdict.ACCEPT
+
+    def _halt(self, decision: Decision) -> None:
+        """Stop for good: a commit of the right set is for a block on another parent than ours.
+
+        More than a third of the power is guilty, and only people can say which side goes on.
+        """
+        self.gate.has_forked = True
+        self._log.error(
+            "conflicting_finality",
+            height=decision.height,
+            block=decision.block.block_id.hex(),
+            parent=decision.block.header.parent_hash.hex(),
+            tip=self.ledger.tip.block_id.hex(),
+        )
+        self.on_fork(decision)
 
     async def hear_evidence(self, peer: PeerId, evidence: Evidence) -> Verdict:
         """Judge evidence; what is good and new waits for a block."""
@@ -465,31 +495,11 @@ class Driver:
         """Forget what a peer claimed."""
         self.gate.on_peer_gone(peer)
 
-    async def _judge(
-        self, ballots: Sequence[Proposal | Vote], peer: PeerId
-    ) -> tuple[Verdict, ValidatorSet | None]:
-        """Verify ballots of one height: their set when all are good, else the verdict alone."""
-        del peer
-        fresh = [ballot for ballot in ballots if _name(ballot) not in self._seen]
-        if not fresh or abs(fresh[0].height - self.machine.height) > 1:
-            return Verdict.IGNORE, None
-        validators = self.ledger.validators_at(fresh[0].height)
-        if validators is None:
-            return Verdict.IGNORE, None
-        genesis_hash = self.ledger.genesis_hash
-        for ballot in fresh:
-            if not ballot.verify(validators, genesis_hash):
-                return Verdict.REJECT, None
-        for ballot in fresh:
-            self._seen[_name(ballot)] = None
-        while len(self._seen) > SEEN_MAX:
-            self._seen.pop(next(iter(self._seen)))
-        return Verdict.ACCEPT, validators
-
     def _keep(self, proposal: Proposal, block: Block) -> bool:
         if block.block_id != proposal.block_id:
             return False
-        if self.ledger.candidate(block.block_id) is None:
+        is_wanted = proposal.height >= self.machine.height
+        if is_wanted and self.ledger.candidate(block.block_id) is None:
             self.ledger.keep_candidate(block)
         return True
 
@@ -497,7 +507,7 @@ class Driver:
         try:
             self._send.send_nowait(news)
         except trio.WouldBlock:
-            self._seen.clear()
+            self._judge.forget()
             self._log.warning("inbox_full", dropped=type(news).__name__)
 
     # ---- what we say without being asked
@@ -520,8 +530,3 @@ class Driver:
                 await self.voices.send_claim(Claim(index, height, time_ms, signature))
             is_near = self.gate.is_open(self.machine)
             await trio.sleep(CLAIM_SECONDS if is_near else self._profile.status_ms / 1_000)
-
-
-def _name(ballot: Proposal | Vote) -> bytes:
-    """Give the bytes that tell a ballot from every other, signature included."""
-    return bytes((ballot.kind,)) + ballot.encode()

@@ -39,6 +39,7 @@ class Gate:
         self, ledger: Ledger, signer: Signer | None, *, listen_blocks: int, log: Log
     ) -> None:
         self.is_syncing = False
+        self.has_forked = False
         self._ledger = ledger
         self._signer = signer
         self._listen_blocks = listen_blocks
@@ -103,7 +104,7 @@ class Gate:
 
     def is_open(self, machine: Machine) -> bool:
         """Say whether the key may sign at the machine's height now; a change is logged."""
-        if self._signer is None:
+        if self._signer is None or self.has_forked:
             return False
         peers = (
             PeerHeight(index, standing.height)
