@@ -38,6 +38,44 @@ class SupplyReport:
 
     replay: ReplayReport
     rows: list[SupplyRow] = field(default_factory=list)
+    held: int = 0
+    """Grains on all accounts at the last clean block, counted by the store."""
+
+    @property
+    def genesis_hash(self) -> bytes:
+        """The 32 bytes that name the chain."""
+        return self.replay.genesis_hash
+
+    @property
+    def height(self) -> int:
+        """The last clean block."""
+        return self.replay.height
+
+    @property
+    def issuance(self) -> int:
+        """Grains in existence at the last clean block, by the totals."""
+        return self.rows[-1].issuance if self.rows else 0
+
+    @property
+    def minted(self) -> dict[str, int]:
+        """Grains ever minted, by cause."""
+        return self.rows[-1].minted if self.rows else {}
+
+    @property
+    def burned(self) -> dict[str, int]:
+        """Grains ever burned, by cause."""
+        return self.rows[-1].burned if self.rows else {}
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing contradicts the totals."""
+        return self.replay.is_clean
+
+    @property
+    def what(self) -> str:
+        """The first fault as a sentence, empty when there is none."""
+        finding = self.replay.finding
+        return "" if finding is None else f"block {finding.height}: {finding.what}"
 
 
 class _Prover:
@@ -48,6 +86,7 @@ class _Prover:
         self._events = EventReader()
         self._before: EconomicTotals | None = None
         self._last: SupplyRow | None = None
+        self.held = 0
 
     def on_block(self, run: Replay, stored: ArchivedBlock) -> None:
         """Compare one block; raises Mismatch."""
@@ -69,7 +108,7 @@ class _Prover:
                 )
         if run.state.money != totals.issuance:
             raise Mismatch("the accounts hold another sum than the issuance", module="Balances")
-        self._before = totals
+        self._before, self.held = totals, run.state.money
         self._last = _row(header.number, header.time_ms, totals)
         if header.next_epoch is not None and header.number > 1:
             self.rows.append(self._last)
@@ -101,7 +140,7 @@ def prove_supply(
     """Execute a chain again and prove its supply by cause; a fault is in `replay.finding`."""
     prover = _Prover()
     report = replay(source, options, progress=progress, on_block=prover.on_block)
-    return SupplyReport(report, prover.finish())
+    return SupplyReport(report, prover.finish(), prover.held)
 
 
 def _row(height: int, time_ms: int, totals: EconomicTotals) -> SupplyRow:
