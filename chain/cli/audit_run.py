@@ -1,0 +1,199 @@
+"""`gristmill audit replay|supply` and `export archive`: commands over stored blocks, not over RPC.
+
+The core is chosen before anything of the runtime is imported, so the same command can check the
+compiled core with the plain one.
+"""
+
+import importlib
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+
+from chain.cli.command import Command
+from chain.cli.console import pairs
+from chain.cli.session import Session
+from chain.wallet.amounts import show_amount
+from chain.wallet.errors import NotFound, WalletError, WrongUse
+
+_ERASE_LINE: Final = "\r\x1b[K"
+_STEP_S: Final = 0.2
+"""Seconds between two redrawings of the progress line."""
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def core_option(function: F) -> F:
+    """Add --core, the implementation that executes."""
+    return click.option(
+        "--core",
+        type=click.Choice(["native", "reference"]),
+        default="native",
+        show_default=True,
+        help="The compiled core, or the plain one that is slow and obvious.",
+    )(function)
+
+
+@click.command(cls=Command)
+@click.argument("source", metavar="HOME|DB|ARCHIVE")
+@click.option("--from", "first", type=click.IntRange(0), default=0, show_default=True,
+              help="Verify signatures and proofs from this height on.")  # fmt: skip
+@click.option("--to", "last", type=click.IntRange(1), help="Stop after this height.")
+@core_option
+@click.pass_obj
+def replay(session: Session, source: str, first: int, last: int | None, core: str) -> None:
+    """Execute every block again from genesis and compare all that was stored about it.
+
+    SOURCE is a node's home, its database, or an archive. Exit 0 if all is as it claims, 1 if not.
+    """
+    opened = _open(source, core)
+    module = importlib.import_module("chain.audit.replay")
+    options = module.ReplayOptions(last_height=last, verify_from=first)
+    try:
+        report = module.replay(opened, options, progress=_progress(session))
+    finally:
+        opened.close()
+        _end_line(session)
+    _tell_replay(session, report)
+
+
+@click.command(cls=Command)
+@click.argument("source", metavar="HOME|DB|ARCHIVE")
+@core_option
+@click.pass_obj
+def supply(session: Session, source: str, core: str) -> None:
+    """Prove the issuance by cause: what was minted less what was burned is what accounts hold."""
+    opened = _open(source, core)
+    module = importlib.import_module("chain.audit.supply")
+    try:
+        report = module.prove_supply(opened, progress=_progress(session))
+    finally:
+        opened.close()
+        _end_line(session)
+    minted = {name: str(amount) for name, amount in report.minted.items()}
+    burned = {name: str(amount) for name, amount in report.burned.items()}
+    fields = {
+        "genesis_hash": "0x" + report.genesis_hash.hex(),
+        "height": report.height,
+        "issuance": str(report.issuance),
+        "held": str(report.held),
+        "minted": minted,
+        "burned": burned,
+        "is_clean": report.is_clean,
+        "finding": report.what or None,
+    }
+    rows = [("height", f"#{report.height}"), ("issued", show_amount(report.issuance))]
+    rows += [(f"minted {name}", show_amount(int(grains))) for name, grains in minted.items()]
+    rows += [(f"burned {name}", show_amount(int(grains))) for name, grains in burned.items()]
+    rows.append(("accounts hold", show_amount(report.held)))
+    session.console.answer("audit.supply/1", fields, pairs(rows))
+    if not report.is_clean:
+        raise WalletError(report.what)
+
+
+@click.command(cls=Command)
+@click.argument("source", metavar="HOME|DB")
+@click.option("--out", metavar="FILE", required=True, help="The archive to write; a new file.")
+@click.pass_obj
+def archive(session: Session, source: str, out: str) -> None:
+    """Write all blocks of a node to one file that `audit replay` reads without the node."""
+    path = Path(out)
+    if path.exists():
+        raise WrongUse(f"{out} exists already", "choose another name")
+    opened = _open(source, os.environ.get("GRISTMILL_CORE", "native"))
+    tell, last = _progress(session), opened.last_height()
+    export = importlib.import_module("chain.storage.archive").export_archive
+    try:
+        count = export(
+            opened.blocks(),
+            path,
+            genesis_hash=opened.genesis_hash,
+            spec_text=opened.spec_text,
+            progress=lambda height: tell(height, last),
+        )
+    finally:
+        opened.close()
+        _end_line(session)
+    fields = {
+        "file": out,
+        "genesis_hash": "0x" + opened.genesis_hash.hex(),
+        "last_height": count,
+        "bytes": path.stat().st_size,
+    }
+    session.console.answer("export.archive/1", fields, [f"Wrote {count} blocks to {out}."])
+
+
+def _open(source: str, core: str) -> Any:
+    path = Path(source).expanduser()
+    if not path.exists():
+        raise NotFound(f"there is nothing at {source!r}", "give a node's home, or an archive")
+    os.environ["GRISTMILL_CORE"] = core
+    return importlib.import_module("chain.audit.source").open_source(path)
+
+
+def _progress(session: Session) -> Callable[[int, int | None], None]:
+    """Return what redraws a line on a terminal, and is silent elsewhere."""
+    if not session.console.is_live:
+        return lambda _height, _last: None
+    begun = shown = time.monotonic()
+
+    def tell(height: int, last: int | None) -> None:
+        nonlocal shown
+        now = time.monotonic()
+        if now - shown < _STEP_S:
+            return
+        shown = now
+        rate = height / max(now - begun, 0.001)
+        of = f" of {last} ({100 * height // max(last, 1)} %)" if last is not None else ""
+        click.echo(f"{_ERASE_LINE}#{height}{of}  {rate:.0f} blocks/s", nl=False, err=True)
+
+    return tell
+
+
+def _end_line(session: Session) -> None:
+    if session.console.is_live:
+        click.echo(_ERASE_LINE, nl=False, err=True)
+
+
+def _tell_replay(session: Session, report: Any) -> None:
+    finding = report.finding
+    found = None
+    if finding is not None:
+        found = {
+            "height": finding.height,
+            "what": finding.what,
+            "module": finding.module or None,
+            "key": "0x" + finding.key.hex() if finding.key else None,
+        }
+    fields = {
+        "genesis_hash": "0x" + report.genesis_hash.hex(),
+        "core": report.core,
+        "height": report.height,
+        "state_root": "0x" + report.state_root.hex() if report.state_root else None,
+        "extrinsics": report.extrinsics,
+        "signatures": report.signatures,
+        "issuance": str(report.issuance),
+        "digests": [{"height": d.height, "digest": "0x" + d.value.hex()} for d in report.digests],
+        "is_clean": finding is None,
+        "finding": found,
+    }
+    rows = [
+        ("genesis", fields["genesis_hash"]),
+        ("core", report.core),
+        ("clean", f"blocks 0 to {report.height}"),
+        ("state root", fields["state_root"] or ""),
+        ("executed", f"{report.extrinsics} extrinsics"),
+        ("verified", f"{report.signatures} signatures"),
+        ("issued", show_amount(report.issuance)),
+    ]
+    rows += [(f"digest #{d.height}", "0x" + d.value.hex()) for d in report.digests]
+    session.console.answer("audit.replay/1", fields, pairs(rows))
+    if finding is not None:
+        where = f" ({finding.module}, key 0x{finding.key.hex()})" if finding.module else ""
+        raise WalletError(f"block {finding.height}: {finding.what}{where}")
+
+
+__all__ = ["archive", "replay", "supply"]

@@ -1,0 +1,149 @@
+"""Chain specs: ours are right, and every wrong one is refused with the key and what to write."""
+
+from pathlib import Path
+
+import pytest
+
+from ext import store
+from runtime.balances import EXISTENTIAL_DEPOSIT, TREASURY
+from runtime.frame.errors import SpecError
+from runtime.genesis import build_genesis
+from runtime.spec import find_account, load_spec
+from runtime.totals import decode_totals
+from tests.support.runtime import PEOPLE, ROOT, Chain, genesis_of, person, spec_of
+
+TEXT = (ROOT / "genesis" / "test.toml").read_text()
+SPECS = ("dev", "local", "test", "bench")
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_our_specs_build_and_hold_every_invariant(name: str) -> None:
+    genesis = genesis_of(name)
+    state = store.State.from_entries(genesis.entries)
+    assert state.root == genesis.state_root
+    assert state.money == decode_totals(genesis.totals).issuance == 6_000_000 * 10**9
+    chain = Chain.start(name)
+    assert [check.sentence for check in chain.look().invariants() if not check.holds] == []
+    assert [label for label in PEOPLE if person(label) in spec_of(name).labels] == list(PEOPLE)
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_entries_are_in_order_and_the_same_each_time(name: str) -> None:
+    again = build_genesis(load_spec((ROOT / "genesis" / f"{name}.toml").read_text()))
+    assert again == genesis_of(name)
+    assert list(again.entries) == sorted(again.entries)
+
+
+def test_the_keys_in_the_specs_are_those_of_the_development_phrase() -> None:
+    derivation = pytest.importorskip("chain.wallet.derivation")
+    for name in SPECS:
+        spec = spec_of(name)
+        for record in spec.validators:
+            label = spec.labels[record.account]
+            uris = (f"//{label}", f"//{label}//consensus", f"//{label}//vrf")
+            assert (record.account, record.consensus_key, record.vrf_key) == tuple(
+                derivation.derive(uri).public for uri in uris
+            )
+
+
+def test_a_description_that_two_chains_do_not_share() -> None:
+    roots = {genesis_of(name).state_root for name in SPECS}
+    assert len(roots) == len(SPECS)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        ('id = "test"', 'id = "Test!"', "chain.id"),
+        ('id = "test"', "", "chain.id"),
+        ('id = "test"', "id = 5", "chain.id"),
+        ('id = "test"', 'id = "test"\ncolour = "red"', "chain.colour"),
+        ('chain_type = "Development"', 'chain_type = "Toy"', "chain.chain_type"),
+        ('timeouts = "test"', 'timeouts = "never"', "chain.timeouts"),
+        ('seed = "0x', 'seed = "1x', "chain.seed"),
+        ("time_ms = 1767225600000", "time_ms = -1", "chain.time_ms"),
+        ("time_ms = 1767225600000", "time_ms = 1.5", "chain.time_ms"),
+        ("time_ms = 1767225600000", "time_ms = true", "chain.time_ms"),
+        ("epoch_blocks = 4", "epoch_blocks = 1", "limits.epoch_blocks"),
+        ("epoch_blocks = 4", "epoch_blocks = 1000000", "limits.epoch_blocks"),
+        ("block_bytes_max = 1572864", "block_bytes_max = 10", "limits.block_bytes_max"),
+        ("evidence_age_eras = 1", "evidence_age_eras = 2", "limits.evidence_age_eras"),
+        ('base = "0.0005"', "base = 0.0005", "fees.base"),
+        ('base = "0.0005"', 'base = "0.00000000005"', "fees.base"),
+        ('base = "0.0005"', 'base = "9999999999"', "fees.base"),
+        ('rate_floor = "0.000001"', 'rate_floor = "0"', "fees.rate_floor"),
+        ('rate_ceiling = "1"', 'rate_ceiling = "0.0000001"', "fees.rate_floor"),
+        ('consensus_key = "0x47', 'consensus_key = "0xGG', "validators[0].consensus_key"),
+        ('consensus_key = "0x47', 'consensus_key = "0x48', "validators[0].consensus_key"),
+        ("power = 0", "power = -1", "validators[4].power"),
+        ('label = "Bob"\naccount = "5GoN', 'label = "Alice"\naccount = "5GoN', "validators[1].label"),
+        ('account = "5FA9', 'account = "5FA8', "validators[0].account"),
+        ("epoch = 2", "epoch = 4", "schedule[1]"),
+        ('["Alice", "Charlie", "Dave"]', '["Alice", "Mallory"]', "schedule[0]"),
+        ('["Alice", "Charlie", "Dave"]', "[]", "schedule[0]"),
+        ('amount = "1000000"', 'amount = "0.0000001"', "accounts[0].amount"),
+        ("[fees]", "[fee]", "fees"),
+        ("[chain]", "chain = 5\n[other]", "chain"),
+        ("[chain]", "[chain", "spec"),
+    ],
+)  # fmt: skip
+def test_a_wrong_spec_is_refused_by_key_with_a_remedy(old: str, new: str, key: str) -> None:
+    assert old in TEXT
+    with pytest.raises(SpecError) as caught:
+        load_spec(TEXT.replace(old, new, 1))
+    assert caught.value.key == key
+    assert caught.value.remedy
+    assert str(caught.value).startswith(f"{key}: ")
+
+
+def test_shared_keys_and_repeated_accounts_are_refused() -> None:
+    alice, bob = spec_of("test").validators[0], spec_of("test").validators[1]
+    text = TEXT.replace(bob.vrf_key.hex(), alice.vrf_key.hex(), 1)
+    with pytest.raises(SpecError, match="vrf_key"):
+        load_spec(text)
+    entry = '\n[[accounts]]\nlabel = "More"\naccount = "{}"\namount = "5"\n'
+    with pytest.raises(SpecError, match="twice"):
+        load_spec(TEXT + entry.format("0x" + person("Ferdie").hex()))
+    with pytest.raises(SpecError, match=r"accounts\[6\]"):
+        load_spec(TEXT + entry.format("0x" + TREASURY.hex()))
+    with pytest.raises(SpecError, match="more than can exist"):
+        load_spec(TEXT.replace('amount = "1000000"', 'amount = "5000000000"'))
+
+
+def test_powers_that_decide_nothing_are_refused() -> None:
+    with pytest.raises(SpecError, match="powers"):
+        load_spec(
+            TEXT.replace("power = 1", "power = 0").replace("validators = [", "validators = [", 1)
+        )
+
+
+def test_a_spec_that_is_too_long_or_too_deep_is_refused() -> None:
+    for text in ("#" * (5 << 20), "a = " + "[" * 100_000):
+        with pytest.raises(SpecError):
+            load_spec(text)
+
+
+def test_addresses_of_other_networks_or_with_a_typing_error_are_no_accounts() -> None:
+    alice = "5FA9nQDVg267DEd8m1ZypXLBnvN7SFxYwV7ndqSYGiN9TTpu"
+    assert find_account(alice) == person("Alice")
+    for bad in (
+        "",
+        alice[:-1],
+        alice[:-1] + "v",
+        alice + "1",
+        "1" + alice,
+        "0" * 48,
+        "z" * 64,
+        "15oF4uVJwmo4TdGW7VfQxNLavjCXviqxT9S1MgbjMNHr6Sp5",
+    ):
+        assert find_account(bad) is None
+
+
+def test_the_least_a_genesis_account_may_have() -> None:
+    text = TEXT.replace('amount = "1000000"', 'amount = "0.001"', 1)
+    assert load_spec(text).accounts[0].amount == EXISTENTIAL_DEPOSIT
+
+
+def test_no_spec_holds_a_secret() -> None:
+    for path in Path(ROOT / "genesis").glob("*.toml"):
+        assert "secret" not in path.read_text().lower()
