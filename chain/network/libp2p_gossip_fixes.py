@@ -197,7 +197,7 @@ def _mesh_heartbeat(self: Any) -> Any:
     return grafts, prunes
 
 
-_original_select = gossipsub.GossipSub._get_in_topic_gossipsub_peers_from_minus  # noqa: SLF001
+_original_select = gossipsub.GossipSub._get_in_topic_gossipsub_peers_from_minus  # noqa: SLF001 - the library has no hook here
 
 
 def _select_peers(
@@ -210,7 +210,7 @@ def _select_peers(
 
 
 _original_publish = gossipsub.GossipSub.publish
-_original_idontwant = gossipsub.GossipSub._emit_idontwant_for_message  # noqa: SLF001
+_original_idontwant = gossipsub.GossipSub._emit_idontwant_for_message  # noqa: SLF001 - the library has no hook here
 
 
 async def _publish(self: Any, msg_forwarder: Any, pubsub_msg: Any) -> None:

@@ -298,7 +298,7 @@ class Libp2pNetwork:
         pubsub.is_welcome = self._is_welcome_id
         for topic, (validator, bytes_max) in self._topics.items():
             judge = self._make_judge(topic, validator, bytes_max)
-            pubsub.set_topic_validator(self._topic_id(topic), judge, True)  # noqa: FBT003
+            pubsub.set_topic_validator(self._topic_id(topic), judge, True)  # noqa: FBT003 - means that the judge is async
         return host, pubsub, router
 
     # Gossip

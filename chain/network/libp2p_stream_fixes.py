@@ -88,7 +88,7 @@ async def _do_handle_inbound_connection(
             gate.end(address, was_open=is_open)
 
 
-_original_handle_muxed_stream = swarm_connection.SwarmConn._handle_muxed_stream  # noqa: SLF001
+_original_handle_muxed_stream = swarm_connection.SwarmConn._handle_muxed_stream  # noqa: SLF001 - the library has no hook here
 
 
 async def _handle_muxed_stream(self: Any, muxed_stream: Any) -> None:

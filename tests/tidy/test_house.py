@@ -58,7 +58,8 @@ def test_no_file_is_named_for_nothing() -> None:
 
 def broad_catches(text: str) -> list[tuple[int, str]]:
     """Every handler of all errors, as (line, what it catches)."""
-    handlers = [n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.ExceptHandler)]
+    nodes = [n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.ExceptHandler)]
+    handlers = [n for n in nodes if ast.unparse(n.body[-1]) != "raise"]  # to clean up is fine
     caught = [(n.lineno, ast.unparse(n.type) if n.type else "") for n in handlers]
     return [(line, what) for line, what in caught if what in {"", "Exception", "BaseException"}]
 
