@@ -16,7 +16,14 @@ from typing import Final
 
 from ext import dispatch, hashing, store
 from runtime import weights
-from runtime.block import INHERENTS, SPEC_VERSION, BlockContext, ContextNote, ExecResult
+from runtime.block import (
+    INHERENTS,
+    SPEC_VERSION,
+    TRANSACTION_VERSION,
+    BlockContext,
+    ContextNote,
+    ExecResult,
+)
 from runtime.fees import check_signer
 from runtime.frame.call import DispatchClass
 from runtime.frame.context import NO_BLOCK, AccountRecord, StateView
@@ -52,6 +59,11 @@ from runtime.transaction import (
     encode_inherent,
     signing_payload,
 )
+
+SIGNED_VERSIONS: Final = SPEC_VERSION.to_bytes(4, "little") + TRANSACTION_VERSION.to_bytes(
+    4, "little"
+)
+"""The versions in what signers sign, so that no signature outlives the rules it was made for."""
 
 _INHERENT_ORDER: Final = ("Timestamp", "Authorship")
 
@@ -218,7 +230,7 @@ class Executive:
             bytes_left=self._bytes_max - self._bytes_used,
             weight_left=self._weight_max - ctx.weight_used,
             count_left=len(extrinsics) - position,
-            index=len(self._failed),
+            first_index=len(self._failed),
         )
         run = dispatch.apply_run(state, self._rules, extrinsics, position, room)
         self._receipts += run.receipts
@@ -325,15 +337,11 @@ class Executive:
         `parent_hash` is that of block `height - 1`, on whose state this stands. Raises
         InvalidTransaction when the transaction's era has not begun or its start is forgotten.
         """
-        self.ctx.enter(state, NO_BLOCK)
         birth = transaction.era.birth(height)
-        if birth == 0:
-            anchor = genesis_hash
-        elif birth == height - 1:
-            anchor = parent_hash
-        else:
-            anchor = self.runtime.system.block_hash[birth]
-        if not any(anchor):
+        anchor = self._find_anchor(
+            state, birth, height=height, parent_hash=parent_hash, genesis_hash=genesis_hash
+        )
+        if anchor is None:
             raise InvalidTransaction(
                 Reason.ANCIENT_BIRTH_BLOCK,
                 f"its lifetime is over: it would begin at block {birth}, whose hash is not known",
@@ -346,6 +354,42 @@ class Executive:
             spec_version=SPEC_VERSION,
         )
         return transaction.signer, payload, transaction.signature
+
+    def signature_items(
+        self,
+        state: StateView,
+        extrinsics: Sequence[bytes],
+        *,
+        height: int,
+        parent_hash: bytes,
+        genesis_hash: bytes,
+    ) -> list[tuple[bytes, bytes, bytes]]:
+        """Give what `signature_item` gives for each transaction of a body, a whole body at once.
+
+        Raises InvalidTransaction when one cannot be read, too.
+        """
+        place = {"height": height, "parent_hash": parent_hash, "genesis_hash": genesis_hash}
+        terms = dispatch.SigningTerms(
+            height,
+            SIGNED_VERSIONS + genesis_hash,
+            lambda birth: self._find_anchor(state, birth, **place),
+        )
+        items = dispatch.signature_items(extrinsics, terms)
+        if items is not None:
+            return items
+        return [self.signature_item(state, decode_transaction(raw), **place) for raw in extrinsics]
+
+    def _find_anchor(
+        self, state: StateView, birth: int, *, height: int, parent_hash: bytes, genesis_hash: bytes
+    ) -> bytes | None:
+        """Give the hash of the block in which an era began, or None when it is not known."""
+        self.ctx.enter(state, NO_BLOCK)
+        if birth == 0:
+            return genesis_hash
+        if birth == height - 1:
+            return parent_hash
+        anchor = self.runtime.system.block_hash[birth]
+        return anchor if any(anchor) else None
 
     def dry_run(
         self, state: StateView, block: BlockContext, transaction: SignedTransaction

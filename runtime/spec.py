@@ -37,6 +37,9 @@ TIMEOUT_PROFILES: Final = ("devnet", "test", "public")
 EVIDENCE_MARGIN_ERAS: Final = 2
 """Unbonding must outlast evidence by more than this, or offenders could leave before it counts."""
 
+ADDRESS_CHARACTERS_MAX: Final = 48
+"""Characters of an address with a prefix of one byte."""
+
 _IDENTIFIER: Final = re.compile(r"[a-z][a-z0-9-]{0,31}")
 _HEX_KEY: Final = re.compile(r"0x[0-9a-f]{64}")
 _AMOUNT: Final = re.compile(r"(\d{1,10})(?:\.(\d{1,9}))?")
@@ -199,8 +202,10 @@ def load_spec(text: str) -> ChainSpec:
 
 def find_account(address: str) -> bytes | None:
     """Give the 32 bytes of an address with this network's prefix, or None."""
+    if len(address) > ADDRESS_CHARACTERS_MAX or address.startswith(_BASE58[0]):
+        return None
     number = 0
-    for character in address[:64]:
+    for character in address:
         place = _BASE58.find(character)
         if place < 0:
             return None

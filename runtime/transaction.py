@@ -144,7 +144,7 @@ def decode_transaction(raw: bytes) -> SignedTransaction:
     nonce and tip. Other lengths, and every refusal, go through the general readers.
     """
     size = len(raw)
-    if size >= FRONT_BYTES:
+    if size >= FRONT_BYTES and type(raw) is bytes:
         prefix, head, signer, scheme, signature, era_byte, nonce, tip = _FRONT(raw)
         if (
             prefix == size * 4 - 7

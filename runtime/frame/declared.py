@@ -8,7 +8,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from enum import IntEnum
 from types import UnionType
-from typing import Annotated, Any, ClassVar, Final, dataclass_transform, get_args, get_origin
+from typing import (
+    Annotated,
+    Any,
+    ClassVar,
+    Final,
+    Union,
+    dataclass_transform,
+    get_args,
+    get_origin,
+)
 
 from ext import scale
 from runtime.frame.errors import DeclarationError
@@ -81,7 +90,7 @@ def wire_of(annotation: Any, place: str) -> Wired:
         return Wired(ACCOUNT_WIRE.codec, ACCOUNT_WIRE.type, ACCOUNT_WIRE.label)
     if get_origin(annotation) is Annotated:
         return _annotated(annotation, place)
-    if get_origin(annotation) is UnionType:
+    if get_origin(annotation) in (UnionType, Union):
         return _optional(annotation, place)
     if isinstance(annotation, type) and issubclass(annotation, Record):
         return annotation.wire

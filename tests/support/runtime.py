@@ -163,7 +163,7 @@ class Chain:
 def assert_refused(
     chain: Chain, call: bytes, error: type[CallError], signer: AccountId | None = None
 ) -> None:
-    """In the open block this call fails with exactly this error, leaving state and events as they were."""
+    """In the open block the call fails with just this error; state and events stay as they were."""
     runtime, who = chain.runtime, signer or person("Alice")
     before, events = runtime.ctx.state.root(), list(runtime.ctx.events)
     outcome = chain.executive.run_call(chain.executive.decode_call(call), who)

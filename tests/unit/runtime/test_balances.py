@@ -1,5 +1,7 @@
 """Money: transfers, life and death of accounts, holds, freezes, module accounts."""
 
+from pathlib import Path
+
 import pytest
 
 from runtime.balances import (
@@ -255,8 +257,7 @@ def test_the_journal_explains_every_movement(chain: Chain) -> None:
 
 
 def test_every_error_of_the_module_is_met_in_this_file() -> None:
-    with open(__file__, encoding="utf-8") as source:
-        text = source.read()
+    text = Path(__file__).read_text()
     missing = [error.__name__ for error in words.ERRORS if f"words.{error.__name__}" not in text]
     assert (missing, all(issubclass(error, CallError) for error in words.ERRORS)) == ([], True)
 

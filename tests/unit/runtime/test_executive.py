@@ -1,4 +1,4 @@
-"""Blocks: order of steps, receipts, limits, building and executing alike, hooks that cannot raise."""
+"""Blocks: steps, receipts, limits, building and executing alike, hooks that cannot raise."""
 
 from dataclasses import replace
 

@@ -1,6 +1,7 @@
 """Broken books: planted faults are undone, told, recorded, and freeze the guilty module only."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -24,13 +25,12 @@ def plant(chain: Chain, name: str, fault: Callable[[], None]) -> None:
     """Let a call of Balances do its work and then the fault."""
     for entry in chain.runtime.dispatcher.entries():
         if entry.info.name == name:
-            method = entry.method
+            entry.method = partial(_then, entry.method, fault)
 
-            def faulty(*arguments: Any) -> None:
-                method(*arguments)
-                fault()
 
-            entry.method = faulty
+def _then(method: Callable[..., None], fault: Callable[[], None], *arguments: Any) -> None:
+    method(*arguments)
+    fault()
 
 
 @pytest.mark.parametrize("grains", [1, -1, 10**15])

@@ -51,7 +51,7 @@ def test_the_last_commit_is_read_by_the_set_of_its_block(chain: Chain) -> None:
     for _ in range(9):
         chain.block()
     chain.block(last_commit=(True, True, True, False))
-    missed = {who: count for who, count in chain.look().authorship.misses.items()}
+    missed = dict(chain.look().authorship.misses.items())
     assert missed == {sorted((ALICE, BOB, person("Charlie"), person("Dave")))[3]: 1}
     chain.block(last_commit=(True, True, False))
     with pytest.raises(InvalidBlock, match="WrongCommit"):
