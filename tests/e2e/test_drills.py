@@ -27,8 +27,7 @@ def assert_one_chain(net: DevnetUnderTest, *, up_to: int) -> None:
 
 def assert_clean(net: DevnetUnderTest, tmp_path: Path) -> None:
     """Nobody was accused, and a replay of everything is clean."""
-    archive = tmp_path / "drill.archive"
-    net.cli("export", "archive", "--node", "alice", "--base", str(net.base), "--out", str(archive))
+    archive = net.archive(tmp_path / "drill.archive", node="alice")
     done = run_cli("audit", "replay", str(archive), "--json", home=tmp_path, seconds=600)
     report = json.loads(done.stdout)
     assert report["is_clean"] is True

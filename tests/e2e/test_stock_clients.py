@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from substrateinterface import Keypair, KeypairType, SubstrateInterface
 
+from chain.wallet.derivation import derive_seed
 from tests.support.devnet import DevnetUnderTest, run_cli
 
 JS = Path(__file__).parent / "js"
@@ -28,6 +29,13 @@ def node_script(*args: str, seconds: int = 90) -> dict[str, object]:
     assert done.returncode == 0, done.stdout + done.stderr
     document: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
     return document
+
+
+def alice_keypair() -> Keypair:
+    """The stock client signs with ed25519 but derives no ed25519 paths: give it the seed."""
+    pair = Keypair.create_from_seed(derive_seed("//Alice").hex(), crypto_type=KeypairType.ED25519)
+    assert pair.ss58_address == ALICE
+    return pair
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +62,7 @@ def test_py_substrate_interface_reads_metadata_accounts_headers_and_blocks(
 def test_py_substrate_interface_sends_a_mortal_transfer_and_sees_its_events(
     substrate: SubstrateInterface,
 ) -> None:
-    alice = Keypair.create_from_uri("//Alice", crypto_type=KeypairType.ED25519)
-    assert alice.ss58_address == ALICE
+    alice = alice_keypair()
     before = substrate.query("System", "Account", [BOB]).value["data"]["free"]
     call = substrate.compose_call(
         "Balances", "transfer_keep_alive", {"dest": BOB, "value": 12 * GRIST}
@@ -75,7 +82,7 @@ def test_py_substrate_interface_sends_a_mortal_transfer_and_sees_its_events(
 def test_py_substrate_interface_names_the_module_error_of_a_failed_transfer(
     substrate: SubstrateInterface,
 ) -> None:
-    alice = Keypair.create_from_uri("//Alice", crypto_type=KeypairType.ED25519)
+    alice = alice_keypair()
     call = substrate.compose_call("Balances", "transfer_keep_alive", {"dest": BOB, "value": 10**18})
     extrinsic = substrate.create_signed_extrinsic(call, alice, era={"period": 64})
     receipt = substrate.submit_extrinsic(extrinsic, wait_for_finalization=True)

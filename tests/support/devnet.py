@@ -123,6 +123,14 @@ class DevnetUnderTest:
             lambda: f"height {height}: {[(node, self.height(node)) for node in nodes]}",
         )
 
+    def archive(self, path: Path, *, node: str = "full") -> Path:
+        """Write a node's whole chain to a file; the node is stopped for it and started again."""
+        path.unlink(missing_ok=True)
+        self.cli("devnet", "kill", node)
+        self.cli("export", "archive", self.nodes[node]["home"], "--out", str(path))
+        self.cli("devnet", "start", node)
+        return path
+
     def logs(self, node: str) -> str:
         """Give what a node logged."""
         return Path(self.nodes[node]["log"]).read_text(errors="replace")
