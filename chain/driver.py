@@ -382,35 +382,33 @@ class Driver:
     async def hear_proposal(self, peer: PeerId, proposal: Proposal, block: Block | None) -> Verdict:
         """Judge a proposal, and keep the block that came with it."""
         del peer
-        is_known = self._judge.is_known(proposal)
-        if not is_known:
+        if not self._judge.is_known(proposal):
             verdict, validators = await self._judge.judge((proposal,))
             if validators is None:
                 return verdict
         if block is not None and not self._keep(proposal, block):
             return Verdict.REJECT
-        if is_known:
-            return Verdict.IGNORE
-        self._enqueue(ProposalArrived(proposal))
+        if not self.machine.holds(proposal):
+            self._enqueue(ProposalArrived(proposal))
         return Verdict.ACCEPT
 
     async def hear_votes(self, peer: PeerId, votes: Sequence[Vote]) -> Verdict:
-        """Judge votes of one message; those not known yet reach the machine."""
+        """Judge votes of one message; those that the machine does not hold reach it."""
         del peer
-        found = Verdict.IGNORE
         fresh = [vote for vote in votes if not self._judge.is_known(vote)]
         for height in dict.fromkeys(vote.height for vote in fresh):
             some = [vote for vote in fresh if vote.height == height]
             verdict, validators = await self._judge.judge(some)
             if verdict is Verdict.REJECT:
                 return verdict
-            if validators is None:
-                continue
-            found = Verdict.ACCEPT
-            for vote in some:
-                self.gate.on_vote(vote, validators)
+            if validators is not None:
+                for vote in some:
+                    self.gate.on_vote(vote, validators)
+        good = [vote for vote in votes if self._judge.is_known(vote)]
+        for vote in good:
+            if not self.machine.holds(vote):
                 self._enqueue(VoteArrived(vote))
-        return found
+        return Verdict.ACCEPT if good else Verdict.IGNORE
 
     async def hear_certificate(self, peer: PeerId, certificate: Certificate) -> Verdict:
         """Judge a polka or commit whole."""
@@ -418,6 +416,8 @@ class Driver:
         first = certificate.first
         if first.height != self.machine.height:
             return Verdict.IGNORE
+        if self.machine.holds_quorum(certificate):
+            return Verdict.ACCEPT
         validators = self.machine.validators
         good = await trio.to_thread.run_sync(
             certificate.verify, validators, self.ledger.genesis_hash
@@ -452,12 +452,15 @@ class Driver:
 
     async def hear_claim(self, peer: PeerId, claim: Claim) -> Verdict:
         """Note which validator speaks through a peer."""
+        if not self.machine.height:
+            return Verdict.IGNORE
         return self.gate.on_claim(peer, claim, self.machine.validators, self._clock.now_ms())
 
     async def hear_decision(self, peer: PeerId, decision: Decision) -> Verdict:
         """Adopt the next block when a peer proves that it was decided without us."""
         async with self._lock:
-            if decision.height != self.ledger.tip.number + 1 or self.gate.has_forked:
+            is_next = decision.height == self.ledger.tip.number + 1
+            if not is_next or not self.machine.height or self.gate.has_forked:
                 return Verdict.IGNORE
             try:
                 await self.ledger.adopt(decision)

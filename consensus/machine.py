@@ -86,6 +86,8 @@ class Machine:
         self.early: dict[int, list[ProposalArrived | VoteArrived]] = {}
         self.last: Finalize | None = None
         self.last_votes: VoteKeeper | None = None
+        self.height = 0
+        self.is_decided = False
         self._outputs: list[Output] = []
         self._now_ms = 0
 
@@ -240,8 +242,31 @@ class Machine:
 
     def _keep_early(self, index: int, news: ProposalArrived | VoteArrived) -> None:
         messages = self.early.setdefault(index, [])
-        if len(messages) < EARLY_MAX and index < VALIDATORS_MAX:
+        is_new = len(messages) < EARLY_MAX and index < VALIDATORS_MAX and news not in messages
+        if is_new:
             messages.append(news)
+
+    def holds(self, ballot: Proposal | Vote) -> bool:
+        """Whether hearing this ballot changes nothing: it is kept already, or of no use.
+
+        One that was dropped, for coming too early or for a round too far ahead, is not held: when
+        it is heard again it may count.
+        """
+        if isinstance(ballot, Proposal):
+            if ballot.height == self.height:
+                return ballot in self.proposals.get(ballot.round, ())
+            return ballot.height != self.height + 1
+        if ballot.height == self.height:
+            return self.votes.holds(ballot)
+        if ballot.height == self.height - 1:
+            return self.last_votes is None or self.last_votes.holds(ballot)
+        return ballot.height != self.height + 1
+
+    def holds_quorum(self, certificate: Certificate) -> bool:
+        """Whether what a certificate shows is known here without it."""
+        first = certificate.first
+        value = (first.block_id, first.valid_round)
+        return value in self.votes.quorums(first.kind, first.round)
 
     def _accuse(self, pair: tuple[Vote, Vote] | None) -> None:
         if pair is not None:

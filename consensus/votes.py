@@ -87,6 +87,12 @@ class VoteKeeper:
         powers[value] = powers.get(value, 0) + power
         return (held[0], held[1]) if len(held) == VOTES_EACH_MAX else None
 
+    def holds(self, vote: Vote) -> bool:
+        """Whether this vote is counted, so that hearing it again changes nothing."""
+        held = self._votes.get((vote.kind, vote.round), {}).get(vote.index, ())
+        value = (vote.block_id, vote.valid_round)
+        return any((v.block_id, v.valid_round) == value for v in held)
+
     def quorums(self, kind: int, round_: int) -> dict[Value, Certificate]:
         """Give every value with more than two thirds, with the votes that show it."""
         key = (kind, round_)

@@ -5,7 +5,8 @@
     peers  ──────────> decoded, judged by the driver, forwarded when it accepts
 
 Small things and large ones travel on channels of their own, so that no vote waits behind a block.
-A message that came directly and by gossip is judged once; the verdict is remembered by content.
+A message that came directly and by gossip costs cryptography once: the driver knows good ballots.
+It hears every repetition, because what the machine had no use for yesterday it may lack today.
 """
 
 import logging
@@ -50,7 +51,6 @@ from consensus.types import (
     decode_evidence,
     encode_evidence,
 )
-from ext import hashing
 
 DIRECT_VALIDATORS_MAX = 16
 """Up to this many validators everything also goes to every peer directly: one hop is fastest."""
@@ -72,9 +72,6 @@ FETCH_LIMITS = ServiceLimits(256, BODY_BYTES_MAX, concurrency=8, rate=10, burst=
 
 FETCH_PATIENCE = 3.0
 """Seconds one peer has to hand over a block before the next is asked."""
-
-VERDICTS_MAX = 8192
-"""Verdicts remembered: a few heights of 100 validators."""
 
 PUSHED_MAX = 4
 """Blocks pushed to us and not asked for yet: at most 8 MiB."""
@@ -146,7 +143,6 @@ class ConsensusGossip:
         self._count_validators = count_validators
         self._meter = meter or SilentMeter()
         self._ears: Ears | None = None
-        self._verdicts: OrderedDict[bytes, Verdict] = OrderedDict()
         self._pushed: OrderedDict[bytes, Block] = OrderedDict()
         self._sources: OrderedDict[bytes, PeerId] = OrderedDict()
 
@@ -285,24 +281,14 @@ class ConsensusGossip:
     async def _take(
         self, peer: PeerId, payload: bytes, kinds: Sequence[type[Message]], bytes_max: int
     ) -> Verdict:
-        """Judge one message, or repeat the verdict on the same bytes."""
-        name = hashing.blake2b_128(payload)
-        known = self._verdicts.get(name)
-        if known is not None:
-            return known
+        """Judge one message."""
         begun = trio.current_time()
         verdict = Verdict.REJECT
-        is_repeatable = False
         try:
             message = decode_envelope(payload, bytes_max=bytes_max, kinds=kinds).message
-            is_repeatable = not isinstance(message, ConsensusStatus | Claim)
             verdict = await self._hear(peer, message)
         except MalformedMessage as fault:
             _log.info("a message of %s is malformed: %s", peer, fault)
-        if verdict is Verdict.ACCEPT and is_repeatable:
-            self._verdicts[name] = verdict
-            if len(self._verdicts) > VERDICTS_MAX:
-                self._verdicts.popitem(last=False)
         label = "body" if len(payload) > BALLOT_BYTES_MAX else "ballot"
         self._meter.observe("consensus_hearing_seconds", trio.current_time() - begun, label)
         return verdict
