@@ -34,8 +34,9 @@ devnet = LazyGroup(
 def base_option(function: Any) -> Any:
     """Add --base, the directory of the devnet."""
     return click.option(
-        "--base", default=BASE, show_default=True, metavar="DIR", help="Directory of the devnet."
-    )(function)
+        "--base", default=BASE, envvar="GRISTMILL_DEVNET_BASE", show_default=True, metavar="DIR",
+        help="Directory of the devnet.",
+    )(function)  # fmt: skip
 
 
 def base_path(text: str) -> Path:
