@@ -78,7 +78,7 @@ def _lines(report: Report) -> list[str]:
         ("twice", report.duplicated),
         ("missing", report.missing),
         ("failed", report.failed),
-        ("seen final", f"p50 {report.latency_p50} s, p99 {report.latency_p99} s"),
+        ("final after", f"p50 {report.latency_p50} s, p99 {report.latency_p99} s"),
     ]
     rows += [("reason", f"{count} x {reason}") for reason, count in report.refusals.items()]
     return pairs(rows)

@@ -97,7 +97,12 @@ class Passwords:
             password = self._from_file(Path(self.file))
         elif self.session.console.may_ask:
             password = click.prompt(
-                question, hide_input=True, confirmation_prompt=is_new, err=True, default=""
+                question,
+                hide_input=True,
+                confirmation_prompt=is_new,
+                err=True,
+                default="",
+                show_default=False,
             )
         else:
             raise WrongUse("a password is needed and nobody can be asked", _NOBODY_HINT)

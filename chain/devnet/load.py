@@ -40,6 +40,9 @@ LIFETIME: Final = 256
 PATIENCE_S: Final = 60
 """Seconds without a block after which the load gives up."""
 
+STEP_S: Final = 0.1
+"""Seconds between two looks at the head; the resolution of the latencies."""
+
 SETTLE_BLOCKS: Final = 20
 """Blocks after the last transfer within which all must be included."""
 
@@ -100,6 +103,8 @@ class Load:
             for number in range(count)
         ]
         self.sent_at: dict[bytes, float] = {}
+        self.final_at: list[float] = []
+        self.start_height = 0
         self.refusals: Counter[str] = Counter()
         self.encoder = Encoder(self.clients[0].metadata)
 
@@ -121,7 +126,8 @@ class Load:
 
     def run(self, seconds: int, tell: Callable[[str], None]) -> Report:
         """Send for that many seconds, then look for every transfer on the chain."""
-        start_height, _ = self.clients[0].finalized()
+        self.start_height, _ = self.clients[0].finalized()
+        self.final_at = []
         start = self.now()
         turns = itertools.cycle(self.senders)
         with ThreadPoolExecutor(max_workers=len(self.clients)) as pool:
@@ -130,8 +136,8 @@ class Load:
                 self._sleep_until(start + second)
                 list(pool.map(self._submit, range(len(self.clients)), batches))
                 tell(f"{second + 1} s: {len(self.sent_at)} sent, {self.refusals.total()} refused")
-        took = self.now() - start
-        return self._look(start_height, took)
+        self._sleep_until(start + seconds)
+        return self._look(self.now() - start)
 
     def run_forever(self, tell: Callable[[str], None]) -> None:
         """Send until stopped, without looking; a node that restarts is waited for."""
@@ -147,7 +153,8 @@ class Load:
                 for sender in self.senders:
                     sender.is_lost = True
             self.sent_at.clear()
-            self._sleep_until(start + 1)
+            self.refusals.clear()
+            self.wait(max(start + 1 - self.now(), 0))
 
     def _find_nonces(self) -> None:
         """Ask for the next nonce of every sender that lost its count."""
@@ -202,22 +209,30 @@ class Load:
                 else:
                     self.sent_at[parse_hex(answer, 32)] = handed
 
-    def _look(self, start_height: int, took: float) -> Report:
+    def _observe(self) -> None:
+        """Note when blocks became final, as seen from here."""
+        height, _ = self.clients[0].finalized()
+        new = height - self.start_height - len(self.final_at)
+        self.final_at += [self.now()] * new
+
+    def _look(self, took: float) -> Report:
         """Read finalized blocks until every transfer was seen, or long enough after the last."""
         chain = self.clients[0]
         seen: Counter[bytes] = Counter()
         latencies: list[float] = []
-        failed, last, first = 0, start_height, 0
-        final, _ = chain.finalized()
-        for block in finalized_blocks(chain, start_height + 1, self.wait, PATIENCE_S):
+        failed, last, first = 0, self.start_height, 0
+        final = self.start_height + len(self.final_at)
+        for block in finalized_blocks(chain, self.start_height + 1, self.wait, PATIENCE_S):
+            if block.height - self.start_height > len(self.final_at):
+                self._observe()
             hashes = [decode_extrinsic(content).hash for content in block.extrinsics]
             ours = [one for one in hashes if one in self.sent_at]
             seen.update(ours)
             if ours:
                 first, last = first or block.height, block.height
                 failed += self._count_failures(block, hashes)
-                if block.height > final:
-                    latencies += [self.now() - self.sent_at[one] for one in ours]
+                moment = self.final_at[block.height - self.start_height - 1]
+                latencies += [max(moment - self.sent_at[one], 0.0) for one in ours]
             if len(seen) == len(self.sent_at) or block.height >= final + SETTLE_BLOCKS:
                 break
         latencies.sort()
@@ -266,9 +281,12 @@ class Load:
             raise WalletError(f"the senders could not be funded: {inclusion.error[0]}")
 
     def _sleep_until(self, moment: float) -> None:
-        left = moment - self.now()
-        if left > 0:
-            self.wait(left)
+        while True:
+            self._observe()
+            left = moment - self.now()
+            if left <= 0:
+                return
+            self.wait(min(left, STEP_S))
 
 
 def _quantile(ordered: Sequence[float], percent: int) -> float:
