@@ -51,16 +51,13 @@ class RuntimeExecution:
         """Give what must verify in a body at a height; raises InvalidBlock."""
         view = self._chain.state.overlay()
         try:
-            return [
-                self._executive.signature_item(
-                    view,
-                    decode_transaction(raw),
-                    height=height,
-                    parent_hash=self._chain.tip.block_id,
-                    genesis_hash=self._genesis_hash,
-                )
-                for raw in extrinsics[INHERENTS:]
-            ]
+            return self._executive.signature_items(
+                view,
+                extrinsics[INHERENTS:],
+                height=height,
+                parent_hash=self._chain.tip.block_id,
+                genesis_hash=self._genesis_hash,
+            )
         except RuntimeInvalidTransaction as error:
             raise InvalidBlock(error.sentence, field="extrinsics") from error
 

@@ -12,6 +12,7 @@ is recorded, and the guilty module's outflows freeze from the next block.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from ext import dispatch, hashing, store
@@ -368,16 +369,25 @@ class Executive:
 
         Raises InvalidTransaction when one cannot be read, too.
         """
-        place = {"height": height, "parent_hash": parent_hash, "genesis_hash": genesis_hash}
-        terms = dispatch.SigningTerms(
-            height,
-            SIGNED_VERSIONS + genesis_hash,
-            lambda birth: self._find_anchor(state, birth, **place),
+        find_anchor = partial(
+            self._find_anchor,
+            state,
+            height=height,
+            parent_hash=parent_hash,
+            genesis_hash=genesis_hash,
         )
+        terms = dispatch.SigningTerms(height, SIGNED_VERSIONS + genesis_hash, find_anchor)
         items = dispatch.signature_items(extrinsics, terms)
         if items is not None:
             return items
-        return [self.signature_item(state, decode_transaction(raw), **place) for raw in extrinsics]
+        ask = partial(
+            self.signature_item,
+            state,
+            height=height,
+            parent_hash=parent_hash,
+            genesis_hash=genesis_hash,
+        )
+        return [ask(decode_transaction(raw)) for raw in extrinsics]
 
     def _find_anchor(
         self, state: StateView, birth: int, *, height: int, parent_hash: bytes, genesis_hash: bytes

@@ -39,7 +39,7 @@ class Room(NamedTuple):
     bytes_left: int
     weight_left: int
     count_left: int
-    index: int
+    first_index: int
 
 class Run(NamedTuple):
     done: int

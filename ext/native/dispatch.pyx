@@ -82,14 +82,14 @@ class Rules(NamedTuple):
 class Room(NamedTuple):
     """What a run may use up: prices (base, per byte, rate), and the limits that are left.
 
-    `index` is the place of the run's first extrinsic in the block, as phases of events say it.
+    `first_index` is the place of the run's first extrinsic in the block, as phases of events say it.
     """
 
     prices: tuple
     bytes_left: int
     weight_left: int
     count_left: int
-    index: int
+    first_index: int
 
 
 class Run(NamedTuple):
@@ -150,7 +150,7 @@ cdef class Runner:
         self.base, self.per_byte, self.rate = room.prices
         self.bytes_left = max(room.bytes_left, 0)
         self.weight_left = max(room.weight_left, 0)
-        self.index = room.index
+        self.index = room.first_index
         self.receipts = []
         self.failed = []
         self.learn(rules)

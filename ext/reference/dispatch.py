@@ -50,14 +50,14 @@ class Rules(NamedTuple):
 class Room(NamedTuple):
     """What a run may use up: prices (base, per byte, rate), and the limits that are left.
 
-    `index` is the place of the run's first extrinsic in the block, as phases of events say it.
+    `first_index` is the place of the run's first extrinsic in the block, as phases of events say it.
     """
 
     prices: tuple[int, int, int]
     bytes_left: int
     weight_left: int
     count_left: int
-    index: int
+    first_index: int
 
 
 class Run(NamedTuple):
