@@ -6,7 +6,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-NATIVE := $(wildcard ext/native/*.pyx ext/native/*.pxd ext/native/*.h)
+NATIVE := $(wildcard ext/native/*.pyx ext/native/*.pxd ext/native/*.pxi ext/native/*.h)
 
 .PHONY: help setup devnet test test-fast check sim e2e bench bench-quick bless docs format lock clean
 

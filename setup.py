@@ -37,7 +37,9 @@ SANITIZE = [
 """Instead of `COMPILE`, for the build that looks for memory errors and undefined behaviour."""
 
 NATIVE = Path("ext/native")
-HEADERS = sorted(str(path) for pattern in ("*.h", "*.pxd") for path in NATIVE.glob(pattern))
+HEADERS = sorted(
+    str(path) for pattern in ("*.h", "*.pxd", "*.pxi") for path in NATIVE.glob(pattern)
+)
 
 sanitized = os.environ.get("GRISTMILL_SANITIZE") == "1"
 

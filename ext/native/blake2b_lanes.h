@@ -11,11 +11,17 @@
 #include <stdint.h>
 #include <string.h>
 
+/* Define it as 0 to build without the lanes. */
+#ifndef BLAKE2B_AVX2
 #if defined(__x86_64__) && defined(__GNUC__)
 #define BLAKE2B_AVX2 1
-#include <immintrin.h>
 #else
 #define BLAKE2B_AVX2 0
+#endif
+#endif
+
+#if BLAKE2B_AVX2
+#include <immintrin.h>
 #endif
 
 #define BLAKE2B_LANES 4

@@ -9,6 +9,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "ext" / "native").glob("*.pyx"))
+PARTS = sorted(path for kind in ("*.pxi", "*.pxd") for path in (ROOT / "ext" / "native").glob(kind))
+LINES_MAX = 800
 REQUIRED = {
     "boundscheck": "True",
     "wraparound": "False",
@@ -51,7 +53,13 @@ def test_a_source_keeps_every_check_on(path: Path) -> None:
     text = path.read_text()
     said = header(text)
     assert {name: said.get(name) for name in REQUIRED} == REQUIRED
+
+
+@pytest.mark.parametrize("path", [*SOURCES, *PARTS], ids=lambda path: path.name)
+def test_no_place_undoes_a_check_or_is_inexact(path: Path) -> None:
+    text = path.read_text()
     assert [match.group() for match in WEAK.finditer(text)] == []
+    assert len(text.splitlines()) <= LINES_MAX
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
