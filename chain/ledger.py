@@ -44,11 +44,13 @@ class ChainLedger:
         *,
         candidates: Callable[[], list[bytes]],
         on_rejected: Callable[[tuple[bytes, ...]], None],
+        checkpoint: tuple[int, bytes] | None = None,
     ) -> None:
         self._importer = importer
         self._proposer = proposer
         self._candidates = candidates
         self._on_rejected = on_rejected
+        self._checkpoint = checkpoint
         self._listeners: list[Listener] = []
         self._kept: dict[bytes, Block] = {}
         self._lock = trio.Lock()
@@ -168,6 +170,9 @@ class ChainLedger:
             raise InvalidBlock(f"block {header.number} is not the next", field="number")
         if (commit.height, commit.block_id) != (header.number, header.block_id):
             raise InvalidBlock("the commit is for another block", field="commit")
+        height, block_id = self._checkpoint or (-1, b"")
+        if header.number == height and header.block_id != block_id:
+            raise InvalidBlock("the operator's checkpoint is another block", field="checkpoint")
         if not commit.verify(self._importer.schedule.current, self.genesis_hash):
             raise InvalidBlock("the commit does not verify", field="commit")
 

@@ -13,6 +13,7 @@ other only through what their constructors take.
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -22,7 +23,6 @@ from chain.admission import Admission
 from chain.config import NodeConfig
 from chain.driver import Driver
 from chain.errors import ConfigError, GristmillError, StorageError
-from chain.events import EventReader
 from chain.execution import RuntimeExecution, RuntimeJudge
 from chain.genesis import ChainStart, read_spec, start_chain
 from chain.importer import Importer
@@ -40,6 +40,7 @@ from chain.network.transactions import TransactionGossip
 from chain.node_metrics import ChainMeter, NodeMeter, add_gauges
 from chain.node_view import NodeFace, Sources
 from chain.offences import Offences
+from chain.opening import check_trust, open_storage
 from chain.pool import Pool, PoolLimits
 from chain.process import harden
 from chain.proposer import Proposer
@@ -49,9 +50,6 @@ from chain.seams import Chance, Clock, SystemChance, SystemClock
 from chain.serving import MetricsPage, allows_unsafe, make_limits
 from chain.signer import Signer, open_signer
 from chain.storage import durable
-from chain.storage.database import Database
-from chain.storage.finality import FinalityJournal
-from chain.storage.state import StateStore, StorageOptions, create_genesis, open_state
 from chain.upkeep import Upkeep
 from chain.verified import VerifiedSignatures
 from consensus.evidence import EvidenceWindow
@@ -92,14 +90,17 @@ class Node:
         self.clock = clock
         self.metrics = Metrics()
         self.chain = open_storage(config, start)
+        self.signer: Signer | None = None
+        self._stopping = trio.Event()
         try:
+            check_trust(config, start, self.chain, clock)
             self.signer = open_keys(config, start)
             self._build_chain()
             self._build_network(make_network)
             self._build_consensus()
             self._build_rpc()
         except BaseException:
-            self.chain.close()
+            self.close()
             raise
 
     # The first screen: what is built of what
@@ -128,6 +129,7 @@ class Node:
             self.proposer,
             candidates=self.pool.candidates,
             on_rejected=self.pool.on_rejected,
+            checkpoint=config.parsed_checkpoint,
         )
         self.upkeep = Upkeep(
             chain, self.clock, self.metrics, self.log.bind("upkeep"),
@@ -216,34 +218,53 @@ class Node:
     # The second screen: running and stopping
 
     async def run(self, *, task_status: TaskStatus = trio.TASK_STATUS_IGNORED) -> None:
-        """Run until cancelled; raises StorageError when the disk fails."""
+        """Run until `stop` or cancelled; raises StorageError when the disk fails."""
+        async with trio.open_nursery() as network:
+            await start_task(network, self.network.run)
+            for task in (self.gossip.run, self.transactions.run, self.upkeep.run):
+                network.start_soon(task)
+            network.start_soon(run_lag_meter, self.meter)
+            async with trio.open_nursery() as consensus:
+                consensus.start_soon(self.admission.run)
+                await start_task(consensus, self.driver.run)
+                consensus.start_soon(self.sync.run)
+                async with trio.open_nursery() as front:
+                    await self._serve(front)
+                    task_status.started()
+                    await self._stopping.wait()
+                    front.cancel_scope.cancel()
+                consensus.cancel_scope.cancel()
+            network.cancel_scope.cancel()
+
+    async def _serve(self, front: trio.Nursery) -> None:
+        """Let clients in, and say where."""
         config = self.config
-        async with trio.open_nursery() as outer:
-            start: Any = outer.start
-            await start(self.network.run)
-            outer.start_soon(self.gossip.run)
-            outer.start_soon(self.transactions.run)
-            outer.start_soon(self.admission.run)
-            outer.start_soon(self.upkeep.run)
-            outer.start_soon(run_lag_meter, self.meter)
-            await start(self.driver.run)
-            outer.start_soon(self.sync.run)
-            listeners = await start(self.rpc.serve, config.rpc_host, config.rpc_port)
-            if config.metrics_port >= 0:
-                page = MetricsPage(self.metrics)
-                outer.start_soon(page.serve, config.metrics_host, config.metrics_port)
-            self.rpc_port = int(listeners[0].socket.getsockname()[1])
-            self.log.info(
-                "running",
-                chain=self.start.spec.id,
-                genesis=self.start.hash,
-                height=self.chain.height,
-                peer=self.network.local_peer,
-                rpc=f"http://{config.rpc_host}:{self.rpc_port}",
-                addresses=" ".join(self.network.listen_addresses()),
-                validator=self.signer is not None,
-            )
-            task_status.started()
+        listeners = await start_task(front, self.rpc.serve, config.rpc_host, config.rpc_port)
+        self.rpc_port = int(listeners[0].socket.getsockname()[1])
+        if config.metrics_port >= 0:
+            page = MetricsPage(self.metrics)
+            front.start_soon(page.serve, config.metrics_host, config.metrics_port)
+        addresses = tuple(self.network.listen_addresses())
+        self.face.chain = replace(self.face.chain, listen_addresses=addresses)
+        self.log.info(
+            "running",
+            chain=self.start.spec.id,
+            genesis=self.start.hash,
+            height=self.chain.height,
+            peer=self.network.local_peer,
+            rpc=f"http://{config.rpc_host}:{self.rpc_port}",
+            addresses=" ".join(addresses),
+            validator=self.signer is not None,
+        )
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether somebody asked the node to stop."""
+        return self._stopping.is_set()
+
+    def stop(self) -> None:
+        """Ask `run` to end: clients first, then consensus, then the network."""
+        self._stopping.set()
 
     def close(self) -> None:
         """Give keys, journals and database back; nothing is lost that was decided."""
@@ -330,29 +351,6 @@ class Node:
         }
 
 
-def open_storage(config: NodeConfig, start: ChainStart) -> StateStore:
-    """Open the chain in a node's home, or begin it; raises StorageError or ConfigError."""
-    config.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    find_touched = EventReader().find_touched if config.account_index else None
-    options = StorageOptions(config.keep_blocks, find_touched)
-    database = Database(config.database_path, free_space_bytes_min=config.free_space_bytes_min)
-    try:
-        is_new = database.is_new(start.hash)
-        if is_new:
-            database.check_space()
-            create_genesis(database, start.genesis, options)
-        journal = FinalityJournal(config.finality_path, start.hash)
-    except BaseException:
-        database.close()
-        raise
-    try:
-        return open_state(database, journal, options)
-    except BaseException:
-        journal.close()
-        database.close()
-        raise
-
-
 def open_keys(config: NodeConfig, start: ChainStart) -> Signer | None:
     """Open the validator's keys when the node is one; raises ConfigError or StorageError."""
     return open_signer(config.keys_path, start.hash) if config.validator else None
@@ -427,15 +425,27 @@ def run_node(config: NodeConfig) -> None:
 
 
 async def _run_until_stopped(node: Node) -> None:
-    """Run a node and cancel it at the first signal."""
+    """Run a node; the first signal asks it to stop, the second does not ask."""
     async with trio.open_nursery() as nursery:
-        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            start: Any = nursery.start
-            await start(node.run)
-            async for number in signals:
-                node.log.info("stopping", signal=signal.Signals(number).name)
-                break
+        nursery.start_soon(_listen_for_signals, node, nursery.cancel_scope)
+        await node.run()
         nursery.cancel_scope.cancel()
+
+
+async def _listen_for_signals(node: Node, scope: trio.CancelScope) -> None:
+    """Turn SIGINT and SIGTERM into a stop in order."""
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for number in signals:
+            node.log.info("stopping", signal=signal.Signals(number).name)
+            if node.is_stopping:
+                scope.cancel()
+            node.stop()
+
+
+async def start_task(nursery: trio.Nursery, task: Callable[..., Any], *args: Any) -> Any:
+    """Start a task and wait until it says that it is ready; gives what it says."""
+    starter: Any = nursery.start
+    return await starter(task, *args)
 
 
 def _first(error: BaseException) -> BaseException:
