@@ -10,6 +10,7 @@ It hears every repetition, because what the machine had no use for yesterday it 
 """
 
 import logging
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -76,8 +77,20 @@ FETCH_PATIENCE = 3.0
 PUSHED_MAX = 4
 """Blocks pushed to us and not asked for yet: at most 8 MiB."""
 
+ANSWER_AFTER_SECONDS = 0.5
+"""How long a proposal is left to travel by itself before we send it to a peer that lacks it."""
+
+ANSWER_AGAIN_SECONDS = 1.0
+"""How long a body that we sent a peer is not sent to it again, whatever its status says."""
+
+ANSWERS_MAX = 1024
+"""Bodies whose sending is remembered: a few heights for every peer."""
+
 SOURCES_MAX = 64
 """Proposals whose sender is remembered, to be asked first for the block."""
+
+NOBODY: tuple[PeerId, float] = ("", -math.inf)
+"""Who said a block that nobody said, and when."""
 
 THREAD_BYTES_MIN = 32 * 1024
 """Larger blocks are decoded off the event loop, so that votes are not kept waiting."""
@@ -144,7 +157,8 @@ class ConsensusGossip:
         self._meter = meter or SilentMeter()
         self._ears: Ears | None = None
         self._pushed: OrderedDict[bytes, Block] = OrderedDict()
-        self._sources: OrderedDict[bytes, PeerId] = OrderedDict()
+        self._sources: OrderedDict[bytes, tuple[PeerId, float]] = OrderedDict()
+        self._answered: OrderedDict[tuple[PeerId, bytes], float] = OrderedDict()
 
     @property
     def local_peer(self) -> PeerId:
@@ -175,6 +189,7 @@ class ConsensusGossip:
     async def send_proposal(self, proposal: Proposal, block: Block) -> None:
         """Say a proposal to everybody, its block with it or right behind."""
         encoded = block.encode()
+        self._note_source(block.block_id, self.local_peer)
         whole = ProposalMessage(proposal, encoded)
         is_inline = len(encoded) <= limits.INLINE_BLOCK_BYTES_MAX
         bare = encode_message(ProposalMessage(proposal))
@@ -230,19 +245,23 @@ class ConsensusGossip:
             page = tuple(votes[start : start + limits.VOTES_MAX])
             self._send(peer, "ballots", VotesMessage(page))
         for proposal, block in proposals:
+            _, heard_at = self._sources.get(block.block_id, NOBODY)
+            is_fresh = trio.current_time() - heard_at < ANSWER_AFTER_SECONDS
+            if is_fresh or not self._may_answer(peer, proposal.encode()):
+                continue
             encoded = block.encode()
             if len(encoded) <= limits.INLINE_BLOCK_BYTES_MAX:
                 self._send(peer, "bodies", ProposalMessage(proposal, encoded))
             else:
                 self._send(peer, "ballots", ProposalMessage(proposal))
-        if decision is not None:
+        if decision is not None and self._may_answer(peer, decision.block.block_id):
             self._send(peer, "bodies", DecisionMessage(decision.encode()))
         await trio.lowlevel.checkpoint()
 
     async def fetch_block(self, block_id: bytes) -> Block | None:
         """Ask peers in turn for the block of a proposal, its proposer's first; one pass."""
         question = encode_message(GetBlock(block_id), request_id=1)
-        first = self._sources.get(block_id)
+        first, _ = self._sources.get(block_id, NOBODY)
         for peer in sorted(self._network.peers(), key=lambda peer: peer != first):
             block = self._pushed.pop(block_id, None)
             if block is None:
@@ -325,11 +344,26 @@ class ConsensusGossip:
 
     async def _hear_proposal(self, ears: Ears, peer: PeerId, message: ProposalMessage) -> Verdict:
         block_id = message.proposal.block_id
-        self._sources[block_id] = peer
-        if len(self._sources) > SOURCES_MAX:
-            self._sources.popitem(last=False)
+        self._note_source(block_id, peer)
         block = await _decode_block(message.block, block_id) if message.block else None
         return await ears.hear_proposal(peer, message.proposal, block)
+
+    def _note_source(self, block_id: bytes, peer: PeerId) -> None:
+        """Remember who said a block first, and when."""
+        self._sources.setdefault(block_id, (peer, trio.current_time()))
+        if len(self._sources) > SOURCES_MAX:
+            self._sources.popitem(last=False)
+
+    def _may_answer(self, peer: PeerId, name: bytes) -> bool:
+        """Whether a body may be sent to a peer: not twice while the first may be under way."""
+        now = trio.current_time()
+        if now - self._answered.get((peer, name), -ANSWER_AGAIN_SECONDS) < ANSWER_AGAIN_SECONDS:
+            return False
+        self._answered[peer, name] = now
+        self._answered.move_to_end((peer, name))
+        if len(self._answered) > ANSWERS_MAX:
+            self._answered.popitem(last=False)
+        return True
 
     def _keep_pushed(self, block: Block) -> None:
         self._pushed[block.block_id] = block

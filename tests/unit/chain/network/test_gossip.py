@@ -187,6 +187,20 @@ def test_certificates_claims_status_evidence_and_answers_arrive():
     play(scenario)
 
 
+def test_a_body_is_not_sent_twice_while_it_may_be_under_way():
+    proposal = TEAM.proposal(0, block_id=SMALL.block.block_id)
+
+    async def scenario(a, b):
+        await a.gossip.send_proposal(proposal, SMALL.block)
+        for _ in range(20):  # four seconds of statuses
+            await a.gossip.answer("b", proposals=((proposal, SMALL.block),), decision=SMALL)
+            await trio.sleep(0.2)
+        assert len(b.heard("decision")) == 4
+        assert [block for _, block in b.heard("proposal")].count(SMALL.block) == 1 + 4
+
+    play(scenario, names="ab")
+
+
 def test_a_status_repeated_is_heard_each_time():
     async def scenario(a, b):
         for _ in range(3):
