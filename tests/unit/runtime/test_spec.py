@@ -76,7 +76,7 @@ def test_a_description_that_two_chains_do_not_share() -> None:
         ('consensus_key = "0x47', 'consensus_key = "0xGG', "validators[0].consensus_key"),
         ('consensus_key = "0x47', 'consensus_key = "0x48', "validators[0].consensus_key"),
         ("power = 0", "power = -1", "validators[4].power"),
-        ('label = "Bob"\naccount = "5GoN', 'label = "Alice"\naccount = "5GoN', "validators[1].label"),
+        ('[[validators]]\nlabel = "Bob"', '[[validators]]\nlabel = "Alice"', "validators[1].label"),
         ('account = "5FA9', 'account = "5FA8', "validators[0].account"),
         ("epoch = 2", "epoch = 4", "schedule[1]"),
         ('["Alice", "Charlie", "Dave"]', '["Alice", "Mallory"]', "schedule[0]"),
