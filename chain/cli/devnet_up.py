@@ -76,6 +76,7 @@ def up(session: Session, /, base: str, **given: Any) -> None:
     net = _prepare(session, path, options)
     begun = time.monotonic()
     with _ended_by_signals(), _stopping(session, path, keep=options.wait):
+        session.console.note(f"Starting {len(net.nodes)} nodes.")
         net = start_nodes(net, net.nodes)
         save_devnet(net)
         wait_ready(net.nodes, session.console.note)

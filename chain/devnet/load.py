@@ -17,11 +17,11 @@ from chain.devnet.layout import NodeSite
 from chain.wallet.accounts import dev_account
 from chain.wallet.amounts import GRAINS_PER_GRIST
 from chain.wallet.chain_client import Block, ChainClient, parse_hex, to_hex
-from chain.wallet.client import BATCH_MAX, RpcClient
+from chain.wallet.client import ALREADY_IMPORTED, BATCH_MAX, RpcClient, RpcError
 from chain.wallet.derivation import KeyPair, derive
 from chain.wallet.encoding import Encoder
 from chain.wallet.errors import WalletError
-from chain.wallet.extrinsic import Draft, decode_extrinsic, make_era, sign_draft
+from chain.wallet.extrinsic import Draft, choose_era, decode_extrinsic, sign_draft
 from chain.wallet.follow import finalized_blocks, follow
 from chain.wallet.ss58 import encode_address
 
@@ -183,15 +183,17 @@ class Load:
     def _draft(self) -> Draft:
         """Return what all transfers of a second share, anchored at the finalized head."""
         chain = self.clients[0]
-        height, block_hash = chain.finalized()
+        height, _ = chain.finalized()
         identity = chain.identity
+        era = choose_era(height, LIFETIME)
+        birth = era.birth(height)
         return Draft(
             call=b"",
-            era=make_era(height, LIFETIME),
+            era=era,
             nonce=0,
             tip=0,
             genesis_hash=identity.genesis_hash,
-            anchor_hash=block_hash,
+            anchor_hash=chain.block_hash(birth) if birth else identity.genesis_hash,
             spec_version=identity.spec_version,
             transaction_version=identity.transaction_version,
         )
@@ -204,8 +206,10 @@ class Load:
             answers = rpc.batch([("author_submitExtrinsic", (to_hex(one),)) for _, one in part])
             for (sender, _), answer in zip(part, answers, strict=True):
                 if isinstance(answer, WalletError):
-                    self.refusals[answer.message] += 1
                     sender.is_lost = True
+                    # A sender that asked for its nonce again may sign what the pool has already.
+                    if not (isinstance(answer, RpcError) and answer.rpc_code == ALREADY_IMPORTED):
+                        self.refusals[answer.message] += 1
                 else:
                     self.sent_at[parse_hex(answer, 32)] = handed
 

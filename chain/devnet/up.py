@@ -13,7 +13,7 @@ from typing import Final
 from chain.devnet.layout import Devnet, NodeSite, check_counts, devnet_path, node_names, node_ports
 from chain.devnet.nodes import NodeStatus, ask_all, waiting_for
 from chain.devnet.peering import boot_address
-from chain.devnet.processes import check_ports, is_alive, last_lines, spawn
+from chain.devnet.processes import check_ports, is_alive, last_lines, spawn_all
 from chain.wallet.accounts import DEV_NAMES, dev_account, dev_address
 from chain.wallet.chain_client import ChainClient, to_hex
 from chain.wallet.client import RpcClient
@@ -86,7 +86,7 @@ def start_nodes(devnet: Devnet, sites: Sequence[NodeSite]) -> Devnet:
     """Start these nodes of a devnet; WalletError if a port is taken."""
     waking = [site for site in sites if not is_alive(site)]
     check_ports(waking)
-    running = {site.name: spawn(site) for site in waking}
+    running = {site.name: site for site in spawn_all(waking)}
     return replace(devnet, nodes=[running.get(site.name, site) for site in devnet.nodes])
 
 

@@ -9,7 +9,7 @@ from chain.wallet.cursor import Cursor
 from chain.wallet.decoding import Decoder
 from chain.wallet.dry_run import Outcome, compute_changes, read_apply_result, read_fee
 from chain.wallet.errors import BadContent, NotFound, WalletError
-from chain.wallet.extrinsic import ERA_PERIOD, Draft, check_extensions, make_era
+from chain.wallet.extrinsic import ERA_PERIOD, Draft, check_extensions, choose_era
 from chain.wallet.metadata import Metadata, decode_metadata, hash_key, twox_128
 from chain.wallet.ss58 import encode_address
 
@@ -164,15 +164,12 @@ class ChainClient:
         nonce: int | None = None,
         tip: int = 0,
     ) -> Draft:
-        """Return a draft of a call by a signer, anchored at the newest finalized block."""
+        """Return a draft of a call by a signer, anchored a little below the finalized head."""
         check_extensions(self.metadata)
-        height, block_hash = self.finalized()
-        era = make_era(height, period)
+        height, _ = self.finalized()
+        era = choose_era(height, period)
         birth = era.birth(height)
-        if not period:
-            anchor = self.identity.genesis_hash
-        else:
-            anchor = block_hash if birth == height else self.block_hash(birth)
+        anchor = self.block_hash(birth) if birth else self.identity.genesis_hash
         return Draft(
             call=call,
             era=era,

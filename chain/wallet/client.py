@@ -18,10 +18,13 @@ BATCH_MAX: Final = 50
 TIMEOUT_S: Final = 15
 """Seconds to wait for an answer; the node gives up a request after ten."""
 
+ALREADY_IMPORTED: Final = 1013
+"""The code for a transaction that the pool has already."""
+
 _HINTS: Final = {
     1010: "gristmill tx dry-run shows what would happen",
     1012: "wait a minute, or change the transaction",
-    1013: "it is already on its way: gristmill tx watch follows it",
+    ALREADY_IMPORTED: "it is already on its way: gristmill tx watch follows it",
     1014: "another transaction of this account has the same nonce; give a higher --tip",
     1016: "the node is busy; try again, or give a --tip",
     -32601: "the node is of another release, or this method is not open here",

@@ -25,6 +25,10 @@ EXTRINSIC_LENGTH_MAX: Final = 1 << 20
 ERA_PERIOD: Final = 64
 """Blocks a transaction lives unless the user says otherwise, as polkadot-js does."""
 
+ANCHOR_DEPTH_MAX: Final = 4
+"""Blocks below the head at which a transaction is anchored, so that nodes a little behind the one
+that was asked know the anchor too."""
+
 ERA_PERIODS: Final = tuple(1 << power for power in range(2, 17))
 """Lifetimes that the two-byte era can say: 4 to 65,536 blocks."""
 
@@ -94,6 +98,12 @@ def make_era(height: int, period: int = ERA_PERIOD) -> Era:
         )
     quantum = max(period >> 12, 1)
     return Era(period, height % period // quantum * quantum)
+
+
+def choose_era(height: int, period: int = ERA_PERIOD) -> Era:
+    """Return the era for a transaction that is made when `height` is final."""
+    depth = min(ANCHOR_DEPTH_MAX, period // 4)
+    return make_era(max(height - depth, 0), period)
 
 
 def read_era(cursor: Cursor) -> Era:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from chain.devnet import up
+from chain.devnet.processes import spawn
 from tests.unit.cli.conftest import gristmill  # noqa: F401 - a fixture
 from tests.unit.cli.schema import check
 
@@ -33,6 +34,7 @@ def fake_nodes(monkeypatch):
         return replace(site, command=command)
 
     monkeypatch.setattr(up, "_plan_node", plan_fake)
+    monkeypatch.setattr(up, "spawn_all", lambda sites: [spawn(site) for site in sites])
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
 
 

@@ -13,6 +13,7 @@ from chain.wallet.extrinsic import (
     IMMORTAL,
     Draft,
     Era,
+    choose_era,
     decode_extrinsic,
     make_era,
     read_era,
@@ -80,6 +81,13 @@ def test_an_era_is_born_at_or_shortly_before_its_block_and_survives(height, peri
     quantum = max(period >> 12, 1)
     assert height - quantum < era.birth(height) <= height
     assert era.death(height) == era.birth(height) + period
+
+
+@given(st.integers(0, 1 << 31), st.sampled_from(ERA_PERIODS))
+def test_a_transaction_is_anchored_below_the_head_and_still_alive(height, period):
+    era = choose_era(height, period)
+    assert era.birth(height) <= max(height - min(4, period // 4), 0)
+    assert era.death(height) > height + 1
 
 
 def test_an_immortal_transaction_is_anchored_at_genesis_and_never_dies():

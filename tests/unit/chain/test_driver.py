@@ -1,0 +1,623 @@
+"""The driver obeys the machine in order, signs behind the gate, and nothing lost stays lost."""
+
+import os
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from chain.network.gossip import ConsensusGossip
+from chain.network.interface import Verdict
+from chain.network.messages import ConsensusStatus
+from chain.network.simulated import Faults, SimulatedHub, SimulatedNetwork
+from chain.signer import Refusal
+from consensus.record import Record
+from consensus.types import NIL, PRECOMMIT, PREVOTE, Decision, DuplicateVote
+from tests.support.consensus import GENESIS, make_team
+from tests.support.drivers import (
+    BASE_MS,
+    TEAM,
+    PaperLedger,
+    Recorder,
+    back_to_back,
+    claim_of,
+    genesis_header,
+    make_block,
+    make_driver,
+    open_key,
+    turn,
+)
+
+NOT_FIRST = next(index for index in range(4) if turn(1) != index)
+"""A validator that does not propose in the first round of the first height."""
+
+
+@pytest.fixture(autouse=True)
+def _work_on_the_loop(monkeypatch):
+    """Threads do not know trio's mock clock: what goes to one runs in place instead.
+
+    The disk is trusted to be there at the end of a test, which spares thousands of syncs.
+    """
+
+    async def run_here(work, *arguments, **_options):
+        await trio.lowlevel.checkpoint()
+        return work(*arguments)
+
+    monkeypatch.setattr(trio.to_thread, "run_sync", run_here)
+    monkeypatch.setattr(os, "fdatasync", lambda _descriptor: None)
+    monkeypatch.setattr(os, "fsync", lambda _descriptor: None)
+
+
+def play(scenario, *arguments):
+    trio.run(scenario, *arguments, clock=MockClock(autojump_threshold=0))
+
+
+async def until(is_so, seconds=10):
+    """Wait, to the millisecond, until something holds."""
+    for _ in range(seconds * 1_000):
+        if is_so():
+            return
+        await trio.sleep(0.001)
+    raise AssertionError("it never came")
+
+
+class Seat:
+    """One driver; the test is everybody else."""
+
+    def __init__(self, tmp_path, index=NOT_FIRST, *, team=TEAM, profile=None, ledger=None):
+        self.team, self.index = team, index
+        self.others = [i for i in range(len(team.validators)) if i != index]
+        self.ledger = ledger or PaperLedger(team)
+        self.signer = None if index is None else open_key(tmp_path / "key", index, team)
+        self.voices = Recorder(self.signer)
+        self.decided = []
+        options = {} if profile is None else {"profile": profile}
+        self.driver = make_driver(
+            self.ledger, self.voices, self.signer, decided=self.decided, **options
+        )
+
+    @asynccontextmanager
+    async def running(self, *, is_near=True):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(self.driver.run)
+            if is_near:
+                await self.come_near()
+            yield
+            nursery.cancel_scope.cancel()
+        if self.signer is not None:
+            self.signer.close()
+
+    async def come_near(self):
+        for index in self.others:
+            await self.driver.hear_claim(f"peer {index}", self.claim(index))
+        await trio.sleep(0.25)
+
+    def claim(self, index, height=None):
+        now_ms = BASE_MS + round(trio.current_time() * 1_000)
+        return claim_of(self.team, index, f"peer {index}", height or self.height, now_ms)
+
+    @property
+    def height(self):
+        return self.ledger.tip.number + 1
+
+    def block(self, round_=0, *, mark=0, time_ms=None):
+        by = turn(self.height, round_, self.team)
+        now_ms = BASE_MS + round(trio.current_time() * 1_000)
+        last = None if self.height == 1 else self.ledger.decision(self.height - 1).commit
+        return make_block(
+            self.ledger.tip, self.team, by, time_ms=time_ms or now_ms, last_commit=last, mark=mark
+        )
+
+    async def propose(self, block, round_=0, *, with_body=True):
+        by = turn(self.height, round_, self.team)
+        proposal = self.team.proposal(
+            by, height=self.height, round_=round_, block_id=block.block_id
+        )
+        return await self.driver.hear_proposal("p", proposal, block if with_body else None)
+
+    async def cast(self, kind, block_id, *indices, round_=0, height=None):
+        votes = [
+            self.team.vote(
+                index, kind=kind, height=height or self.height, round_=round_, block_id=block_id
+            )
+            for index in indices
+        ]
+        return await self.driver.hear_votes("p", votes)
+
+    async def decide(self, block, *indices):
+        """Let the others carry a block from its proposal to its decision."""
+        await self.propose(block)
+        await self.cast(PREVOTE, block.block_id, *(indices or self.others))
+        await self.cast(PRECOMMIT, block.block_id, *(indices or self.others))
+        await until(lambda: self.ledger.tip.block_id == block.block_id)
+
+    async def wait_for_votes(self, count, kind=None):
+        await until(lambda: len(self.voices.votes(kind)) >= count)
+        return self.voices.votes(kind)
+
+
+def test_a_block_goes_from_proposal_to_decision(tmp_path):
+    async def scenario():
+        seat = Seat(tmp_path)
+        async with seat.running():
+            block = seat.block()
+            assert await seat.propose(block) is Verdict.ACCEPT
+            assert [v.block_id for v in await seat.wait_for_votes(1)] == [block.block_id]
+            await seat.cast(PREVOTE, block.block_id, *seat.others)
+            await seat.wait_for_votes(1, PRECOMMIT)
+            await seat.cast(PRECOMMIT, block.block_id, *seat.others)
+            await trio.sleep(0.05)
+            assert [decision.block for decision in seat.decided] == [block]
+            assert seat.ledger.tip == block.header
+
+    play(scenario)
+
+
+def test_what_is_said_is_in_the_journal_and_locked_bodies_are_saved_first(tmp_path):
+    async def scenario():
+        seat = Seat(tmp_path)
+        async with seat.running():
+            block = seat.block()
+            await seat.propose(block)
+            await seat.cast(PREVOTE, block.block_id, *seat.others)
+            await seat.wait_for_votes(1, PRECOMMIT)
+        for said in seat.voices.said:
+            vote = said.what
+            assert said.floor == (vote.height, vote.round, vote.kind)
+            assert vote.verify(TEAM.validators, GENESIS)
+        assert seat.ledger.saved == [block.block_id]
+        record = Record.decode(seat.signer.record)
+        assert record.locked == (block.block_id, 0)
+
+    play(scenario)
+
+
+def test_a_restart_says_the_same_words_again(tmp_path):
+    async def scenario():
+        first = Seat(tmp_path)
+        block = None
+        async with first.running():
+            block = first.block()
+            await first.propose(block)
+            await first.cast(PREVOTE, block.block_id, *first.others)
+            await first.wait_for_votes(1, PRECOMMIT)
+        said = first.voices.votes()
+        again = Seat(tmp_path, ledger=first.ledger)
+        async with again.running():
+            assert await again.wait_for_votes(2) == said
+            other = again.block(mark="other")
+            await again.propose(other)
+            await trio.sleep(2)
+            assert {v.block_id for v in again.voices.votes() if v.round == 0} == {block.block_id}
+
+    play(scenario)
+
+
+def test_nothing_is_signed_until_two_thirds_are_near_and_then_what_was_held_back(tmp_path):
+    async def scenario():
+        seat = Seat(tmp_path)
+        async with seat.running(is_near=False):
+            await seat.propose(seat.block())
+            await trio.sleep(1)
+            assert seat.voices.said == []
+            assert Refusal.NO_QUORUM_NEAR in seat.driver.gate.reasons
+            await seat.come_near()
+            assert [v.kind for v in seat.voices.votes()] == [PREVOTE]
+
+    play(scenario)
+
+
+def test_a_claim_under_another_key_or_for_another_peer_brings_nobody_near(tmp_path):
+    async def scenario():
+        seat = Seat(tmp_path)
+        async with seat.running(is_near=False):
+            for index in seat.others:
+                claim = seat.claim(index)
+                assert await seat.driver.hear_claim("somebody else", claim) is Verdict.REJECT
+                forged = replace(claim, index=seat.index)
+                assert await seat.driver.hear_claim(f"peer {index}", forged) is Verdict.REJECT
+                old = claim_of(TEAM, index, f"peer {index}", 1, BASE_MS - 3_600_000)
+                assert await seat.driver.hear_claim(f"peer {index}", old) is Verdict.IGNORE
+            await seat.propose(seat.block())
+            await trio.sleep(1)
+            assert seat.voices.said == []
+
+    play(scenario)
+
+
+def test_a_block_that_does_not_execute_gets_a_vote_for_nil(tmp_path):
+    async def scenario():
+        seat = Seat(tmp_path)
+        async with seat.running():
+            block = seat.block()
+            seat.ledger.refused.add(block.block_id)
+            await seat.propose(block)
+            assert [v.block_id for v in await seat.wait_for_votes(1)] == [NIL]
+
+    play(scenario)
+
+
+def test_slow_execution_costs_a_prevote_and_no_height(tmp_path):
+    async def scenario():
+        seat = Seat(tmp_path)
+        seat.ledger.validation_seconds = 0.1
+        async with seat.running():
+            block = seat.block()
+            await seat.propose(block)
+            assert [v.block_id for v in await seat.wait_for_votes(1)] == [NIL]
+            await seat.cast(PREVOTE, block.block_id, *seat.others)
+            votes = await seat.wait_for_votes(1, PRECOMMIT)
+            assert [v.block_id for v in votes] == [block.block_id]
+
+    play(scenario)
+
+
+def test_a_missing_body_is_fetched_until_somebody_has_it(tmp_path):
+    async def scenario():
+        seat = Seat(tmp_path)
+        async with seat.running():
+            block = seat.block()
+            await seat.propose(block, with_body=False)
+            await seat.cast(PRECOMMIT, block.block_id, *seat.others)
+            await trio.sleep(1)
+            assert seat.decided == []
+            seat.voices.blocks[block.block_id] = block
+            await trio.sleep(1)
+            assert [decision.block for decision in seat.decided] == [block]
+
+    play(scenario)
+
+
+def test_bad_ballots_are_rejected_and_distant_ones_ignored(tmp_path):
+    async def scenario():
+        seat = Seat(tmp_path)
+        async with seat.running():
+            block = seat.block()
+            vote = TEAM.vote(seat.others[0], block_id=block.block_id)
+            hear = seat.driver.hear_votes
+            assert await hear("p", (replace(vote, block_id=NIL),)) is Verdict.REJECT
+            assert await hear("p", (replace(vote, height=3),)) is Verdict.IGNORE
+            assert await hear("p", (vote,)) is Verdict.ACCEPT
+            assert await hear("p", (vote,)) is Verdict.ACCEPT
+            wrong = next(index for index in seat.others if index != turn(1))
+            off_turn = TEAM.proposal(wrong, block_id=block.block_id)
+            assert await seat.driver.hear_proposal("p", off_turn, block) is Verdict.REJECT
+            other = seat.block(mark="another body")
+            proposal = TEAM.proposal(turn(1), block_id=block.block_id)
+            assert await seat.driver.hear_proposal("p", proposal, other) is Verdict.REJECT
+            far = TEAM.proposal(turn(1, 40), round_=40, block_id=block.block_id)
+            assert await seat.driver.hear_proposal("p", far, block) is Verdict.IGNORE
+            assert seat.ledger.candidate(other.block_id) is None
+
+    play(scenario)
+
+
+def test_a_vote_that_came_too_early_counts_when_it_is_heard_again(tmp_path):
+    async def scenario():
+        seat = Seat(tmp_path)
+        async with seat.running():
+            one, two, three = seat.others
+            await seat.cast(PREVOTE, NIL, one, two, round_=9)
+            await trio.sleep(0.1)
+            assert seat.driver.machine.round == 9
+            assert seat.driver.machine.votes.voters().get((PREVOTE, 9), ()) != (one, two)
+            await seat.cast(PREVOTE, NIL, one, two, three, round_=9)
+            votes = await seat.wait_for_votes(1, PRECOMMIT)
+            assert [(v.round, v.block_id) for v in votes] == [(9, NIL)]
+
+    play(scenario)
+
+
+def test_a_late_node_adopts_the_decision_and_goes_on(tmp_path):
+    async def scenario():
+        seat = Seat(tmp_path)
+        async with seat.running():
+            block = seat.block()
+            commit = TEAM.commit(1, block.block_id, signers=seat.others)
+            bad = replace(commit, round=1)
+            hear = seat.driver.hear_decision
+            assert await hear("p", Decision(block, bad, None)) is Verdict.REJECT
+            assert await hear("p", Decision(block, commit, None)) is Verdict.ACCEPT
+            assert await hear("p", Decision(block, commit, None)) is Verdict.IGNORE
+            assert seat.driver.machine.height == 2
+            following = seat.block()
+            await seat.propose(following)
+            assert (await seat.wait_for_votes(1))[0].block_id == following.block_id
+
+    play(scenario)
+
+
+def test_conflicting_finality_stops_the_node_for_good(tmp_path):
+    async def scenario():
+        seat = Seat(tmp_path)
+        forks = []
+        seat.driver.on_fork = forks.append
+        async with seat.running():
+            await seat.decide(seat.block())
+            await trio.sleep(1)
+            rival_parent = make_block(genesis_header(), TEAM, 0, time_ms=BASE_MS, mark="rival")
+            rival = make_block(rival_parent.header, TEAM, 0, time_ms=BASE_MS + 9)
+            decision = Decision(rival, TEAM.commit(2, rival.block_id), None)
+            await seat.driver.hear_decision("p", decision)
+            assert forks == [decision]
+            said = len(seat.voices.said)
+            await seat.propose(seat.block())
+            await trio.sleep(20)
+            assert len(seat.voices.said) == said
+
+    play(scenario)
+
+
+def test_a_decided_block_that_fell_out_of_memory_comes_back_as_a_decision(tmp_path):
+    async def scenario():
+        seat = Seat(tmp_path)
+        async with seat.running():
+            block = seat.block()
+            await seat.propose(block)
+            await seat.cast(PREVOTE, block.block_id, *seat.others)
+            await seat.wait_for_votes(1, PRECOMMIT)
+            seat.ledger.candidates.clear()
+            await seat.cast(PRECOMMIT, block.block_id, *seat.others)
+            await trio.sleep(3)
+            machine = seat.driver.machine
+            assert (machine.height, machine.is_decided, seat.ledger.tip.number) == (1, True, 0)
+            decision = Decision(block, TEAM.commit(1, block.block_id), None)
+            assert await seat.driver.hear_decision("p", decision) is Verdict.ACCEPT
+            assert (machine.height, seat.ledger.tip) == (2, block.header)
+
+    play(scenario)
+
+
+def test_block_sync_holds_the_machine_still_and_starts_it_at_the_new_tip(tmp_path):
+    async def scenario():
+        seat = Seat(tmp_path)
+        async with seat.running():
+            async with seat.driver.suspended():
+                await seat.propose(seat.block())
+                for _ in range(3):
+                    block = seat.block()
+                    commit = TEAM.commit(block.height, block.block_id)
+                    await seat.ledger.adopt(Decision(block, commit, None))
+                    await trio.sleep(2)
+                assert seat.voices.said == []
+            assert seat.driver.machine.height == 4
+            await seat.come_near()
+            await seat.propose(seat.block())
+            assert (await seat.wait_for_votes(1))[0].height == 4
+
+    play(scenario)
+
+
+def test_the_next_height_waits_for_the_interval(tmp_path):
+    async def scenario():
+        seat = Seat(tmp_path)
+        async with seat.running():
+            block = seat.block()
+            await seat.decide(block)
+            await until(lambda: seat.driver.machine.height == 2)
+            now_ms = BASE_MS + trio.current_time() * 1_000
+            assert 250 <= now_ms - block.header.time_ms < 270
+
+    play(scenario)
+
+
+def test_stragglers_get_a_tenth_of_a_second_and_not_when_all_are_in(tmp_path):
+    async def scenario(signers, seconds_min, seconds_max):
+        seat = Seat(tmp_path, profile=back_to_back())
+        async with seat.running():
+            await seat.decide(seat.block(), *signers)
+            began = trio.current_time()
+            await until(lambda: seat.driver.machine.height == 2)
+            assert seconds_min <= trio.current_time() - began < seconds_max
+
+    others = [index for index in range(4) if index != NOT_FIRST]
+    play(scenario, others[:2], 0.08, 0.2)
+    tmp_path = tmp_path / "again"
+    play(scenario, others, 0.0, 0.03)
+
+
+def test_a_proposer_puts_late_precommits_into_the_last_commit(tmp_path):
+    async def scenario():
+        proposer = turn(2)
+        seat = Seat(tmp_path, proposer)
+        one, two, late = seat.others
+        async with seat.running():
+            if turn(1) == proposer:
+                await trio.sleep(0.1)
+                block = seat.ledger.candidates[seat.voices.proposals()[0].block_id]
+                await seat.cast(PREVOTE, block.block_id, one, two)
+                await seat.cast(PRECOMMIT, block.block_id, one, two)
+            else:
+                block = seat.block()
+                await seat.propose(block)
+                await seat.cast(PREVOTE, block.block_id, one, two)
+                await seat.cast(PRECOMMIT, block.block_id, one, two)
+            await trio.sleep(0.05)
+            assert len(seat.ledger.decision(1).commit.signatures) == 3
+            await seat.cast(PRECOMMIT, block.block_id, late, height=1)
+            await trio.sleep(0.5)
+            plan = next(plan for plan in seat.ledger.plans if plan.height == 2)
+            assert len(plan.last_commit.signatures) == 4
+            assert plan.last_commit.verify(TEAM.validators, GENESIS)
+
+    play(scenario)
+
+
+def test_two_votes_of_one_validator_are_evidence_and_said_once(tmp_path):
+    async def scenario():
+        seat = Seat(tmp_path)
+        async with seat.running():
+            block = seat.block()
+            for _ in range(2):
+                await seat.cast(PREVOTE, block.block_id, seat.others[0])
+                await seat.cast(PREVOTE, NIL, seat.others[0])
+            await trio.sleep(0.1)
+            said = [s.what for s in seat.voices.said if isinstance(s.what, DuplicateVote)]
+            assert len(said) == 1
+            assert said == seat.ledger.evidence
+            assert said[0].first.index == seat.others[0]
+
+    play(scenario)
+
+
+def test_a_peer_is_answered_with_what_it_lacks(tmp_path):
+    async def scenario():
+        seat = Seat(tmp_path)
+        async with seat.running():
+            block = seat.block()
+            await seat.propose(block)
+            await seat.cast(PREVOTE, block.block_id, *seat.others)
+            await seat.wait_for_votes(1, PRECOMMIT)
+            nothing = ConsensusStatus(1, 0, 0, -1, (), ())
+            await seat.driver.hear_status("behind", nothing)
+            answer = seat.voices.answers[-1]
+            assert [block for _, block in answer["proposals"]] == [block]
+            assert len(answer["votes"]) == 5
+            assert answer["certificate"].first.block_id == block.block_id
+            await trio.sleep(0.3)
+            answered = len(seat.voices.answers)
+            await seat.driver.hear_status("level", seat.voices.statuses[-1])
+            assert len(seat.voices.answers) == answered
+            await seat.cast(PRECOMMIT, block.block_id, *seat.others)
+            await trio.sleep(0.02)
+            await seat.driver.hear_status("behind", nothing)
+            assert seat.voices.answers[-1]["decision"] == seat.ledger.decision(1)
+
+    play(scenario)
+
+
+def test_a_node_without_a_key_follows_and_says_nothing(tmp_path):
+    async def scenario():
+        seat = Seat(tmp_path, None)
+        seat.others = [0, 1, 2, 3]
+        async with seat.running():
+            block = seat.block()
+            await seat.decide(block)
+            assert [decision.block for decision in seat.decided] == [block]
+            assert (seat.voices.said, seat.voices.claims) == ([], [])
+
+    play(scenario)
+
+
+def test_a_single_validator_makes_a_chain_alone(tmp_path):
+    async def scenario():
+        seat = Seat(tmp_path, 0, team=make_team([5]), profile=back_to_back())
+        async with seat.running():
+            await trio.sleep(0.5)
+            assert seat.ledger.tip.number > 20
+            commits = [decision.commit for decision in seat.decided]
+            assert all(commit.round == 0 for commit in commits)
+
+    play(scenario)
+
+
+# Several drivers on a wire
+
+
+class Town:
+    """Four drivers over gossip on the simulated network."""
+
+    def __init__(self, tmp_path, *, seed=1, faults=None, profile=None):
+        self.hub = SimulatedHub(seed=seed, faults=faults)
+        self.tmp_path = tmp_path
+        self.options = {} if profile is None else {"profile": profile}
+        self.ledgers = [PaperLedger() for _ in range(4)]
+        self.drivers = [None] * 4
+
+    async def live(self, index, task_status=trio.TASK_STATUS_IGNORED):
+        """Run one node until cancelled."""
+        network = SimulatedNetwork(self.hub, f"node {index}")
+        ledger = self.ledgers[index]
+        gossip = ConsensusGossip(network, find_block=ledger.candidate, count_validators=lambda: 4)
+        signer = open_key(self.tmp_path / f"{index}", index)
+        driver = make_driver(ledger, gossip, signer, **self.options)
+        self.drivers[index] = driver
+        gossip.attach(driver)
+        try:
+            async with trio.open_nursery() as nursery:
+                await nursery.start(network.run)
+                nursery.start_soon(gossip.run)
+                await nursery.start(driver.run)
+                task_status.started()
+        finally:
+            signer.close()
+            self.hub.nodes.pop(f"node {index}", None)
+
+    @asynccontextmanager
+    async def living(self, *indices):
+        async with trio.open_nursery() as nursery:
+            for index in indices:
+                await nursery.start(self.live, index)
+            yield
+            nursery.cancel_scope.cancel()
+
+    def check_agreement(self, *indices):
+        height = min(self.ledgers[index].tip.number for index in indices)
+        for number in range(1, height + 1):
+            found = {self.ledgers[i].decision(number).block.block_id for i in indices}
+            assert len(found) == 1
+        return height
+
+
+def test_four_nodes_make_a_block_every_interval_signed_by_all(tmp_path):
+    async def scenario():
+        town = Town(tmp_path)
+        async with town.living(0, 1, 2, 3):
+            await trio.sleep(10)
+        assert town.check_agreement(0, 1, 2, 3) >= 30
+        last_commits = [town.ledgers[0].decision(n).block.last_commit for n in range(5, 30)]
+        assert all(len(commit.signatures) == 4 for commit in last_commits)
+
+    play(scenario)
+
+
+def test_nodes_on_a_bad_wire_agree_and_go_on(tmp_path):
+    async def scenario():
+        town = Town(tmp_path, faults=Faults(delay_max=0.1, loss=0.1))
+        async with town.living(0, 1, 2, 3):
+            await trio.sleep(5)
+            town.hub.partition(["node 0", "node 1"], ["node 2", "node 3"])
+            await trio.sleep(1)
+            before = max(ledger.tip.number for ledger in town.ledgers)
+            await trio.sleep(20)
+            assert max(ledger.tip.number for ledger in town.ledgers) <= before + 1
+            town.hub.heal()
+            await trio.sleep(8)
+        assert town.check_agreement(0, 1, 2, 3) >= before + 4
+
+    play(scenario)
+
+
+def test_a_node_that_comes_back_catches_up_and_signs_again(tmp_path):
+    async def scenario():
+        town = Town(tmp_path)
+        async with town.living(0, 1, 2):
+            async with town.living(3):
+                await trio.sleep(3)
+            behind = town.ledgers[3].tip.number
+            await trio.sleep(3)
+            assert town.check_agreement(0, 1, 2) > behind + 4
+            async with town.living(3):
+                await trio.sleep(8)
+                assert town.check_agreement(0, 1, 2, 3) > behind + 15
+                last = town.ledgers[0].decision(town.ledgers[0].tip.number).block.last_commit
+                assert 3 in last.signers()
+
+    play(scenario)
+
+
+def test_all_nodes_stop_at_once_and_go_on_after_a_long_pause(tmp_path):
+    async def scenario():
+        town = Town(tmp_path)
+        for _ in range(5):
+            async with town.living(0, 1, 2, 3):
+                await trio.sleep(1.1)
+            await trio.sleep(600)
+        before = town.check_agreement(0, 1, 2, 3)
+        async with town.living(0, 1, 2, 3):
+            await trio.sleep(5)
+        assert town.check_agreement(0, 1, 2, 3) > before + 10
+
+    play(scenario)
