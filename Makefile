@@ -27,7 +27,7 @@ help:  ## list the commands
 setup: .make/build  ## make the virtual environment and build the core
 
 devnet: setup  ## run a local network: four validators and a full node (Ctrl-C stops it)
-	$(BIN)/gristmill devnet up $(ARGS)
+	@$(BIN)/gristmill devnet up $(ARGS)
 
 test: setup  ## run the tests (Python only, under ten minutes)
 	$(BIN)/python -m pytest $(ARGS)

@@ -8,7 +8,6 @@ terminal.
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import time
@@ -68,46 +67,58 @@ def matches(expected: tuple[str, ...], got: str) -> bool:
 
 
 class Reader:
-    """A person with the document on the screen: a home of their own, and two terminals."""
+    """A person with the document on the screen: a home of their own, and two terminals.
+
+    What `.devnet` is to a person in a checkout lies in that home here, and is called `.devnet`
+    again where it is printed; nothing in the checkout changes.
+    """
 
     def __init__(self, home: Path) -> None:
-        self.environment = os.environ | {
-            "HOME": str(home),
-            "PATH": f"{ROOT / '.venv/bin'}:{os.environ['PATH']}",
-            "GRISTMILL_HOME": str(home / "gristmill"),
-            "GRISTMILL_DEVNET_BASE": str(home / "devnet"),
-            "NO_COLOR": "1",
-            "COLUMNS": "200",
+        self.base = str(home / "devnet")
+        self.shell = home / "shell"
+        self.environment = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("GRISTMILL_", "XDG_", "MAKE", "VIRTUAL_ENV", "PYTHON"))
         }
-        for name in ("XDG_CONFIG_HOME", "GRISTMILL_URL", "MAKEFLAGS", "MAKELEVEL"):
-            self.environment.pop(name, None)
+        self.environment |= {
+            "HOME": str(home),
+            "GRISTMILL_DEVNET_BASE": self.base,
+            "NO_COLOR": "1",
+            "PIP_NO_INDEX": "1",
+        }
         self.log = home / "background.log"
         self.background: list[subprocess.Popen[bytes]] = []
 
     def follow(self, example: Example) -> None:
         """Type a command and compare what it prints."""
-        command = example.command
-        if command.startswith("sudo ") and (os.getuid() == 0 or not shutil.which("sudo")):
-            command = command.removeprefix("sudo ")
+        command = example.command.replace(".devnet/", f"{self.base}/")
         if command.startswith(BACKGROUND):
             self._start(command, example)
             return
+        # What a command exports and where it goes lasts until the next one, as in one shell.
+        lasting = (
+            f'status=$?; export -p > {self.shell}; echo cd "$PWD" >> {self.shell}; exit $status'
+        )
+        before = f"[ ! -e {self.shell} ] || . {self.shell}"
         done = subprocess.run(
-            ["bash", "-c", command],  # the reader's own shell
+            ["bash", "-c", f"{before}\n{command}\n{lasting}"],  # the reader's own shell
             cwd=ROOT,
             env=self.environment,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
             timeout=COMMAND_SECONDS,
             check=False,
             stdin=subprocess.DEVNULL,
         )
-        assert done.returncode == 0, f"line {example.line}: {done.stdout}{done.stderr}"
+        printed = done.stdout.replace(self.base, ".devnet")
+        assert done.returncode == 0, f"line {example.line}: {command}\n{printed}"
         if example.expected:
-            assert matches(example.expected, done.stdout), (
+            assert matches(example.expected, printed), (
                 f"line {example.line} promises:\n"
                 + "\n".join(example.expected)
-                + f"\nbut it printed:\n{done.stdout}{done.stderr}"
+                + f"\nbut it printed:\n{printed}"
             )
 
     def _start(self, command: str, example: Example) -> None:
@@ -123,10 +134,13 @@ class Reader:
             )
         self.background.append(process)
         deadline = time.monotonic() + READY_SECONDS
-        while not matches((*example.expected, "..."), self.log.read_text()):
-            assert process.poll() is None, f"it ended:\n{self.log.read_text()}"
-            assert time.monotonic() < deadline, f"it never said so:\n{self.log.read_text()}"
+        while not matches((*example.expected, "..."), self._printed()):
+            assert process.poll() is None, f"it ended:\n{self._printed()}"
+            assert time.monotonic() < deadline, f"it never said so:\n{self._printed()}"
             time.sleep(0.2)
+
+    def _printed(self) -> str:
+        return self.log.read_text().replace(self.base, ".devnet")
 
     def close(self) -> None:
         """Press Ctrl-C in the first terminal."""
