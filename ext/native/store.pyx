@@ -174,7 +174,7 @@ cdef class State:
         return self.select(prefix, after, -1 if limit is None else max(limit, 0))
 
     def entries(self):
-        """Yield all (key, value) in ascending order of key."""
+        """Yield all (key, value) in ascending order of key; raise StoreError after a change."""
         version = self.version
         after = None
         while True:

@@ -153,8 +153,11 @@ class State:
         return None if value is None else decode_account(value)
 
     def entries(self) -> Iterator[tuple[bytes, bytes]]:
-        """Yield all (key, value) in ascending order of key."""
+        """Yield all (key, value) in ascending order of key; raise StoreError after a change."""
+        version = self.version
         for key in sorted(self._entries):
+            if version != self.version:
+                raise StoreError("the state changed while its entries were read")
             yield key, self._entries[key]
 
     def overlay(self) -> "Overlay":
