@@ -60,6 +60,7 @@ from runtime.transaction import (
     encode_inherent,
     signing_payload,
 )
+from runtime.weights import EXTRINSIC_BASE
 
 SIGNED_VERSIONS: Final = SPEC_VERSION.to_bytes(4, "little") + TRANSACTION_VERSION.to_bytes(
     4, "little"
@@ -155,16 +156,21 @@ class Executive:
             self.apply_inherent(raw)
         self._bytes_max = min(self._bytes_max, limits.bytes_max)
         self._weight_max = min(self._weight_max, limits.weight_max)
-        for transaction in candidates:
-            if len(extrinsics) - INHERENTS >= limits.count_max:
-                break
-            try:
-                self.apply_transaction(transaction)
-            except InvalidTransaction as error:
-                if error.reason not in (Reason.EXHAUSTS_RESOURCES, Reason.FUTURE):
-                    rejected.append((transaction, error))
-                continue
-            extrinsics.append(transaction.raw)
+        chosen = list(candidates)
+        bodies = [transaction.raw for transaction in chosen]
+        position, count_max = 0, INHERENTS + limits.count_max
+        while position < len(chosen) and len(extrinsics) < count_max:
+            after = self.apply_run(bodies, position, count_max - len(extrinsics))
+            extrinsics += bodies[position:after]
+            position = after
+            if position < len(chosen) and len(extrinsics) < count_max:
+                try:
+                    self.apply_transaction(chosen[position])
+                    extrinsics.append(bodies[position])
+                except InvalidTransaction as error:
+                    if error.reason not in (Reason.EXHAUSTS_RESOURCES, Reason.FUTURE):
+                        rejected.append((chosen[position], error))
+                position += 1
         return BuiltBlock(tuple(extrinsics), self.finalize_block(), tuple(rejected))
 
     # The second screen: the steps of a block
@@ -201,24 +207,28 @@ class Executive:
             self.runtime.dispatcher.run(self.ctx, INHERENT, call)
         except (InvalidTransaction, CallError, BadOrigin, LedgerFault, *CONTAINED) as error:
             raise InvalidBlock(f"inherent {index} fails: {_describe(error)}") from error
-        self._finish_extrinsic(call, b"", weight=call.weight, length=len(raw))
+        self._finish_extrinsic(call, b"", call.weight, len(raw))
 
     def apply_many(self, extrinsics: Sequence[bytes]) -> None:
         """Run the transactions of a body; raises InvalidBlock for one that may not be in it."""
-        position = self.apply_run(extrinsics, 0)
-        while position < len(extrinsics):
-            try:
+        count = len(extrinsics)
+        try:
+            position = self.apply_run(extrinsics, 0, count)
+            while position < count:
                 self.apply_transaction(decode_transaction(extrinsics[position]))
-            except InvalidTransaction as error:
-                raise InvalidBlock(
-                    f"extrinsic {len(self._failed)} is invalid: {error.sentence}"
-                ) from error
-            position = self.apply_run(extrinsics, position + 1)
+                position += 1
+                if self.is_hot and position < count:
+                    position = self.apply_run(extrinsics, position, count - position)
+        except InvalidTransaction as error:
+            raise InvalidBlock(
+                f"extrinsic {len(self._failed)} is invalid: {error.sentence}"
+            ) from error
 
-    def apply_run(self, extrinsics: Sequence[bytes], position: int) -> int:
+    def apply_run(self, extrinsics: Sequence[bytes], position: int, count_max: int) -> int:
         """Run hot calls from `position` on without their modules; gives the position after them.
 
-        It stops before whatever is not an ordinary hot call, or may not be in the block.
+        It stops before whatever is not an ordinary hot call, or may not be in the block, and after
+        `count_max` calls.
         """
         ctx, fees = self.ctx, self.runtime.fees
         state = ctx.state
@@ -226,11 +236,12 @@ class Executive:
             return position
         if not isinstance(state, store.Overlay):
             return position
+        fees.settle()
         room = dispatch.Room(
             prices=fees.prices,
             bytes_left=self._bytes_max - self._bytes_used,
             weight_left=self._weight_max - ctx.weight_used,
-            count_left=len(extrinsics) - position,
+            count_left=count_max,
             first_index=len(self._failed),
         )
         run = dispatch.apply_run(state, self._rules, extrinsics, position, room)
@@ -249,7 +260,7 @@ class Executive:
         """
         signer, _, _, nonce, tip, data, _, raw = transaction
         call = self._decode_call(data)
-        length, weight = len(raw), weights.EXTRINSIC_BASE + call.weight
+        length, weight = len(raw), EXTRINSIC_BASE + call.weight
         if (
             self.ctx.weight_used + weight > self._weight_max
             or self._bytes_used + length > self._bytes_max
@@ -257,7 +268,7 @@ class Executive:
             raise InvalidTransaction(Reason.EXHAUSTS_RESOURCES, "the block has no room for it")
         self._charge(signer, nonce, tip, length, weight)
         error = self.last_error = self.run_call(call, signer)
-        self._finish_extrinsic(call, error, weight=weight, length=length)
+        self._finish_extrinsic(call, error, weight, length)
         return not error
 
     def finalize_block(self) -> ExecResult:
@@ -265,6 +276,7 @@ class Executive:
         runtime, ctx = self.runtime, self.ctx
         if len(self._failed) < INHERENTS:
             raise InvalidBlock("the inherents are missing")
+        runtime.fees.settle()
         for module in runtime.modules:
             self._run_hook(module, 1)
         for module in runtime.modules:
@@ -307,7 +319,7 @@ class Executive:
         fees.load_prices()
         params = self.runtime.system.params
         call = self.decode_call(transaction.call)
-        weight = weights.EXTRINSIC_BASE + call.weight
+        weight = EXTRINSIC_BASE + call.weight
         if (
             weights.BLOCK_BASE + weight > params.block_weight_max
             or transaction.length > params.block_bytes_max
@@ -469,7 +481,7 @@ class Executive:
         else:
             ctx.commit()
 
-    def _finish_extrinsic(self, call: Call, error: bytes, *, weight: Weight, length: int) -> None:
+    def _finish_extrinsic(self, call: Call, error: bytes, weight: Weight, length: int) -> None:
         """Count an extrinsic, and close its receipt with what became of it."""
         ctx, entry, failed = self.ctx, call.entry, self._failed
         if error:

@@ -103,6 +103,7 @@ class TransactionPayment(Module, index=6):
         self.system = system
         self.balances = balances
         self._prices = (0, 0, 0)
+        self._on_the_way = 0
 
     def genesis(self, *, schedule: FeeSchedule) -> None:
         """Begin with the lowest rate."""
@@ -146,13 +147,8 @@ class TransactionPayment(Module, index=6):
         state.set_account(
             who, (used + 1, consumers, providers, sufficients, rest, reserved, frozen, flags)
         )
-        used, consumers, providers, sufficients, free, reserved, frozen, flags = (
-            state.account(FEE_POT) or NO_ACCOUNT
-        )
-        free += paid
-        state.set_account(
-            FEE_POT, (used, consumers, providers, sufficients, free, reserved, frozen, flags)
-        )
+        self._on_the_way += paid
+        ctx.posted -= paid
         if tip:
             self.tips_pending += tip
         if ctx.journal is not None:
@@ -161,8 +157,22 @@ class TransactionPayment(Module, index=6):
             TransactionFeePaid.head + who + paid.to_bytes(16, "little") + tip.to_bytes(16, "little")
         )
 
+    def settle(self) -> None:
+        """Put what was taken since the last call into the fee pot.
+
+        Money on the way is nowhere in the state for a moment, and counted by the ledger as gone:
+        one write of the pot serves many transactions.
+        """
+        paid, self._on_the_way = self._on_the_way, 0
+        if paid:
+            state = self.ctx.state
+            pot = state.account(FEE_POT) or NO_ACCOUNT
+            state.set_account(FEE_POT, (*pot[:4], pot[4] + paid, *pot[5:]))
+            self.ctx.posted += paid
+
     def on_initialize(self) -> Weight:
         """Fix the prices of this block."""
+        self._on_the_way = 0
         self.load_prices()
         return 0
 

@@ -104,7 +104,7 @@ def _annotated(annotation: Any, place: str) -> Wired:
     for mark in marks:
         if isinstance(mark, Wire):
             if mark.label == "AccountIdLookupOf<T>":
-                return Wired(mark.codec, mark.type, mark.label, _as_id, _account_of)
+                return Wired(mark.codec, mark.type, mark.label, _as_id, account_of)
             return Wired(mark.codec, mark.type, mark.label)
         if isinstance(mark, Most):
             return bounded_list(wire_of(get_args(inner)[0], place), mark.count)
@@ -163,7 +163,8 @@ def _as_id(account: bytes) -> tuple[str, bytes]:
     return ("Id", account)
 
 
-def _account_of(address: tuple[str, bytes]) -> bytes:
+def account_of(address: tuple[str, bytes]) -> bytes:
+    """Give the account id of a decoded address."""
     return address[1]
 
 

@@ -6,13 +6,14 @@ most `CALLS_MAX` calls, so decoding is bounded before anything runs.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, get_args, get_origin
+from functools import partial
+from typing import Annotated, Any, Final, NamedTuple, get_args, get_origin
 
 from ext import scale
 from runtime import wire
 from runtime.frame.call import CallInfo, DispatchClass
 from runtime.frame.context import Context
-from runtime.frame.declared import Most, Wired, wire_of
+from runtime.frame.declared import Most, Wired, account_of, wire_of
 from runtime.frame.errors import BadOrigin, InvalidTransaction, LedgerFault, Reason
 from runtime.frame.origins import Origin
 from runtime.frame.outcome import encode_success
@@ -29,16 +30,16 @@ CALL_TYPE: Final = Reference("RuntimeCall")
 """What the metadata puts where a call is an argument."""
 
 
-class Call:
+class Call(NamedTuple):
     """A decoded call: its entry in the table, its arguments, and its whole weight."""
 
-    __slots__ = ("arguments", "entry", "weight")
+    entry: "CallEntry"
+    arguments: Sequence[Any]
+    weight: Weight
 
-    def __init__(self, entry: "CallEntry", arguments: Sequence[Any], weight: Weight) -> None:
-        self.entry = entry
-        self.arguments = arguments
-        self.weight = weight
 
+_NEW: Final = tuple.__new__
+"""Makes a named tuple without the call of its constructor."""
 
 ReadArguments = Callable[[bytes, int, "_Budget | None"], tuple[Sequence[Any], int]]
 """Reads the arguments of a call at an offset; gives them with the offset behind.
@@ -58,6 +59,7 @@ class CallEntry:
     origin: type
     dispatch_class: DispatchClass
     read: ReadArguments
+    fixed_weight: Weight | None
     success: bytes
     """The whole System.ExtrinsicSuccess of a call of fixed weight; empty if the weight varies."""
     parameters: tuple[tuple[str, "Parameter"], ...]
@@ -109,6 +111,7 @@ class Dispatcher:
             info.origin,
             info.dispatch_class,
             self._reader([parameter for _, parameter in parameters]),
+            info.weight if isinstance(info.weight, int) else None,
             encode_success(info.weight, info.dispatch_class)
             if isinstance(info.weight, int)
             else b"",
@@ -130,8 +133,8 @@ class Dispatcher:
                 raise ValueError(f"{len(data) - end} bytes are left over after the call")
         except ValueError as error:
             raise InvalidTransaction(Reason.CALL, f"the call cannot be read: {error}") from error
-        weight = entry.info.weight
-        return Call(entry, arguments, weight if isinstance(weight, int) else weight(*arguments))
+        weight = entry.fixed_weight
+        return _NEW(Call, (entry, arguments, entry.weigh(arguments) if weight is None else weight))
 
     def encode(self, module_name: str, call_name: str, *arguments: Any) -> bytes:
         """Give the bytes of a call by its names on the wire; calls among them as their bytes."""
@@ -178,6 +181,8 @@ class Dispatcher:
         codec = scale.tuple_of(*(argument.codec for argument in wired))
         decode_from = codec.decode_from
         unwraps = [(i, argument.unwrap) for i, argument in enumerate(wired) if argument.unwrap]
+        if [argument.unwrap for argument in wired] == [account_of, None]:
+            return partial(_read_payment, decode_from)
 
         def read(data: bytes, offset: int, _: _Budget | None) -> tuple[Sequence[Any], int]:
             values, end = decode_from(data, offset)
@@ -226,6 +231,14 @@ class Dispatcher:
         call, offset = self._decode_from(data, offset, budget)
         budget.depth += 1
         return call, offset
+
+
+def _read_payment(
+    decode_from: Callable[[bytes, int], tuple[Any, int]], data: bytes, offset: int, _: object
+) -> tuple[Sequence[Any], int]:
+    """Read an address and one plain argument, as nearly every call of a busy block has them."""
+    (address, value), end = decode_from(data, offset)
+    return (address[1], value), end
 
 
 def _parameter(annotation: Any, place: str) -> Parameter:
