@@ -77,20 +77,23 @@ FETCH_PATIENCE = 3.0
 PUSHED_MAX = 4
 """Blocks pushed to us and not asked for yet: at most 8 MiB."""
 
-ANSWER_AFTER_SECONDS = 0.5
-"""How long a proposal is left to travel by itself before we send it to a peer that lacks it."""
+ANSWER_AFTER_SECONDS = 0.4
+"""How long a message is left to travel by itself before we send it to a peer that lacks it."""
 
 ANSWER_AGAIN_SECONDS = 1.0
-"""How long a body that we sent a peer is not sent to it again, whatever its status says."""
+"""How long what we sent a peer is not sent to it again, whatever its status says."""
 
-ANSWERS_MAX = 1024
-"""Bodies whose sending is remembered: a few heights for every peer."""
+ANSWERS_MAX = 8192
+"""Messages whose sending is remembered: a few heights for every peer."""
+
+HEARD_MAX = 8192
+"""Ballots whose first hearing is remembered: a few heights of 100 validators."""
+
+STATUS_AGAIN_SECONDS = 0.6
+"""How often a status is repeated that has not changed; one that has goes out at once."""
 
 SOURCES_MAX = 64
 """Proposals whose sender is remembered, to be asked first for the block."""
-
-NOBODY: tuple[PeerId, float] = ("", -math.inf)
-"""Who said a block that nobody said, and when."""
 
 THREAD_BYTES_MIN = 32 * 1024
 """Larger blocks are decoded off the event loop, so that votes are not kept waiting."""
@@ -157,8 +160,10 @@ class ConsensusGossip:
         self._meter = meter or SilentMeter()
         self._ears: Ears | None = None
         self._pushed: OrderedDict[bytes, Block] = OrderedDict()
-        self._sources: OrderedDict[bytes, tuple[PeerId, float]] = OrderedDict()
+        self._sources: OrderedDict[bytes, PeerId] = OrderedDict()
         self._answered: OrderedDict[tuple[PeerId, bytes], float] = OrderedDict()
+        self._heard_at: OrderedDict[bytes, float] = OrderedDict()
+        self._told: tuple[bytes, float] = (b"", -math.inf)
 
     @property
     def local_peer(self) -> PeerId:
@@ -190,6 +195,7 @@ class ConsensusGossip:
         """Say a proposal to everybody, its block with it or right behind."""
         encoded = block.encode()
         self._note_source(block.block_id, self.local_peer)
+        self._note_heard(proposal)
         whole = ProposalMessage(proposal, encoded)
         is_inline = len(encoded) <= limits.INLINE_BLOCK_BYTES_MAX
         bare = encode_message(ProposalMessage(proposal))
@@ -205,6 +211,7 @@ class ConsensusGossip:
 
     async def send_votes(self, votes: Sequence[Vote]) -> None:
         """Say votes to everybody."""
+        self._note_heard(*votes)
         payload = encode_message(VotesMessage(tuple(votes)))
         if self._is_direct():
             self._send_all("ballots", payload)
@@ -220,8 +227,13 @@ class ConsensusGossip:
         await self._publish("evidence", encode_message(EvidenceMessage(encode_evidence(evidence))))
 
     async def send_status(self, status: ConsensusStatus) -> None:
-        """Tell each peer where we stand."""
-        self._send_all("ballots", encode_message(status))
+        """Tell each peer where we stand, at once when that has changed."""
+        payload = encode_message(status)
+        told, told_at = self._told
+        now = trio.current_time()
+        if payload != told or now - told_at >= STATUS_AGAIN_SECONDS:
+            self._told = (payload, now)
+            self._send_all("ballots", payload)
         await trio.lowlevel.checkpoint()
 
     async def send_claim(self, claim: Claim) -> None:
@@ -238,22 +250,19 @@ class ConsensusGossip:
         certificate: Certificate | None = None,
         decision: Decision | None = None,
     ) -> None:
-        """Send one peer what its status says it lacks."""
-        if certificate is not None:
+        """Send one peer what its status says it lacks and what is not on its way already."""
+        if certificate is not None and self._may_answer(peer, certificate.encode()):
             self._send(peer, "ballots", CertificateMessage(certificate))
-        for start in range(0, len(votes), limits.VOTES_MAX):
-            page = tuple(votes[start : start + limits.VOTES_MAX])
+        lacking = [vote for vote in votes if self._is_overdue(peer, vote)]
+        for start in range(0, len(lacking), limits.VOTES_MAX):
+            page = tuple(lacking[start : start + limits.VOTES_MAX])
             self._send(peer, "ballots", VotesMessage(page))
         for proposal, block in proposals:
-            _, heard_at = self._sources.get(block.block_id, NOBODY)
-            is_fresh = trio.current_time() - heard_at < ANSWER_AFTER_SECONDS
-            if is_fresh or not self._may_answer(peer, proposal.encode()):
-                continue
-            encoded = block.encode()
-            if len(encoded) <= limits.INLINE_BLOCK_BYTES_MAX:
-                self._send(peer, "bodies", ProposalMessage(proposal, encoded))
-            else:
-                self._send(peer, "ballots", ProposalMessage(proposal))
+            if self._is_overdue(peer, proposal):
+                encoded = block.encode()
+                is_inline = len(encoded) <= limits.INLINE_BLOCK_BYTES_MAX
+                message = ProposalMessage(proposal, encoded if is_inline else b"")
+                self._send(peer, "bodies" if is_inline else "ballots", message)
         if decision is not None and self._may_answer(peer, decision.block.block_id):
             self._send(peer, "bodies", DecisionMessage(decision.encode()))
         await trio.lowlevel.checkpoint()
@@ -261,7 +270,7 @@ class ConsensusGossip:
     async def fetch_block(self, block_id: bytes) -> Block | None:
         """Ask peers in turn for the block of a proposal, its proposer's first; one pass."""
         question = encode_message(GetBlock(block_id), request_id=1)
-        first, _ = self._sources.get(block_id, NOBODY)
+        first = self._sources.get(block_id)
         for peer in sorted(self._network.peers(), key=lambda peer: peer != first):
             block = self._pushed.pop(block_id, None)
             if block is None:
@@ -318,6 +327,7 @@ class ConsensusGossip:
             return Verdict.IGNORE
         match message:
             case VotesMessage():
+                self._note_heard(*message.votes)
                 return await ears.hear_votes(peer, message.votes)
             case ConsensusStatus():
                 return await ears.hear_status(peer, message)
@@ -345,17 +355,32 @@ class ConsensusGossip:
     async def _hear_proposal(self, ears: Ears, peer: PeerId, message: ProposalMessage) -> Verdict:
         block_id = message.proposal.block_id
         self._note_source(block_id, peer)
+        self._note_heard(message.proposal)
         block = await _decode_block(message.block, block_id) if message.block else None
         return await ears.hear_proposal(peer, message.proposal, block)
 
     def _note_source(self, block_id: bytes, peer: PeerId) -> None:
-        """Remember who said a block first, and when."""
-        self._sources.setdefault(block_id, (peer, trio.current_time()))
+        """Remember who said a block first."""
+        self._sources.setdefault(block_id, peer)
         if len(self._sources) > SOURCES_MAX:
             self._sources.popitem(last=False)
 
+    def _note_heard(self, *ballots: Proposal | Vote) -> None:
+        """Remember when ballots were first said, by us or to us."""
+        now = trio.current_time()
+        for ballot in ballots:
+            self._heard_at.setdefault(ballot.encode(), now)
+        while len(self._heard_at) > HEARD_MAX:
+            self._heard_at.popitem(last=False)
+
+    def _is_overdue(self, peer: PeerId, ballot: Proposal | Vote) -> bool:
+        """Whether a peer that lacks a ballot should have had it by now; if so it is sent."""
+        name = ballot.encode()
+        age = trio.current_time() - self._heard_at.get(name, -math.inf)
+        return age >= ANSWER_AFTER_SECONDS and self._may_answer(peer, name)
+
     def _may_answer(self, peer: PeerId, name: bytes) -> bool:
-        """Whether a body may be sent to a peer: not twice while the first may be under way."""
+        """Whether something may be sent to a peer: not twice while it may be under way."""
         now = trio.current_time()
         if now - self._answered.get((peer, name), -ANSWER_AGAIN_SECONDS) < ANSWER_AGAIN_SECONDS:
             return False

@@ -201,11 +201,32 @@ def test_a_body_is_not_sent_twice_while_it_may_be_under_way():
     play(scenario, names="ab")
 
 
-def test_a_status_repeated_is_heard_each_time():
+def test_votes_on_their_way_are_not_sent_again_and_overdue_ones_are():
+    votes = tuple(TEAM.vote(index) for index in range(3))
+
     async def scenario(a, b):
-        for _ in range(3):
-            await a.gossip.send_status(STATUS)
+        await a.gossip.send_votes(votes)
+        await a.gossip.answer("b", votes=votes)
+        await trio.sleep(0.3)
+        assert b.heard("votes") == [votes]
+        await trio.sleep(0.2)
+        for _ in range(4):
+            await a.gossip.answer("b", votes=votes)
+        await trio.sleep(0.3)
+        assert b.heard("votes") == [votes, votes]
+
+    play(scenario, names="ab", validators=100)
+
+
+def test_a_status_that_changed_is_told_at_once_and_another_now_and_then():
+    async def scenario(a, b):
+        for height in range(3):
+            await a.gossip.send_status(replace(STATUS, height=height))
         await until(lambda: len(b.heard("status")) == 3)
+        for _ in range(15):
+            await a.gossip.send_status(STATUS)
+            await trio.sleep(0.2)
+        assert len(b.heard("status")) == 3 + 5
 
     play(scenario, names="ab")
 
