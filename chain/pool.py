@@ -160,6 +160,7 @@ class _Chain:
 
     by_nonce: dict[int, Entry] = field(default_factory=dict)
     next_nonce: int = 0
+    ready_end: int = 0
 
     def last(self) -> Entry:
         """Give the transaction with the highest nonce."""
@@ -336,43 +337,55 @@ class Pool:
 
     def _insert(self, entry: Entry) -> None:
         """Put an entry in its chain and mark what became ready."""
-        signer = entry.transaction.signer
+        signer, nonce = entry.transaction.signer, entry.transaction.nonce
         chain = self._chains.get(signer)
         if chain is None:
-            chain = self._chains[signer] = _Chain(next_nonce=self._judge.next_nonce(signer))
-        chain.by_nonce[entry.transaction.nonce] = entry
+            first = self._judge.next_nonce(signer)
+            chain = self._chains[signer] = _Chain(next_nonce=first, ready_end=first)
+        chain.by_nonce[nonce] = entry
         self._entries[entry.hash] = entry
         self.size_bytes += entry.size_bytes
-        self._push(entry)
-        self._mark_ready(chain, news=entry)
+        if nonce == chain.ready_end:
+            self._extend(chain)
+        else:
+            self._push(entry)
+            self._tell(entry.hash, Stage.WAITING, None)
 
-    def _mark_ready(self, chain: _Chain, news: Entry | None = None) -> None:
-        """Mark the run of nonces from the account's on as ready and the rest as waiting."""
-        nonce = chain.next_nonce
-        while nonce in chain.by_nonce:
-            entry = chain.by_nonce[nonce]
+    def _extend(self, chain: _Chain) -> None:
+        """Mark as ready what follows the ready part of a chain without a gap."""
+        while chain.ready_end in chain.by_nonce:
+            entry = chain.by_nonce[chain.ready_end]
+            chain.ready_end += 1
             if not entry.is_ready:
                 entry.is_ready = True
                 self._push(entry)
                 self._tell(entry.hash, Stage.READY, None)
-            nonce += 1
+
+    def _cut(self, chain: _Chain, nonce: int) -> None:
+        """Mark as waiting what stands behind a gap at this nonce."""
+        chain.ready_end = nonce
         for later, entry in chain.by_nonce.items():
-            if later > nonce and (entry.is_ready or entry is news):
+            if later > nonce and entry.is_ready:
                 entry.is_ready = False
                 self._push(entry)
                 self._tell(entry.hash, Stage.WAITING, None)
 
     def _remove(self, entry: Entry) -> None:
         """Take an entry out; later ones of its chain wait until the gap closes."""
-        signer, nonce = entry.transaction.signer, entry.transaction.nonce
+        chain = self._chains[entry.transaction.signer]
+        self._take_out(entry)
+        if chain.by_nonce and entry.is_ready:
+            self._cut(chain, entry.transaction.nonce)
+
+    def _take_out(self, entry: Entry) -> None:
+        """Take an entry out and leave the rest of its chain as it is."""
+        signer = entry.transaction.signer
         chain = self._chains[signer]
         del self._entries[entry.hash]
-        del chain.by_nonce[nonce]
+        del chain.by_nonce[entry.transaction.nonce]
         self.size_bytes -= entry.size_bytes
         if not chain.by_nonce:
             del self._chains[signer]
-        elif entry.is_ready:
-            self._mark_ready(chain)
 
     def select(self) -> Iterator[Entry]:
         """Yield ready transactions, dearest first, each sender's in the order of nonces.
@@ -400,39 +413,35 @@ class Pool:
     def next_nonce(self, account: bytes) -> int:
         """Give the nonce after the ready transactions of an account."""
         chain = self._chains.get(account)
-        nonce = self._judge.next_nonce(account)
-        while chain is not None and nonce in chain.by_nonce:
-            nonce += 1
-        return nonce
+        return self._judge.next_nonce(account) if chain is None else chain.ready_end
 
     def on_block(self, block_id: bytes, extrinsics: Iterable[bytes]) -> None:
         """Follow a decided block; the judge already stands on its state."""
-        senders: dict[bytes, None] = {}
         for name in hashing.blake2b_256_many(list(extrinsics)):
             entry = self._entries.get(name)
             self._tell(name, Stage.IN_BLOCK, block_id)
             self._tell(name, Stage.FINALIZED, block_id)
             if entry is not None:
-                senders[entry.transaction.signer] = None
-                self._remove(entry)
-        for signer in senders:
-            self._move_up(signer)
+                self._take_out(entry)
+        for signer, chain in list(self._chains.items()):
+            nonce = self._judge.next_nonce(signer)
+            if nonce != chain.next_nonce:
+                self._move(chain, nonce)
         self._recheck()
         height = self._judge.height()
         self._banned = {name: until for name, until in self._banned.items() if until >= height}
 
-    def _move_up(self, signer: bytes) -> None:
+    def _move(self, chain: _Chain, nonce: int) -> None:
         """Take over an account's nonce from the state; what it overtook is invalid."""
-        chain = self._chains.get(signer)
-        if chain is None:
-            return
-        chain.next_nonce = self._judge.next_nonce(signer)
-        for nonce in [n for n in chain.by_nonce if n < chain.next_nonce]:
-            entry = chain.by_nonce[nonce]
-            self._remove(entry)
+        for passed in [n for n in chain.by_nonce if n < nonce]:
+            entry = chain.by_nonce[passed]
+            self._take_out(entry)
             self._tell(entry.hash, Stage.INVALID, None)
-        if chain.by_nonce:
-            self._mark_ready(chain)
+        is_gap = nonce < chain.next_nonce
+        chain.next_nonce = nonce
+        if is_gap or chain.ready_end < nonce:
+            self._cut(chain, nonce)
+        self._extend(chain)
 
     def _recheck(self) -> None:
         """Judge some transactions again, going round; drop those that became invalid."""
@@ -447,10 +456,7 @@ class Pool:
             entry = self._entries.get(name)
             if entry is None:
                 continue
-            chain = self._chains[entry.transaction.signer]
-            if chain.next_nonce != self._judge.next_nonce(entry.transaction.signer):
-                self._move_up(entry.transaction.signer)
-            if name in self._entries and not self._is_still_valid(entry, height):
+            if not self._is_still_valid(entry, height):
                 self._remove(entry)
                 self._ban(name)
                 self._tell(name, Stage.INVALID, None)
