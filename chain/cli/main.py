@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import resource
 import sys
 from typing import Any, Final
 
@@ -72,7 +73,8 @@ cli = Program(
 
 
 def main(args: list[str] | None = None) -> None:
-    """Run the command line and exit with its status."""
+    """Run the command line and exit with its status; no core dump will hold a key."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     sys.exit(run(sys.argv[1:] if args is None else args))
 
 
