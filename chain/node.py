@@ -243,7 +243,7 @@ class Node:
         self.rpc_port = int(listeners[0].socket.getsockname()[1])
         if config.metrics_port >= 0:
             page = MetricsPage(self.metrics)
-            front.start_soon(page.serve, config.metrics_host, config.metrics_port)
+            await start_task(front, page.serve, config.metrics_host, config.metrics_port)
         addresses = tuple(self.network.listen_addresses())
         self.face.chain = replace(self.face.chain, listen_addresses=addresses)
         self.log.info(

@@ -1,6 +1,6 @@
 """Settings of the RPC server, and the page that Prometheus reads on a port of its own."""
 
-from typing import Final
+from typing import Any, Final
 
 import h11
 import trio
@@ -42,9 +42,15 @@ class MetricsPage:
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
 
-    async def serve(self, host: str, port: int) -> None:
-        """Listen until cancelled."""
-        await trio.serve_tcp(self._answer, port, host=host)
+    async def serve(
+        self,
+        host: str,
+        port: int,
+        *,
+        task_status: Any = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Listen until cancelled; `task_status` gets the listeners."""
+        await trio.serve_tcp(self._answer, port, host=host, task_status=task_status)
 
     async def _answer(self, stream: trio.SocketStream) -> None:
         connection = h11.Connection(h11.SERVER, max_incomplete_event_size=REQUEST_BYTES_MAX)
