@@ -5,6 +5,7 @@ The manifest says what was exported and how to do it again: chain, range, sha256
 
 import csv
 import hashlib
+import importlib
 import json
 import shlex
 from collections.abc import Callable, Iterator
@@ -26,7 +27,7 @@ from chain.wallet.chain_client import (
     to_hex,
 )
 from chain.wallet.client import BATCH_MAX
-from chain.wallet.errors import WalletError, WrongUse
+from chain.wallet.errors import NotFound, WalletError, WrongUse
 from chain.wallet.extrinsic import decode_extrinsic
 from chain.wallet.follow import Inclusion
 
@@ -82,6 +83,8 @@ def export_options(function: Callable[..., Any]) -> Callable[..., Any]:
                      show_default=True, help="JSON lines or CSV."),
         click.option("--out", metavar="DIR", default="export", show_default=True,
                      help="Directory of the files."),
+        click.option("--source", metavar="HOME|ARCHIVE",
+                     help="Read a node's files or an archive instead of asking a node."),
         click.option("--dry", is_flag=True, help="Show the columns; write nothing."),
     ):  # fmt: skip
         function = option(function)
@@ -119,9 +122,12 @@ def run_export(session: NodeSession, dataset: str, given: dict[str, Any]) -> Non
         empty = {"dataset": dataset, "columns": list(columns), "rows": None, "files": []}
         session.console.answer("export/1", empty, list(columns))
         return
+    if given["source"] is not None:
+        _export_files(session, dataset, given)
+        return
     head, _ = session.chain.finalized()
     first, last = parse_range(given["range_"], head)
-    job = Job(dataset, first, last, given["form"], Path(given["out"]))
+    job = Job(dataset, first, head if last is None else last, given["form"], Path(given["out"]))
     job.out.mkdir(parents=True, exist_ok=True)
     path = job.out / f"{dataset}.{job.form}"
     count = _write_rows(session, job, path)
@@ -134,19 +140,44 @@ def run_export(session: NodeSession, dataset: str, given: dict[str, Any]) -> Non
         "rows": count,
         "files": [str(path), str(manifest_path)],
     }
-    text = f"Wrote {count} {dataset} of blocks {first} to {last} to {path}."
+    text = f"Wrote {count} {dataset} of blocks {job.first} to {job.last} to {path}."
     session.console.answer("export/1", fields, [text])
 
 
-def parse_range(text: str, head: int) -> tuple[int, int]:
-    """Return (first, last) of `FIRST:LAST`, a single height, or open ends."""
+def _export_files(session: NodeSession, dataset: str, given: dict[str, Any]) -> None:
+    """Write a data set from files; what they claim is verified by `audit replay`, not here."""
+    path = Path(given["source"]).expanduser()
+    if not path.exists():
+        raise NotFound(f"there is nothing at {given['source']!r}", "give a node's home or archive")
+    first, last = parse_range(given["range_"], None)
+    tables = importlib.import_module("chain.audit.export")
+    source = importlib.import_module("chain.audit.source").open_source(path)
+    plan = tables.ExportPlan(dataset, given["form"], first, last, Path(given["out"]))
+    try:
+        manifest = tables.export_table(source, plan)
+    finally:
+        source.close()
+    files = [str(plan.directory / name) for name in (manifest["file"], f"{dataset}.manifest.json")]
+    fields = {
+        "dataset": dataset,
+        "columns": manifest["columns"],
+        "rows": manifest["rows"],
+        "files": files,
+    }
+    session.console.answer(
+        "export/1", fields, [f"Wrote {manifest['rows']} {dataset} to {files[0]}."]
+    )
+
+
+def parse_range(text: str, head: int | None) -> tuple[int, int | None]:
+    """Return (first, last) of `FIRST:LAST`, a single height, or open ends; a head closes them."""
     first, colon, last = text.partition(":")
     if not all(not part or (part.isascii() and part.isdecimal()) for part in (first, last)):
         raise WrongUse(f"{text!r} is not a range of heights", "write 1000:2000")
     low = int(first or 0)
-    high = int(last or head) if colon else low
-    if not low <= high <= head:
-        raise WrongUse(f"the range {low}:{high} is not within the chain, which has {head} blocks")
+    high = (int(last) if last else head) if colon else low
+    if (high is not None and high < low) or (head is not None and max(low, high or 0) > head):
+        raise WrongUse(f"the range {text} is not within the chain", f"its newest block is {head}")
     return low, high
 
 
