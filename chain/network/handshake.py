@@ -22,6 +22,10 @@ STATUS_BYTES_MAX = 16_384
 PEERS_MAX = 256
 """Peers whose claims are remembered; the network never has as many."""
 
+REORDERED_HEIGHTS_MAX = 256
+"""How far a claim may lie below an earlier one: two statuses of one peer, one in its question and
+one in its answer, overtake each other, and a chain without pauses decides 50 blocks a second."""
+
 _log = logging.getLogger("gristmill.network")
 
 
@@ -54,12 +58,12 @@ class ClaimBook:
     heights: dict[PeerId, int] = field(default_factory=dict)
 
     def note(self, peer: PeerId, height: int) -> str | None:
-        """Take a newer height; a peer's chain never gets shorter, so a lower one is a fault."""
+        """Take a newer height; a peer's chain never gets shorter, so a far lower one is a fault."""
         before = self.heights.pop(peer, 0)
         if len(self.heights) >= PEERS_MAX:
             del self.heights[next(iter(self.heights))]
         self.heights[peer] = max(height, before)
-        if height < before:
+        if height < before - REORDERED_HEIGHTS_MAX:
             return f"the finalised height went back from {before} to {height}"
         return None
 

@@ -178,10 +178,18 @@ def test_a_claim_that_can_be_checked_is_checked_in_the_handshake(long_chain):
     assert book.heights == {"a": 11}
     other = make_blocks([make_team([1, 1], first=20)] * 50)
     assert "does not verify" in ours.find_mismatch("b", status_of(other[:10]))
-    assert "went back" in ours.find_mismatch("a", status_of(decisions[:9]))
+    assert ours.find_mismatch("a", status_of(decisions[:9])) is None
     assert "rules" in ours.find_mismatch("c", status_of(decisions[:9], b"\x01" * 32))
     assert "malformed" in ours.find_mismatch("d", b"junk")
     assert book.heights == {"a": 11}
+
+
+def test_statuses_may_overtake_each_other_and_a_shrinking_chain_is_a_fault():
+    book = ClaimBook()
+    assert book.note("a", 1000) is None
+    assert book.note("a", 998) is None
+    assert book.heights == {"a": 1000}
+    assert "went back from 1000 to 500" in book.note("a", 500)
 
 
 def page_of(decisions, teams, *, proofs=None):
