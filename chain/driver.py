@@ -70,7 +70,7 @@ FETCH_RETRY_SECONDS: Final = 0.2
 """Pause between two passes over the peers for a block that nobody had."""
 
 CLAIM_SECONDS: Final = 5.0
-"""How often a validator says which peer speaks for it."""
+"""How often a validator says which peer speaks for it; at once when a new one says so to it."""
 
 
 class Driver:
@@ -106,6 +106,7 @@ class Driver:
         self._next_at = 0.0
         self._straggle_until = 0.0
         self._wake = trio.Event()
+        self._claim_wanted = trio.Event()
         self._nursery: trio.Nursery | None = None
         self.decided_ms: deque[int] = deque(maxlen=1_024)
         """Milliseconds from a block's time to its finality here, newest last: for the metrics."""
@@ -430,7 +431,7 @@ class Driver:
     async def hear_status(self, peer: PeerId, status: ConsensusStatus) -> Verdict:
         """Note where a peer stands and send it what it lacks."""
         self.gate.on_peer_height(peer, status.height)
-        if status.height <= self.ledger.tip.number:
+        if status.height < self.machine.height:
             decision = self.ledger.decision(status.height)
             if decision is not None:
                 await self.voices.answer(peer, decision=decision)
@@ -454,7 +455,12 @@ class Driver:
         """Note which validator speaks through a peer."""
         if not self.machine.height:
             return Verdict.IGNORE
-        return self.gate.on_claim(peer, claim, self.machine.validators, self._clock.now_ms())
+        is_new = not self.gate.is_claimed(peer)
+        now_ms = self._clock.now_ms()
+        verdict = self.gate.on_claim(peer, claim, self.machine.validators, now_ms)
+        if is_new and verdict is Verdict.ACCEPT:
+            self._claim_wanted.set()
+        return verdict
 
     async def hear_decision(self, peer: PeerId, decision: Decision) -> Verdict:
         """Adopt the next block when a peer proves that it was decided without us."""
@@ -531,5 +537,9 @@ class Driver:
                 peer = self.voices.local_peer.encode()
                 signature = signer.sign_status(peer=peer, height=height, time_ms=time_ms)
                 await self.voices.send_claim(Claim(index, height, time_ms, signature))
-            is_near = self.gate.is_open(self.machine)
-            await trio.sleep(CLAIM_SECONDS if is_near else self._profile.status_ms / 1_000)
+            status_seconds = self._profile.status_ms / 1_000
+            await trio.sleep(status_seconds)
+            if self.gate.is_open(self.machine):
+                with trio.move_on_after(CLAIM_SECONDS - status_seconds):
+                    await self._claim_wanted.wait()
+            self._claim_wanted = trio.Event()

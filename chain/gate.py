@@ -98,6 +98,10 @@ class Gate:
         standing.height = max(standing.height, claim.height)
         return Verdict.ACCEPT
 
+    def is_claimed(self, peer: PeerId) -> bool:
+        """Whether a validator claimed to speak through this peer."""
+        return peer in self._peers and bool(self._peers[peer].key)
+
     def on_peer_gone(self, peer: PeerId) -> None:
         """Forget a peer."""
         self._peers.pop(peer, None)

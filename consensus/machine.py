@@ -296,6 +296,7 @@ class Machine:
                     continue
                 self._ask_for(block_id)
                 if self._is_valid(block_id):
+                    self._speak_before_leaving()
                     polka = self.votes.find_quorum(PREVOTE, round_, block_id)
                     self.last = Finalize(self.height, block_id, commit, polka)
                     self.last_votes = self.votes
@@ -303,6 +304,14 @@ class Machine:
                     self._want(self.last)
                     return True
         return False
+
+    def _speak_before_leaving(self) -> None:
+        """Cast the ballots that are due by L22, L28 and L36: whoever is late was not absent.
+
+        The last commit counts who was there, and the slowest would otherwise miss every height.
+        """
+        self._answer_proposal()
+        self._see_polka()
 
     def _skip_round(self) -> bool:
         """L55: more than a third of the power is in a later round; join the latest such."""

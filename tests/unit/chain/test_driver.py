@@ -481,7 +481,7 @@ def test_a_peer_is_answered_with_what_it_lacks(tmp_path):
             await seat.driver.hear_status("level", seat.voices.statuses[-1])
             assert len(seat.voices.answers) == answered
             await seat.cast(PRECOMMIT, block.block_id, *seat.others)
-            await trio.sleep(0.02)
+            await until(lambda: seat.driver.machine.height == 2)
             await seat.driver.hear_status("behind", nothing)
             assert seat.voices.answers[-1]["decision"] == seat.ledger.decision(1)
 
@@ -561,14 +561,16 @@ class Town:
         return height
 
 
-def test_four_nodes_make_a_block_every_interval_signed_by_all(tmp_path):
+def test_four_nodes_make_a_block_every_interval_signed_by_nearly_all(tmp_path):
     async def scenario():
         town = Town(tmp_path)
         async with town.living(0, 1, 2, 3):
             await trio.sleep(10)
         assert town.check_agreement(0, 1, 2, 3) >= 30
-        last_commits = [town.ledgers[0].decision(n).block.last_commit for n in range(5, 30)]
-        assert all(len(commit.signatures) == 4 for commit in last_commits)
+        blocks = [town.ledgers[0].decision(number).block for number in range(5, 31)]
+        assert sum(len(block.last_commit.signatures) for block in blocks) >= 4 * 26 - 2
+        times = [block.header.time_ms for block in blocks]
+        assert times[-1] - times[0] == 25 * 250
 
     play(scenario)
 
