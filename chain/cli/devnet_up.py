@@ -153,7 +153,7 @@ def _follow(session: Session, net: Devnet, options: UpOptions) -> None:
     """Show a line a block until enough blocks or seconds, or until the nodes are gone."""
     end = time.monotonic() + options.seconds if options.seconds else None
     first = None
-    for beat in watch(net.nodes, Path(net.base)):
+    for beat in watch(Path(net.base)):
         first = beat.height if first is None else first
         _tell_beat(session, beat)
         is_enough = options.blocks and beat.lowest - first >= options.blocks
@@ -187,8 +187,10 @@ def _stopping(session: Session, path: Path, *, keep: bool) -> Iterator[None]:
         if not (keep and is_done):
             with contextlib.suppress(NotFound):
                 net = load_devnet(path)
-                session.console.note(f"Stopping {len(net.nodes)} nodes.")
-                stop([*net.helpers, *net.nodes])
+                running = [site for site in (*net.helpers, *net.nodes) if is_alive(site)]
+                if running:
+                    session.console.note(f"Stopping {len(running)} processes.")
+                    stop(running)
 
 
 @contextlib.contextmanager

@@ -10,7 +10,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from chain.devnet.layout import Devnet, NodeSite, check_counts, devnet_path, node_names, node_ports
+from chain.devnet.layout import (
+    Devnet,
+    NodeSite,
+    check_counts,
+    devnet_path,
+    load_devnet,
+    node_names,
+    node_ports,
+)
 from chain.devnet.nodes import NodeStatus, ask_all, waiting_for
 from chain.devnet.peering import boot_address
 from chain.devnet.processes import check_ports, is_alive, last_lines, spawn_all
@@ -141,13 +149,15 @@ def read_chain(devnet: Devnet) -> Devnet:
     return replace(devnet, genesis_hash=to_hex(genesis), accounts=accounts)
 
 
-def watch(
-    sites: Sequence[NodeSite], base: Path, wait: Callable[[float], None] = time.sleep
-) -> Iterator[Beat]:
-    """Yield a beat for every new finalized block until all nodes are gone or the file is."""
+def watch(base: Path, wait: Callable[[float], None] = time.sleep) -> Iterator[Beat]:
+    """Yield a beat for every new finalized block until all nodes are gone or the file is.
+
+    The file is read anew each time: another terminal may kill and start nodes.
+    """
     height, count = -1, 0
     moment = time.monotonic()
     while devnet_path(base).exists():
+        sites = load_devnet(base).nodes
         statuses = ask_all(sites)
         if not any(status.is_running for status in statuses):
             return

@@ -132,7 +132,7 @@ def test_the_genesis_and_the_funded_accounts_are_read_from_the_chain(tmp_path, s
 def test_watching_gives_a_beat_a_block_until_the_devnet_is_gone(tmp_path, nodes, sites):
     save_devnet(make_devnet(tmp_path, nodes=sites))
     beats = []
-    for beat in watch(sites, tmp_path, wait=grow(nodes)):
+    for beat in watch(tmp_path, wait=grow(nodes)):
         beats.append(beat)
         if len(beats) == 3:
             (tmp_path / "devnet.json").unlink()
