@@ -14,8 +14,6 @@
 wrong is the runtime's CallError and never leaves it.
 """
 
-# ruff: noqa: N818 - the house names errors by their condition
-
 from enum import Enum
 
 
