@@ -17,7 +17,7 @@ help:  ## list the commands
 	@PYTHON="$(PYTHON)" scripts/preflight.sh
 	@mkdir -p .make
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.lock
 	@touch $@
 
 .make/build: .make/venv setup.py pyproject.toml $(NATIVE)
