@@ -190,7 +190,8 @@ class PeerKeeper:
         if len(self._refused) > 4096:
             del self._refused[next(iter(self._refused))]
         self.book.postpone(peer, until)
-        _log.info("peer %s is refused: %s", peer, reason)
+        level = logging.WARNING if peer in self.book.peers else logging.INFO
+        _log.log(level, "peer %s is refused: %s", peer, reason)
         self.start_drop_later(peer, reason)
 
     def start_drop_later(self, peer: PeerId, reason: str) -> None:
