@@ -74,7 +74,7 @@ class Session:
         if not is_dev_chain:
             raise Denied(
                 f"{uri} is a published key and this is not a development chain",
-                "sign with a key of your own; offline, --dev says that it is a development chain",
+                "sign with a key of your own: gristmill key new",
             )
         return derive(uri)
 

@@ -21,7 +21,7 @@ from chain.cli.sending import tell_dry_run, tell_inclusion, tell_sent, wait_for
 from chain.cli.session import Passwords, Session
 from chain.cli.tx import CallCommand, tell_help
 from chain.wallet.amounts import parse_amount, show_amount
-from chain.wallet.chain_client import parse_hex, parse_int, to_hex
+from chain.wallet.chain_client import DEV_CHAIN_TYPES, parse_hex, parse_int, to_hex
 from chain.wallet.cursor import Cursor
 from chain.wallet.errors import BadContent, NotFound, WrongUse
 from chain.wallet.extrinsic import (
@@ -83,7 +83,6 @@ def build(ctx: click.Context, /, call: str, arguments: tuple[str, ...], **option
 @click.option("--out", metavar="FILE", help="Write to a file instead of stdout.")
 @click.option("--metadata", "metadata_file", metavar="FILE",
               help="0x metadata of the chain, if this release is not the chain's.")  # fmt: skip
-@click.option("--dev", is_flag=True, help="Let published keys like //Alice sign.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @password_options
 @click.pass_obj
@@ -110,7 +109,7 @@ def sign(session: Session, /, file: str, **options: Any) -> None:
     if not session.console.ask("Sign it?", assume=options["yes"]):
         raise WrongUse("nothing was signed")
     passwords = Passwords(session, options["password_file"], from_stdin=options["password_stdin"])
-    pair = session.unlock(party, passwords, is_dev_chain=options["dev"])
+    pair = session.unlock(party, passwords, is_dev_chain=_is_dev(document))
     extrinsic = sign_draft(draft, pair)
     document["extrinsic"] = to_hex(extrinsic)
     document["hash"] = to_hex(decode_extrinsic(extrinsic).hash)
@@ -225,6 +224,7 @@ def _write_document(session: NodeSession, draft: Draft, signer: bytes) -> dict[s
     return {
         "schema": FILE_SCHEMA,
         "chain": session.chain.identity.name,
+        "chain_type": session.chain.identity.chain_type,
         "signer": encode_address(signer),
         "decoded": describe_call(session.chain.metadata, draft.call),
         "call": to_hex(draft.call),
@@ -266,6 +266,11 @@ def _within(document: dict[str, Any], name: str, bits: int) -> int:
     if not 0 <= value < 1 << bits:
         raise BadContent(f"the {name} of the transaction file does not fit {bits} bits")
     return value
+
+
+def _is_dev(document: dict[str, Any]) -> bool:
+    """Tell whether the file is for a development chain; a lie only misleads a published key."""
+    return document.get("chain_type") in DEV_CHAIN_TYPES
 
 
 def _trusted_metadata(draft: Draft, file: str | None) -> Metadata:

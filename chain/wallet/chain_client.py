@@ -16,6 +16,9 @@ from chain.wallet.ss58 import encode_address
 PAGE: Final = 1000
 """Storage keys asked for at once; the node's own limit."""
 
+DEV_CHAIN_TYPES: Final = ("Development", "Local")
+"""Types of chains on which the published development keys may sign."""
+
 ACCOUNTS_PREFIX: Final = twox_128(b"System") + twox_128(b"Account")
 """The 32 bytes that the storage key of every account begins with."""
 
@@ -40,7 +43,7 @@ class ChainIdentity:
     @property
     def is_dev(self) -> bool:
         """Whether the published development keys may sign here."""
-        return self.chain_type in {"Development", "Local"}
+        return self.chain_type in DEV_CHAIN_TYPES
 
 
 @dataclass(frozen=True, slots=True)

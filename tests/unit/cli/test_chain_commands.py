@@ -154,8 +154,7 @@ def test_a_transaction_travels_as_a_file_to_the_machine_that_signs(gristmill, no
     built = gristmill("tx", "build", *SEND[2:], "--from", "//Alice", "--out", "tx.json")
     assert built.code == 0
     signing = ("tx", "sign", "tx.json", "--metadata", "metadata", "--yes", "--out", "signed.json")
-    assert gristmill(*signing).code == 77
-    signed = gristmill(*signing, "--dev")
+    signed = gristmill(*signing)
     assert signed.code == 0
     assert "12.5 GRIST" in signed.err
     decoded = check(gristmill("tx", "decode", "signed.json", "--json").out)
@@ -168,10 +167,28 @@ def test_a_transaction_travels_as_a_file_to_the_machine_that_signs(gristmill, no
     assert found["block"] == sent["block"]
 
 
+def test_a_published_key_signs_no_file_of_a_live_chain(gristmill, node, tmp_path):
+    node.chain.chain_type = "Live"
+    (tmp_path / "metadata").write_text("0x" + node.chain.metadata.hex())
+    gristmill("tx", "build", *SEND[2:], "--from", "//Alice", "--out", "tx.json")
+    result = gristmill("tx", "sign", "tx.json", "--metadata", "metadata", "--yes")
+    assert result.code == 77
+
+
+def test_a_file_for_another_runtime_is_not_signed(gristmill, node, tmp_path):
+    gristmill("tx", "build", *SEND[2:], "--from", "//Alice", "--out", "tx.json")
+    document = json.loads((tmp_path / "tx.json").read_text())
+    document["spec_version"] = 999
+    (tmp_path / "tx.json").write_text(json.dumps(document))
+    result = gristmill("tx", "sign", "tx.json", "--yes")
+    assert result.code == 65
+    assert "for runtime 999" in result.err
+
+
 def test_a_changed_transaction_file_is_found_out(gristmill, node, tmp_path):
     (tmp_path / "metadata").write_text("0x" + node.chain.metadata.hex())
     gristmill("tx", "build", *SEND[2:], "--from", "//Alice", "--out", "tx.json")
-    args = ("tx", "sign", "tx.json", "--metadata", "metadata", "--yes", "--dev", "--out", "s.json")
+    args = ("tx", "sign", "tx.json", "--metadata", "metadata", "--yes", "--out", "s.json")
     assert gristmill(*args).code == 0
     document = json.loads((tmp_path / "s.json").read_text())
     document["nonce"] += 1
