@@ -14,6 +14,7 @@ import trio
 from chain.engine import BuildPlan
 from chain.errors import InvalidBlock, StorageError
 from chain.importer import ImportedBlock, Importer, ReceivedBlock
+from chain.log import Log
 from chain.proposer import Proposer
 from chain.storage.state import StateStore
 from consensus.errors import Malformed
@@ -26,6 +27,9 @@ from consensus.types import (
     Header,
     ValidatorSet,
 )
+
+SPACE_SECONDS: Final = 5.0
+"""How often a node that waits for room on its disk looks again."""
 
 KEPT_MAX: Final = 16
 """Bodies that came before somebody asked for them: a few rounds of two heights."""
@@ -41,6 +45,7 @@ class ChainLedger:
         self,
         importer: Importer,
         proposer: Proposer,
+        log: Log,
         *,
         candidates: Callable[[], list[bytes]],
         on_rejected: Callable[[tuple[bytes, ...]], None],
@@ -48,6 +53,7 @@ class ChainLedger:
     ) -> None:
         self._importer = importer
         self._proposer = proposer
+        self._log = log
         self._candidates = candidates
         self._on_rejected = on_rejected
         self._checkpoint = checkpoint
@@ -150,6 +156,7 @@ class ChainLedger:
             executed = self._importer.find_candidate(block.block_id)
             if executed is None:
                 executed = await trio.to_thread.run_sync(prepare)
+            await self._wait_for_space()
             self._on_imported(self._importer.decide(executed, commit, polka))
 
     async def adopt(self, decision: Decision) -> None:
@@ -161,7 +168,20 @@ class ChainLedger:
             self._check_decision(decision)
             received = ReceivedBlock(decision.block)
             executed = await trio.to_thread.run_sync(self._importer.prepare, received)
+            await self._wait_for_space()
             self._on_imported(self._importer.decide(executed, decision.commit, decision.polka))
+
+    async def _wait_for_space(self) -> None:
+        """Decide nothing while the disk is below its floor; go on by itself when there is room."""
+        database = self._chain.database
+        has_waited = False
+        while not database.has_space():
+            if not has_waited:
+                self._log.error("too little free space, waiting", free=database.free_space_bytes())
+            has_waited = True
+            await trio.sleep(SPACE_SECONDS)
+        if has_waited:
+            self._log.info("there is room again")
 
     def _check_decision(self, decision: Decision) -> None:
         """Raise InvalidBlock unless the commit proves a block for the height above the tip."""

@@ -127,6 +127,7 @@ class Node:
         self.ledger = ChainLedger(
             self.importer,
             self.proposer,
+            self.log.bind("ledger"),
             candidates=self.pool.candidates,
             on_rejected=self.pool.on_rejected,
             checkpoint=config.parsed_checkpoint,

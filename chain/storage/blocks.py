@@ -6,6 +6,7 @@ from the height where it begins, the offences recorded. Places of extrinsics and
 accounts are derived data: written after the block, without a sync, and made again when missing.
 """
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -63,6 +64,7 @@ class BlockStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._headers: dict[int, Header] = {}
+        self._headers_lock = threading.Lock()
         self._fresh: dict[bytes, tuple[int, int]] = {}
 
     def put_block(self, batch: Batch, decided: DecidedBlock) -> None:
@@ -127,9 +129,10 @@ class BlockStore:
         if data is None:
             return None
         header = _decoded(Header.decode, data, f"header {height}")
-        if len(self._headers) >= HEADERS_CACHED:
-            self._headers.pop(next(iter(self._headers)))
-        self._headers[height] = header
+        with self._headers_lock:
+            if len(self._headers) >= HEADERS_CACHED:
+                self._headers.pop(next(iter(self._headers)))
+            self._headers[height] = header
         return header
 
     def forget_above(self, height: int) -> None:

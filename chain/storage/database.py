@@ -177,12 +177,15 @@ class Database:
         """Give the bytes that are free where the database lies."""
         return self._find_free_space(self.path)
 
+    def has_space(self) -> bool:
+        """Whether at least the floor is free."""
+        return self.free_space_bytes() >= self._free_space_bytes_min
+
     def check_space(self) -> None:
         """Raise StorageFull when less than the floor is free; nothing has been written yet."""
-        free = self.free_space_bytes()
-        if free < self._free_space_bytes_min:
+        if not self.has_space():
             raise StorageFull(
-                f"{free} bytes are free at {self.path}, fewer than the floor of "
+                f"{self.free_space_bytes()} bytes are free at {self.path}, fewer than the floor of "
                 f"{self._free_space_bytes_min}; make room or lower --free-space-bytes-min"
             )
 

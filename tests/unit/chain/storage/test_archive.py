@@ -3,6 +3,7 @@
 import pytest
 
 from chain.errors import StorageError
+from chain.storage import durable
 from chain.storage.archive import ArchiveDamaged, ArchivedBlock, ArchiveReader, export_archive
 from tests.support.chains import grow, make_genesis, open_store
 
@@ -81,3 +82,20 @@ def test_frames_can_be_neither_dropped_nor_swapped(archive):
         path.write_bytes(b"".join(parts[i] for i in order))
         with pytest.raises(ArchiveDamaged):
             read(path)
+
+
+@pytest.mark.parametrize("fault", list(durable.Fault), ids=lambda fault: fault.value)
+@pytest.mark.parametrize("point", ["write", "sync", "replace", "directory"])
+def test_an_interrupted_export_leaves_no_half_archive(archive, tmp_path, point, fault):
+    _, genesis, decided = archive
+    stored = [ArchivedBlock(d.block, d.receipts, d.commit, None) for d in decided]
+    target = tmp_path / "again.archive"
+    durable.arm(f"archive.{point}", fault)
+    try:
+        with pytest.raises((durable.SimulatedCrash, OSError)):
+            export_archive(stored, target, genesis_hash=genesis.hash, spec_text="x = 1")
+    finally:
+        durable.disarm()
+    assert not target.exists() or len(read(target)[2]) == 3
+    export_archive(stored, target, genesis_hash=genesis.hash, spec_text="x = 1")
+    assert len(read(target)[2]) == 3
