@@ -332,9 +332,13 @@ class Driver:
             vrf_proof=proof,
             last_commit=self._last_commit(wish.height),
         )
-        if self.ledger.tip.number + 1 == wish.height:
+        try:
             block = await self.ledger.build(plan)
-            await self._send.send(BlockBuilt(wish.height, wish.round, block.block_id))
+        except InvalidBlock as error:
+            if self.ledger.tip.number + 1 == wish.height:
+                self._log.error("turn_missed", height=wish.height, reason=error.reason)
+            return
+        await self._send.send(BlockBuilt(wish.height, wish.round, block.block_id))
 
     def _last_commit(self, height: int) -> Commit | None:
         """Give the fullest commit known for the parent: late precommits count."""

@@ -425,13 +425,24 @@ class ConsensusGossip:
             self._meter.count("publish_dropped_total", topic)
 
 
+def _open_block(encoded: bytes) -> Block:
+    """Decode a block that is what its header commits to; raises ValueError."""
+    block = Block.decode(encoded)
+    block.check_body()
+    return block
+
+
 async def _decode_block(encoded: bytes, block_id: bytes) -> Block:
-    """Decode a block and check its id; raises MalformedMessage."""
+    """Decode a block and check its id; raises MalformedMessage.
+
+    The id covers the header alone: another body under it is nobody's block, and would be taken for
+    the proposer's mistake if it came any further.
+    """
     try:
         if len(encoded) < THREAD_BYTES_MIN:
-            block = Block.decode(encoded)
+            block = _open_block(encoded)
         else:
-            block = await trio.to_thread.run_sync(Block.decode, encoded)
+            block = await trio.to_thread.run_sync(_open_block, encoded)
     except ValueError as fault:
         raise MalformedMessage(f"the block does not decode: {fault}") from fault
     if block.block_id != block_id:

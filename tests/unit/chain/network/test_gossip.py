@@ -339,3 +339,18 @@ def test_a_batch_can_be_handed_in_by_request():
 
 def test_the_large_block_of_these_tests_is_honest():
     assert replace(BIG).block.check_body() is None
+
+
+def test_another_body_under_a_blocks_id_is_nobodys_block():
+    proposal = TEAM.proposal(0, block_id=SMALL.block.block_id)
+    tampered = replace(SMALL.block, extrinsics=(b"another",))
+    assert tampered.block_id == SMALL.block.block_id
+
+    async def scenario(a, b, c):
+        await a.gossip.send_proposal(proposal, tampered)
+        await trio.sleep(1)
+        assert [block for _, block in b.heard("proposal") if block is not None] == []
+        a.blocks[SMALL.block.block_id] = tampered
+        assert await b.gossip.fetch_block(SMALL.block.block_id) is None
+
+    play(scenario)
