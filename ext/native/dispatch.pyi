@@ -1,4 +1,5 @@
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from ext.native.store import Overlay
@@ -56,6 +57,14 @@ class SigningTerms(NamedTuple):
 
 class Runner: ...
 class Payloads: ...
+
+class Verification:
+    def work(self) -> None: ...
+
+CORES: int
+
+def find_pool() -> ThreadPoolExecutor: ...
+def forget_pool() -> None: ...
 
 def apply_run(
     overlay: Overlay, rules: Rules, extrinsics: Sequence[bytes], first: int, room: Room

@@ -6,6 +6,8 @@ same order of checks and events, and hands over to them before anything that is 
 remark or a transfer that its signer can pay for. A test compares roots, receipts and errors.
 """
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 cimport cython
@@ -14,7 +16,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
 from ext.native.blake2b cimport blake2b_short
-from ext.native.signing cimport _Batch
+from ext.native.signing cimport Check, check_range
 from ext.native.store cimport Overlay
 from ext.native.tree cimport Record, arena_release, grown
 
@@ -30,6 +32,7 @@ cdef extern from "extrinsic.h" nogil:
         uint16_t era
 
     int read_compact(const uint8_t** at, const uint8_t* end, uint64_t* value, int* large)
+    Py_ssize_t take_next(Py_ssize_t* taken, Py_ssize_t step)
     int read_extrinsic(const uint8_t* data, size_t size, extrinsic* out)
     uint64_t era_birth(uint16_t era, uint64_t height)
     uint64_t fee_of(
@@ -42,6 +45,7 @@ PAYLOAD_LENGTH_MAX = 256
 cdef enum:
     PAYLOAD_MAX = 256
     RECEIPT_MAX = 1024
+    CHUNK = 64
     NEW_LOGIC = 0x8000
 
 cdef uint64_t LIMIT = (1 << 63) - 1
@@ -436,6 +440,73 @@ def apply_run(Overlay overlay not None, rules, extrinsics, Py_ssize_t first, roo
 # --- signatures
 
 @cython.final
+cdef class Verification:
+    """Signatures being verified; workers share them out without the GIL, so none waits for it.
+
+    A block that is being executed may hold the GIL for many milliseconds at a time.
+    """
+
+    cdef Check* checks
+    cdef Py_ssize_t count, taken
+    cdef object held
+
+    def __cinit__(self, Py_ssize_t count):
+        self.checks = <Check*>grown(NULL, 0, count * sizeof(Check))
+        self.count = count
+
+    def __dealloc__(self):
+        arena_release(self.checks, self.count * sizeof(Check))
+
+    def work(self):
+        """Verify chunk after chunk until none is left."""
+        with nogil:
+            self.verify_chunks()
+
+    cdef void verify_chunks(self) noexcept nogil:
+        cdef Py_ssize_t low = take_next(&self.taken, CHUNK)
+        while low < self.count:
+            check_range(self.checks, low, min(low + CHUNK, self.count))
+            low = take_next(&self.taken, CHUNK)
+
+    cdef bint run(self) except -1:
+        """Say whether every signature verifies, using all cores."""
+        cdef Py_ssize_t at
+        helpers = min(CORES - 1, self.count // CHUNK)
+        waiting = [find_pool().submit(self.work) for _ in range(helpers)]
+        self.work()
+        for future in waiting:
+            if not future.cancel():
+                future.result()
+        for at in range(self.count):
+            if not self.checks[at].ok:
+                return False
+        return True
+
+
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+cdef object pool = None
+
+
+def find_pool():
+    """Give the threads that verify, started when they are first needed."""
+    global pool
+    if pool is None:
+        pool = ThreadPoolExecutor(CORES, "verify-block")
+    return pool
+
+
+def forget_pool():
+    """Forget threads that a forked child does not have."""
+    global pool
+    pool = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=forget_pool)
+
+
+@cython.final
 cdef class Payloads:
     """What the signers of a block signed, one after the other, and where."""
 
@@ -532,19 +603,15 @@ def verify_block(extrinsics, terms):
     """Say whether every extrinsic is well-formed and signed by its signer."""
     cdef list raws = list(extrinsics)
     cdef Payloads payloads = Payloads(len(raws))
-    cdef _Batch batch
+    cdef Verification batch
     cdef Py_ssize_t at
     if not payloads.read(raws, terms):
         return False
-    batch = _Batch(payloads.count)
+    batch = Verification(payloads.count)
     batch.held = (raws, payloads)
     for at in range(payloads.count):
         batch.checks[at].public = payloads.items[at].signer
         batch.checks[at].signature = payloads.items[at].signature
         batch.checks[at].message = payloads.data + payloads.starts[at]
         batch.checks[at].length = payloads.starts[at + 1] - payloads.starts[at]
-    batch.verify()
-    for at in range(payloads.count):
-        if not batch.checks[at].ok:
-            return False
-    return True
+    return batch.run()

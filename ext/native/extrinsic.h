@@ -107,4 +107,10 @@ static inline uint64_t fee_of(uint64_t base, uint64_t per_byte, uint64_t rate, u
     return fee > MONEY_LIMIT ? UINT64_MAX : (uint64_t)fee;
 }
 
+/* Take the next `step` of a shared count; threads need no lock. */
+static inline ptrdiff_t take_next(ptrdiff_t *taken, ptrdiff_t step)
+{
+    return __atomic_fetch_add(taken, step, __ATOMIC_RELAXED);
+}
+
 #endif

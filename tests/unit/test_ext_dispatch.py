@@ -6,6 +6,7 @@ import pytest
 
 from ext import dispatch, hashing, signing, store
 from ext.reference import dispatch as plain
+from runtime import weights
 from runtime.balances import EXISTENTIAL_DEPOSIT, FEE_POT, FreezeReason, HoldReason
 from runtime.executive import SIGNED_VERSIONS, Executive
 from runtime.frame.errors import InvalidBlock
@@ -127,7 +128,7 @@ def test_each_rule_matters(field):
         ({}, 2),
         ({"count_left": 1}, 1),
         ({"bytes_left": 0}, 0),
-        ({"weight_left": 66_000_000}, 1),
+        ({"weight_left": weights.EXTRINSIC_BASE + weights.REMARK}, 1),
         ({"prices": (1 << 62, 0, 0)}, 0),
         ({"prices": (1 << 63, 0, 0)}, 0),
     ],
