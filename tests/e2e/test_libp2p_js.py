@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import select
 import shutil
 import subprocess
 from functools import partial
@@ -14,7 +15,9 @@ from chain.network.handshake import ChainHandshake, ClaimBook
 from chain.network.interface import Verdict
 from chain.network.sync_pages import SyncServer
 from chain.network.transactions import TransactionGossip
+from consensus.types import Block
 from tests.support.consensus import GENESIS, make_team
+from tests.support.devnet import DevnetUnderTest
 from tests.unit.chain.network.block_chain import FakeLedger, make_blocks
 
 JS = Path(__file__).parent / "js"
@@ -99,3 +102,33 @@ def test_the_peer_of_these_tests_is_the_locked_one():
         cwd=JS, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert installed.stdout.strip() == lock["packages"]["node_modules/libp2p"]["version"]
+
+
+def test_a_stock_javascript_peer_hears_and_fetches_from_a_devnet(devnet: DevnetUnderTest) -> None:
+    node = devnet.nodes["full"]
+    peer = devnet.rpc("full", "system_localPeerId")
+    address = f"/ip4/127.0.0.1/tcp/{node['p2p_port']}/p2p/{peer}"
+    genesis = devnet.rpc("full", "chain_getBlockHash", 0)
+    command = ["node", "--import", "./promise-polyfill.mjs", "libp2p-peer.mjs"]
+    with subprocess.Popen(
+        [*command, address, genesis[2:10]], cwd=JS, stdout=subprocess.PIPE, text=True
+    ) as client:
+        try:
+            assert client.stdout is not None
+            said = {}
+            while "subscribed" not in said:
+                step = json.loads(client.stdout.readline())
+                said[step.pop("step")] = step
+            while client.poll() is None and len(said) < 7:
+                devnet.cli("transfer", "//Ferdie", "1", "--from", "//Eve", "--yes")
+                ready, _, _ = select.select([client.stdout], [], [], 1)
+                if ready:
+                    step = json.loads(client.stdout.readline())
+                    said[step.pop("step")] = step
+        finally:
+            client.kill()
+    assert said["identified"]["agent"].startswith("gristmill/")
+    for height, encoded in enumerate(said["fetched"]["blocks"], start=1):
+        block = Block.decode(bytes.fromhex(encoded))
+        assert "0x" + block.block_id.hex() == devnet.rpc("full", "chain_getBlockHash", height)
+    assert said["heard"]["transactions"]
