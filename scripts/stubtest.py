@@ -8,6 +8,7 @@ from pathlib import Path
 from mypy import stubtest
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
 NATIVE = ROOT / "ext" / "native"
 
 ALLOWED = r"""

@@ -1,4 +1,4 @@
-from typing import TypeAlias
+from typing import TypeAlias, final
 
 AccountRecord: TypeAlias = tuple[int, int, int, int, int, int, int, int]
 
@@ -10,8 +10,13 @@ FLAG_NEW_LOGIC: int
 DIFFERENCE_VERSION: int
 
 class StoreError(ValueError): ...
+
+@final
 class Writer: ...
+
 class Reader: ...
+
+@final
 class SortedKeys: ...
 
 def account_key(who: bytes) -> bytes: ...

@@ -1,5 +1,5 @@
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, final
 
 from ext.native.records import (
     ACCOUNT_PREFIX as ACCOUNT_PREFIX,
@@ -47,6 +47,7 @@ class Difference(NamedTuple):
     forward: bytes
     reverse: bytes
 
+@final
 class State:
     @classmethod
     def empty(cls) -> Self: ...
@@ -72,8 +73,9 @@ class State:
     def apply_difference(self, blob: bytes) -> None: ...
     def prove(self, key: bytes) -> bytes: ...
 
+@final
 class Overlay:
-    def __init__(self, base: State) -> None: ...
+    def __new__(cls, base: State) -> Self: ...
     @property
     def money(self) -> int: ...
     def get(self, key: bytes) -> bytes | None: ...

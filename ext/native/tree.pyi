@@ -1,3 +1,6 @@
+from typing import final
+
+@final
 class Tree:
     @property
     def account_total(self) -> int: ...

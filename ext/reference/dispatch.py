@@ -50,7 +50,7 @@ class Rules(NamedTuple):
 class Room(NamedTuple):
     """What a run may use up: prices (base, per byte, rate), and the limits that are left.
 
-    `first_index` is the place of the run's first extrinsic in the block, as phases of events say it.
+    `first_index` is the place of the run's first extrinsic in the block, as in phases of events.
     """
 
     prices: tuple[int, int, int]

@@ -17,7 +17,7 @@ def vote(**changes):
 
 
 def test_the_layout_of_a_vote_is_the_one_in_the_design_byte_for_byte():
-    numbers = bytes.fromhex("0000000000000005" "0000000000000007" "00000003" "ffffffff")
+    numbers = bytes.fromhex("0000000000000005000000000000000700000003ffffffff")
     assert vote() == b"".join((b"cnsv1\0\0\0", b"\x02", GENESIS, numbers, BLOCK))
     assert len(vote()) == signbytes.VOTE_BYTES == 97
 
