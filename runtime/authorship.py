@@ -17,7 +17,7 @@ from runtime.frame.module import Check, Module
 from runtime.frame.origins import Inherent
 from runtime.frame.storage import StorageMap, StorageValue, stored
 from runtime.offences import Offences
-from runtime.primitives import ACCOUNT_TYPE, HASH_TYPE, U32, AccountId
+from runtime.primitives import ACCOUNT_TYPE, HASH_TYPE, U32, AccountId, Weight
 from runtime.session import Session
 from runtime.wire import Composite, Field, Primitive, Sequence, Wire
 
@@ -59,6 +59,12 @@ Note = Annotated[ContextNote, Wire(CONTEXT_NOTE, NOTE_TYPE, "ContextNote")]
 """The context of a block as an argument of a call."""
 
 
+def weigh_note(note: ContextNote) -> Weight:
+    """Give the weight of a note: each offence is recorded, each flag may be a miss to count."""
+    flags = weights.COMMIT_FLAG * len(note.last_commit)
+    return weights.INHERENT + weights.OFFENCE * len(note.misbehaviour) + flags
+
+
 class WrongContext(CallError, index=0):
     """The note is not what the header says; a block's body repeats its context exactly."""
 
@@ -85,7 +91,7 @@ class Authorship(Module, index=7):
 
     @call(
         index=0,
-        weight=lambda note: weights.INHERENT + weights.OFFENCE * len(note.misbehaviour),
+        weight=weigh_note,
         dispatch_class=DispatchClass.MANDATORY,
     )
     def note_context(self, _: Inherent, note: Note) -> None:

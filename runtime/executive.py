@@ -223,6 +223,8 @@ class Executive:
             raise InvalidBlock(
                 f"extrinsic {len(self._failed)} is invalid: {error.sentence}"
             ) from error
+        finally:
+            self.runtime.fees.settle()
 
     def apply_run(self, extrinsics: Sequence[bytes], position: int, count_max: int) -> int:
         """Run hot calls from `position` on without their modules; gives the position after them.

@@ -148,7 +148,10 @@ class System(Module, index=0):
     def remark(self, origin: Signed, remark: Bytes) -> None:
         """Leave some bytes in the block and nowhere else."""
 
-    @call(index=7, weight=lambda remark: weights.REMARK + weights.REMARK_PER_BYTE * len(remark))
+    @call(
+        index=7,
+        weight=lambda remark: weights.REMARK_WITH_EVENT + weights.REMARK_PER_BYTE * len(remark),
+    )
     def remark_with_event(self, origin: Signed, remark: Bytes) -> None:
         """Leave some bytes in the block and an event with their hash."""
         self.emit(Remarked(origin.who, hashing.blake2b_256(remark)))

@@ -24,6 +24,7 @@ from runtime.balances import (
 from runtime.balances import nouns as words
 from runtime.frame.errors import CallError, InvalidTransaction
 from runtime.primitives import AccountId
+from runtime.weights import EXTRINSIC_BASE, REMARK
 from tests.support.runtime import Chain, person, stranger
 
 ED = EXISTENTIAL_DEPOSIT
@@ -208,7 +209,7 @@ class Money(RuleBasedStateMachine):
     def pay_fee(self, who: AccountId, tip: int) -> None:
         wallet = self.wallets[who]
         signed = self.chain.sign(b"\x00\x00\x00", who, tip=tip)
-        weight = 66_000_000
+        weight = EXTRINSIC_BASE + REMARK
         paid = self.chain.runtime.fees.compute_fee(length=signed.length, weight=weight) + tip
         rest = wallet.free - paid
         covered = max(wallet.frozen.values(), default=0) - wallet.reserved
@@ -219,6 +220,7 @@ class Money(RuleBasedStateMachine):
                 return
             raise AssertionError("a signer without means was let in")
         assert self.chain.executive.apply_transaction(signed)
+        self.chain.runtime.fees.settle()
         wallet.free = rest
         self.wallets[FEE_POT].free += paid
         self.tips += tip

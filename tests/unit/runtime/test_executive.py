@@ -5,12 +5,14 @@ from dataclasses import replace
 import pytest
 
 from ext import hashing, scale
+from runtime import weights
 from runtime.block import ContextNote
 from runtime.executive import BlockLimits, Executive, make_inherents
 from runtime.frame.errors import CallError, InvalidBlock, InvalidTransaction, Reason
 from runtime.frame.origins import Root
 from runtime.totals import decode_totals
 from runtime.transaction import Era, encode_inherent, encode_transaction
+from runtime.weights import BLOCK_BASE, EXTRINSIC_BASE, INHERENT
 from tests.support.runtime import GENESIS_HASH, LIMITS, Chain, person, spec_of, stranger
 
 ALICE, BOB = person("Alice"), person("Bob")
@@ -82,7 +84,9 @@ def test_what_the_builder_cannot_use_is_passed_over_or_given_back(chain: Chain) 
     [
         replace(LIMITS, count_max=2),
         replace(LIMITS, bytes_max=12 + 117 + 2 * 107 + 90),
-        replace(LIMITS, weight_max=500_000_000 + 2 * 20_000_000 + 2 * 66_000_000),
+        replace(
+            LIMITS, weight_max=BLOCK_BASE + 2 * INHERENT + 2 * (EXTRINSIC_BASE + weights.REMARK)
+        ),
     ],
 )
 def test_the_builder_keeps_its_limits(chain: Chain, limits: BlockLimits) -> None:
