@@ -101,3 +101,26 @@ def test_three_of_four_go_on_while_one_is_away_and_it_comes_back(tmp_path):
                         await wait_for_height(dave, dave.chain.height + 1)
 
     run(test)
+
+
+def test_a_full_disk_stops_decisions_until_there_is_room_again(tmp_path, monkeypatch):
+    monkeypatch.setattr("chain.ledger.SPACE_SECONDS", 0.05)
+
+    async def test():
+        lab = Lab(tmp_path, validators=1)
+        async with lab.running("alice", free_space_bytes_min=1) as [alice]:
+            await wait_for_height(alice, 2)
+            waiting, going_on = trio.Event(), trio.Event()
+            monkeypatch.setattr(alice.ledger._log, "error", lambda *_, **__: waiting.set())
+            monkeypatch.setattr(alice.ledger._log, "info", lambda *_, **__: going_on.set())
+            alice.chain.database._find_free_space = lambda _path: 0
+            with trio.fail_after(30):
+                await waiting.wait()
+            height = alice.chain.height
+            assert alice.face.head().number == height
+            alice.chain.database._find_free_space = lambda _path: 2
+            with trio.fail_after(30):
+                await going_on.wait()
+            await wait_for_height(alice, height + 3)
+
+    run(test)
