@@ -96,17 +96,22 @@ def status(session: Session, base: str) -> None:
 @click.command(cls=Command)
 @click.argument("names", nargs=-1)
 @click.option("--lines", type=click.IntRange(1, 10_000), default=20, show_default=True)
+@click.option("-f", "--follow", is_flag=True, help="Go on with new lines until Ctrl-C.")
 @base_option
 @click.pass_obj
-def logs(session: Session, names: tuple[str, ...], lines: int, base: str) -> None:
+def logs(
+    session: Session,
+    names: tuple[str, ...],
+    lines: int,
+    follow: bool,  # noqa: FBT001 - click passes options by keyword
+    base: str,
+) -> None:
     """Show the last lines that the nodes NAMES (or all) logged."""
-    layout, processes = _modules("layout", "processes")
+    layout, tails = _modules("layout", "tails")
     net = layout.load_devnet(base_path(base))
-    for site in net.chosen(names):
-        for line in processes.last_lines(Path(site.log), lines):
-            session.console.answer(
-                "devnet.logs/1", {"node": site.name, "line": line}, [f"{site.name:<8} {line}"]
-            )
+    logs = {site.name: Path(site.log) for site in net.chosen(names)}
+    for name, line in tails.read_tails(logs, lines, follow=follow):
+        session.console.answer("devnet.logs/1", {"node": name, "line": line}, [f"{name:<8} {line}"])
 
 
 @click.command(cls=Command)

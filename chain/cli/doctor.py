@@ -14,13 +14,17 @@ import click
 
 from chain.cli.online import NodeCommand, NodeSession
 from chain.cli.version import program_version
-from chain.wallet.errors import NodeUnreachable, WalletError
+from chain.wallet.chain_client import parse_int
+from chain.wallet.errors import BadContent, NodeUnreachable, WalletError
 
 FREE_SPACE_MIN: Final = 2 << 30
 """Bytes of free disk below which a node refuses blocks."""
 
 LIBRARIES: Final = {"pynacl": (1, 6, 2), "libp2p": (0, 8, 1), "plyvel": (1, 5, 1)}
 """The oldest versions without known faults (PyNaCl: CVE-2025-69277)."""
+
+BLOCK_AGE_MS: Final = 60_000
+"""Milliseconds after which the newest block is called old: a halt, or a wrong clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,7 @@ def doctor(
     """Check Python, the compiled core, libraries, disk and, unless --offline, the node."""
     found = [_python(), _core(), *_libraries(), _disk()]
     if not offline:
-        found.append(_node(session))
+        found += _node(session)
     bad = [one for one in found if not one.is_good and one.is_fatal]
     marks = {(True, True): "ok ", (True, False): "ok ", (False, True): "BAD"}
     lines = [
@@ -93,12 +97,21 @@ def _disk() -> Diagnosis:
     return Diagnosis("disk", is_good=free >= FREE_SPACE_MIN, text=text, is_fatal=False)
 
 
-def _node(session: NodeSession) -> Diagnosis:
+def _node(session: NodeSession) -> list[Diagnosis]:
+    """Say where the node stands, and whether its newest block is as old as a block may be."""
     try:
-        height, _ = session.chain.finalized()
-        health = session.rpc.call("system_health")
+        status = session.rpc.call("gristmill_v1_status")
+        if not isinstance(status, dict) or not isinstance(status.get("final"), dict):
+            raise BadContent(f"{session.rpc.url} is not a node of this release")
+        height, lag_ms = parse_int(status["final"].get("height")), parse_int(status.get("lagMs"))
     except WalletError as error:
-        return Diagnosis("node", is_good=False, text=error.message)
-    peers = health.get("peers") if isinstance(health, dict) else None
-    text = f"block {height} is final, {peers} peers at {session.rpc.url}"
-    return Diagnosis("node", is_good=True, text=text)
+        return [Diagnosis("node", is_good=False, text=error.message)]
+    state = (
+        "syncing" if status.get("isSyncing") else "ready" if status.get("isReady") else "not ready"
+    )
+    text = f"{state}, block {height} is final, {status.get('peers')} peers, at {session.rpc.url}"
+    age = f"the newest block is {lag_ms / 1000:.1f} s old by the node's clock"
+    return [
+        Diagnosis("node", is_good=bool(status.get("isReady")), text=text),
+        Diagnosis("finality", is_good=lag_ms < BLOCK_AGE_MS, text=age, is_fatal=False),
+    ]

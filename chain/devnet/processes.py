@@ -108,18 +108,6 @@ def send_signal(site: NodeSite, word: signal.Signals) -> bool:
     return True
 
 
-def last_lines(path: Path, count: int) -> list[str]:
-    """Return the last lines of a log, at most `count`, from its last 256 kB."""
-    try:
-        with path.open("rb") as file:
-            file.seek(0, os.SEEK_END)
-            file.seek(max(file.tell() - (256 << 10), 0))
-            text = file.read().decode(errors="replace")
-    except FileNotFoundError:
-        return []
-    return text.splitlines()[-count:]
-
-
 def _is_free(port: int) -> bool:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

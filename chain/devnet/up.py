@@ -21,7 +21,8 @@ from chain.devnet.layout import (
 )
 from chain.devnet.nodes import NodeStatus, ask_all, waiting_for
 from chain.devnet.peering import boot_address
-from chain.devnet.processes import check_ports, is_alive, last_lines, spawn_all
+from chain.devnet.processes import check_ports, is_alive, spawn_all
+from chain.devnet.tails import last_lines
 from chain.wallet.accounts import DEV_NAMES, dev_account, dev_address
 from chain.wallet.chain_client import ChainClient, to_hex
 from chain.wallet.client import RpcClient

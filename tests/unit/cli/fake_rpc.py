@@ -139,6 +139,10 @@ class FakeChain:
         result = "0x0001030502000000" if self.does_fail else "0x0000"
         return {"result": {"result": result, "events": to_hex(events)}}
 
+    def gristmill_v1_status(self):
+        final = {"height": self.height, "hash": fake_hash(self.height)}
+        return {"result": {"final": final, "lagMs": 900, "peers": 3, "isReady": True}}
+
     def gristmill_v1_extrinsic(self, extrinsic_hash):
         for height, body in enumerate(self.blocks):
             for index, content in enumerate(body):

@@ -1,3 +1,4 @@
+import itertools
 import os
 import signal
 import socket
@@ -10,11 +11,11 @@ from chain.devnet.layout import NodeSite, save_devnet
 from chain.devnet.processes import (
     check_ports,
     is_alive,
-    last_lines,
     send_signal,
     spawn,
     stop,
 )
+from chain.devnet.tails import last_lines, read_tails
 from chain.devnet.wiping import wipe
 from chain.wallet.errors import WalletError
 from tests.unit.devnet.test_layout import make_devnet
@@ -80,3 +81,20 @@ def test_a_devnet_is_deleted_with_what_it_made_and_nothing_else(tmp_path):
     assert wipe(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
     assert not wipe(tmp_path)
+
+
+def test_logs_are_followed_line_by_line_through_a_restart(tmp_path):
+    log = tmp_path / "a.log"
+    log.write_text("one\ntwo\n")
+    writes = iter(["three\nhal", "f\n", None, ""])
+
+    def wait(_seconds):
+        text = next(writes)
+        if text is None:
+            log.write_text("anew\n")
+        else:
+            with log.open("a") as file:
+                file.write(text)
+
+    found = list(itertools.islice(read_tails({"a": log}, 1, follow=True, wait=wait), 4))
+    assert found == [("a", "two"), ("a", "three"), ("a", "half"), ("a", "anew")]
