@@ -240,11 +240,11 @@ class Node:
     async def _serve(self, front: trio.Nursery) -> None:
         """Let clients in, and say where."""
         config = self.config
-        listeners = await start_task(front, self.rpc.serve, config.rpc_host, config.rpc_port)
+        listeners = await listen(front, self.rpc.serve, config.rpc_host, config.rpc_port)
         self.rpc_port = int(listeners[0].socket.getsockname()[1])
         if config.metrics_port >= 0:
             page = MetricsPage(self.metrics)
-            await start_task(front, page.serve, config.metrics_host, config.metrics_port)
+            await listen(front, page.serve, config.metrics_host, config.metrics_port)
         addresses = tuple(self.network.listen_addresses())
         self.face.chain = replace(self.face.chain, listen_addresses=addresses)
         self.log.info(
@@ -441,6 +441,20 @@ async def _listen_for_signals(node: Node, scope: trio.CancelScope) -> None:
             if node.is_stopping:
                 scope.cancel()
             node.stop()
+
+
+async def listen(
+    nursery: trio.Nursery, serve: Callable[..., Any], host: str, port: int
+) -> list[trio.SocketListener]:
+    """Start a server and give its listeners; raises ConfigError when the port is taken."""
+    try:
+        listeners: list[trio.SocketListener] = await start_task(nursery, serve, host, port)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot listen on {host}:{port} ({error.strerror or error}); is another node running "
+            "there? give another port, or 0 for a free one"
+        ) from error
+    return listeners
 
 
 async def start_task(nursery: trio.Nursery, task: Callable[..., Any], *args: Any) -> Any:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Protocol
 
-from chain.errors import StorageError
+from chain.errors import ConfigError, StorageError
 from chain.storage.archive import ArchivedBlock, ArchiveReader
 from chain.storage.blocks import BlockStore
 from chain.storage.database import Database, height_key
@@ -87,9 +87,8 @@ class DatabaseSource:
             raise StorageError(f"{path} is no database; give a node's home, its db or an archive")
         try:
             return Database(path)
-        except StorageError as error:
-            if "another process" not in str(error):
-                raise
+        except ConfigError:
+            self._copy = None
         for _ in range(COPIES_MAX):
             self._copy = copy_live(path)
             try:

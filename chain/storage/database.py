@@ -24,7 +24,7 @@ from typing import Any, Final
 
 import plyvel
 
-from chain.errors import StorageError, StorageFull
+from chain.errors import ConfigError, StorageError, StorageFull
 from chain.storage import durable
 
 FORMAT: Final = b"gristmill-database/1"
@@ -93,9 +93,10 @@ class Database:
             raise _explain(error, path) from error
 
     def is_new(self, genesis_hash: bytes) -> bool:
-        """Whether there is no chain here yet; raises StorageError for another format or genesis.
+        """Whether there is no chain here yet; raises StorageError for another format.
 
-        A genesis that a crash interrupted counts as none: its marks are written last.
+        A genesis that a crash interrupted counts as none: its marks are written last. Raises
+        ConfigError when the chain here is another one.
         """
         if self.meta(b"format") is None:
             found = next(self.scan(b""), None)
@@ -105,7 +106,7 @@ class Database:
         self.check_format()
         found_hash = self.meta(b"genesis") or b""
         if found_hash != genesis_hash:
-            raise StorageError(
+            raise ConfigError(
                 f"{self.path} belongs to the chain with genesis 0x{found_hash.hex()}, not "
                 f"0x{genesis_hash.hex()}; give another --home or the right --chain"
             )
@@ -223,11 +224,11 @@ def _free_space(path: Path) -> int:
     return shutil.disk_usage(path).free
 
 
-def _explain(error: Exception, path: Path) -> StorageError:
+def _explain(error: Exception, path: Path) -> StorageError | ConfigError:
     """Turn what LevelDB says into a sentence with what to do."""
     text = str(error)
     if "lock" in text.lower() and "orruption" not in text:
-        return StorageError(
+        return ConfigError(
             f"another process uses {path}; stop it first, or give this one another --home"
         )
     if "No space left" in text or "ENOSPC" in text:

@@ -104,13 +104,13 @@ def test_a_pruned_database_does_not_pretend_to_be_an_archive(tmp_path, genesis):
 def test_another_genesis_is_refused(tmp_path, genesis):
     open_store(tmp_path, genesis).close()
     other = make_genesis((*ENTRIES, (b"zebra", b"4")))
-    with pytest.raises(StorageError, match="belongs to the chain with genesis"):
+    with pytest.raises(ConfigError, match="belongs to the chain with genesis"):
         open_store(tmp_path, other)
 
 
 def test_a_second_process_is_refused(tmp_path, genesis):
     chain = open_store(tmp_path, genesis)
-    with pytest.raises(StorageError, match="another process uses"):
+    with pytest.raises(ConfigError, match="another process uses"):
         Database(tmp_path / "db")
     chain.close()
 
