@@ -17,9 +17,10 @@ from typing import Final
 import trio
 
 from chain.ballots import BallotJudge
-from chain.engine import BuildPlan, Ledger, Voices
+from chain.engine import Ledger, Voices
 from chain.errors import InvalidBlock
 from chain.gate import Gate
+from chain.jobs import Jobs
 from chain.log import Log
 from chain.network.interface import PeerId, TaskStatus, Verdict
 from chain.network.messages import Claim, ConsensusStatus
@@ -27,13 +28,10 @@ from chain.seams import Clock
 from chain.signer import Signer, SigningRefused
 from chain.standing import build_status, find_lacking
 from consensus.inputs import (
-    BlockBuilt,
-    BlockValidated,
     CertificateArrived,
     HeightStarted,
     Input,
     ProposalArrived,
-    TimeoutFired,
     VoteArrived,
 )
 from consensus.machine import Machine
@@ -66,9 +64,6 @@ from consensus.types import (
 INBOX_MAX: Final = 4_096
 """News waiting for the machine; past it the network's are dropped, and anti-entropy repairs it."""
 
-FETCH_RETRY_SECONDS: Final = 0.2
-"""Pause between two passes over the peers for a block that nobody had."""
-
 CLAIM_SECONDS: Final = 5.0
 """How often a validator says which peer speaks for it; at once when a new one says so to it."""
 
@@ -99,6 +94,15 @@ class Driver:
         self._on_decided = on_decided
         self.on_fork: Callable[[Decision], None] = lambda _: None
         self._send, self._inbox = trio.open_memory_channel[Input](INBOX_MAX)
+        self._jobs = Jobs(
+            ledger=ledger,
+            voices=voices,
+            machine=self.machine,
+            signer=signer,
+            clock=clock,
+            log=log,
+            tell=self._send.send,
+        )
         self._own: deque[Input] = deque()
         self._unsigned: list[Proposal | Vote] = []
         self._judge = BallotJudge(ledger, self.machine)
@@ -235,11 +239,11 @@ class Driver:
             raise AssertionError("the driver is not running")
         match wish:
             case BuildBlock():
-                self._nursery.start_soon(self._build, wish)
+                self._nursery.start_soon(self._jobs.build, wish)
             case ValidateBlock():
-                self._nursery.start_soon(self._validate, wish)
+                self._nursery.start_soon(self._jobs.validate, wish)
             case SetTimer():
-                self._nursery.start_soon(self._wait, wish)
+                self._nursery.start_soon(self._jobs.wait, wish)
 
     async def _sign(self, wish: Sign) -> None:
         signer = self._signer
@@ -248,8 +252,9 @@ class Driver:
         if not self.gate.is_open(self.machine):
             self._unsigned = [*self._unsigned, wish.message][-OWN_MAX:]
             return
-        if wish.message.kind in (PROPOSAL, PRECOMMIT) and wish.message.block_id != NIL:
-            await self.ledger.save_candidate(wish.message.block_id)
+        binds = wish.message.kind in (PROPOSAL, PRECOMMIT) and wish.message.block_id != NIL
+        if binds and not await self._save_body(wish.message.block_id):
+            return
         try:
             message = await trio.to_thread.run_sync(self._sign_now, signer, wish)
         except SigningRefused as refusal:
@@ -279,8 +284,18 @@ class Driver:
             return signer.sign(message, set_id=set_id, record=wish.record)
         return signer.sign(message, set_id=set_id, record=wish.record)
 
+    async def _save_body(self, block_id: bytes) -> bool:
+        """Make a body durable that may have to be shown again; False when it is not here."""
+        if self.ledger.candidate(block_id) is None:
+            self._log.warning("body_missing", block=block_id.hex())
+            return False
+        await self.ledger.save_candidate(block_id)
+        return True
+
     async def _save(self, record: bytes) -> None:
         if self._signer is not None and self.gate.is_open(self.machine):
+            if self.machine.valid is not None:
+                await self._save_body(self.machine.valid[0])
             await trio.to_thread.run_sync(self._signer.save, record)
 
     async def _accuse(self, evidence: Evidence) -> None:
@@ -310,77 +325,6 @@ class Driver:
         self._straggle_until = now + STRAGGLER_MS / 1_000
         self._on_decided(decision)
         self._wake.set()
-
-    # ---- work beside the machine
-
-    async def _wait(self, wish: SetTimer) -> None:
-        await trio.sleep(wish.delay_ms / 1_000)
-        await self._send.send(TimeoutFired(wish.timer))
-
-    async def _build(self, wish: BuildBlock) -> None:
-        signer, machine = self._signer, self.machine
-        if signer is None or machine.height != wish.height or machine.index is None:
-            return
-        proof = await trio.to_thread.run_sync(
-            lambda: signer.prove_vrf(randomness=machine.randomness, height=wish.height)
-        )
-        plan = BuildPlan(
-            height=wish.height,
-            round=wish.round,
-            proposer_idx=machine.index,
-            time_ms=max(self._clock.now_ms(), self.ledger.tip.time_ms + 1),
-            vrf_proof=proof,
-            last_commit=self._last_commit(wish.height),
-        )
-        try:
-            block = await self.ledger.build(plan)
-        except InvalidBlock as error:
-            if self.ledger.tip.number + 1 == wish.height:
-                self._log.error("turn_missed", height=wish.height, reason=error.reason)
-            return
-        await self._send.send(BlockBuilt(wish.height, wish.round, block.block_id))
-
-    def _last_commit(self, height: int) -> Commit | None:
-        """Give the fullest commit known for the parent: late precommits count."""
-        if height == 1:
-            return None
-        stored, validators = self.ledger.last_commits(1)[0]
-        votes = self.machine.last_commit_votes()
-        if not votes or (votes[0].height, votes[0].block_id) != (stored.height, stored.block_id):
-            return stored
-        fuller = Commit.from_votes(votes, validators)
-        return fuller if len(fuller.signatures) >= len(stored.signatures) else stored
-
-    async def _validate(self, wish: ValidateBlock) -> None:
-        block = await self._get_block(wish)
-        if block is None or self.ledger.tip.number + 1 != wish.height:
-            return
-        header = block.header
-        is_valid = True
-        try:
-            await self.ledger.validate(block)
-        except InvalidBlock as error:
-            is_valid = False
-            self._log.warning("block_refused", block=wish.block_id.hex(), reason=error.reason)
-        await self._send.send(
-            BlockValidated(
-                wish.height,
-                wish.block_id,
-                is_valid=is_valid,
-                proposer_idx=header.proposer_idx,
-                time_ms=header.time_ms,
-            )
-        )
-
-    async def _get_block(self, wish: ValidateBlock) -> Block | None:
-        while self.ledger.tip.number + 1 == wish.height:
-            block = self.ledger.candidate(wish.block_id)
-            if block is None:
-                block = await self.voices.fetch_block(wish.block_id)
-            if block is not None:
-                return block
-            await trio.sleep(FETCH_RETRY_SECONDS)
-        return None
 
     # ---- what peers say
 

@@ -174,6 +174,34 @@ def test_what_is_said_is_in_the_journal_and_locked_bodies_are_saved_first(tmp_pa
     play(scenario)
 
 
+def test_a_body_with_a_late_polka_is_saved_and_one_that_is_lost_stops_nobody(tmp_path):
+    """Validator `index` proposes in round 1 whatever had a polka in round 0."""
+    index = turn(1, 1)
+
+    async def scenario():
+        seat = Seat(tmp_path, index)
+        async with seat.running():
+            block = seat.block()
+            await seat.propose(block)
+            one, two, three = seat.others
+            await seat.cast(PREVOTE, NIL, one, two)
+            await seat.wait_for_votes(1, PRECOMMIT)
+            await seat.cast(PREVOTE, block.block_id, one, two, three)
+            await trio.sleep(0.05)
+            assert seat.driver.machine.valid[:2] == (block.block_id, 0)
+            assert seat.ledger.saved == [block.block_id]
+        seat.ledger.candidates.clear()
+        again = Seat(tmp_path, index, ledger=seat.ledger)
+        async with again.running():
+            await again.cast(PRECOMMIT, NIL, one, two, three)
+            await until(lambda: again.driver.machine.round == 1)
+            await trio.sleep(1)
+            assert again.voices.proposals() == []
+            assert again.driver.machine.own[-2].block_id == block.block_id
+
+    play(scenario)
+
+
 def test_a_restart_says_the_same_words_again(tmp_path):
     async def scenario():
         first = Seat(tmp_path)
