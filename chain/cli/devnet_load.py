@@ -34,7 +34,8 @@ def load(
     sites = [site for site in net.nodes if is_alive(site)]
     if not sites:
         raise NodeUnreachable("no node of the devnet is running", "gristmill devnet start")
-    run = Load(sites, rate=rate)
+    # Endless traffic has senders of its own, so that a load beside it counts its own nonces.
+    run = Load(sites, rate=rate, crowd="Traffic" if forever else "Load")
     try:
         run.prepare()
         if forever:

@@ -68,8 +68,8 @@ class Devnet:
     accounts: list[dict[str, str]] = field(default_factory=list)
 
     def node(self, name: str) -> NodeSite:
-        """Return a node by its name; NotFound names the others."""
-        for node in self.nodes:
+        """Return a node or helper by its name; NotFound names the nodes."""
+        for node in (*self.nodes, *self.helpers):
             if node.name == name:
                 return node
         raise NotFound(

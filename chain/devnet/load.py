@@ -90,6 +90,7 @@ class Load:
         sites: Sequence[NodeSite],
         *,
         rate: int,
+        crowd: str = "Load",
         now: Callable[[], float] = time.monotonic,
         wait: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -99,7 +100,7 @@ class Load:
         self.wait = wait
         count = max(min(SENDERS, rate), 1)
         self.senders = [
-            Sender(derive(f"//Load//{number}"), number % len(self.clients))
+            Sender(derive(f"//{crowd}//{number}"), number % len(self.clients))
             for number in range(count)
         ]
         self.sent_at: dict[bytes, float] = {}
@@ -140,27 +141,36 @@ class Load:
         return self._look(self.now() - start)
 
     def run_forever(self, tell: Callable[[str], None]) -> None:
-        """Send until stopped, without looking; a node that restarts is waited for."""
+        """Send until stopped, without looking; a node that is down is passed over."""
         turns = itertools.cycle(self.senders)
         for second in itertools.count():
             start = self.now()
             try:
-                for node, extrinsics in enumerate(self._sign(turns)):
-                    self._submit(node, extrinsics)
+                batches = self._sign(turns)
             except WalletError as error:
                 tell(f"{second} s: {error.message}")
-                self.wait(1)
-                for sender in self.senders:
-                    sender.is_lost = True
+                # The node that is asked for nonces and anchor is down; another one answers.
+                self.clients.append(self.clients.pop(0))
+                batches = []
+            for node, extrinsics in enumerate(batches):
+                self._pass_over(node, extrinsics)
             self.sent_at.clear()
             self.refusals.clear()
             self.wait(max(start + 1 - self.now(), 0))
+
+    def _pass_over(self, node: int, extrinsics: Sequence[tuple[Sender, bytes]]) -> None:
+        """Submit to a node that may be down; its senders ask for their nonces again then."""
+        try:
+            self._submit(node, extrinsics)
+        except WalletError:
+            for sender, _ in extrinsics:
+                sender.is_lost = True
 
     def _find_nonces(self) -> None:
         """Ask for the next nonce of every sender that lost its count."""
         for sender in self.senders:
             if sender.is_lost:
-                sender.nonce = self.clients[sender.node].next_nonce(sender.pair.public)
+                sender.nonce = self.clients[0].next_nonce(sender.pair.public)
                 sender.is_lost = False
 
     def _sign(self, turns: Iterator[Sender]) -> list[list[tuple[Sender, bytes]]]:

@@ -232,6 +232,31 @@ def test_a_transfer_that_never_comes_is_missing(nodes, sites):
     assert (report.missing, report.is_clean) == (1, False)
 
 
+def test_endless_traffic_passes_over_a_node_that_is_down(nodes, sites):
+    clock = Clock()
+
+    class Enough(Exception):
+        pass
+
+    def wait(seconds):
+        clock.wait(seconds)
+        if clock.now() > 1:
+            nodes[1].close()
+        if clock.now() > 6:
+            raise Enough
+
+    load = Load(sites, rate=4, crowd="Traffic", now=clock.now, wait=wait)
+    load.prepare()
+    for client in load.clients:
+        client.rpc.close()
+    before = nodes[0].chain.height
+    with pytest.raises(Enough):
+        load.run_forever(lambda _: None)
+    load.close()
+    assert nodes[0].chain.height - before > 8
+    assert len(load.sent_at) + load.refusals.total() == 0
+
+
 def test_the_states_of_all_nodes_are_asked_at_once(sites):
     assert [one.name for one in ask_all(sites)] == ["alice", "bob"]
     assert ask_all([]) == []
