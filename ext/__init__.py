@@ -1,8 +1,8 @@
 """The one door to the compiled core: bytes, not business.
 
-`from ext import scale, hashing, signing, store, dispatch` gives the native modules, or their plain
-Python twins when the environment says `GRISTMILL_CORE=reference`. The choice is explicit and made
-once, at import; a missing native build is an error, never a silent fall back.
+`from ext import scale, hashing, signing, store, dispatch, election` gives the native modules, or
+their plain Python twins when the environment says `GRISTMILL_CORE=reference`. The choice is
+explicit and made once, at import; a missing native build is an error, never a silent fall back.
 """
 
 import importlib
@@ -17,7 +17,7 @@ CORE = os.environ.get("GRISTMILL_CORE", "native")
 if CORE not in ("native", "reference"):
     raise ImportError(f"GRISTMILL_CORE is {CORE!r}; set it to 'native' or 'reference'")
 
-_MODULES = ("scale", "hashing", "signing", "store", "dispatch")
+_MODULES = ("scale", "hashing", "signing", "store", "dispatch", "election")
 
 
 def _open(name: str) -> ModuleType:
@@ -33,9 +33,9 @@ def _open(name: str) -> ModuleType:
 
 
 if TYPE_CHECKING:
-    from ext.reference import dispatch, hashing, scale, signing, store  # noqa: TC004  # bound below
+    from ext.reference import dispatch, election, hashing, scale, signing, store  # noqa: TC004  # bound below
 else:
     for _name in _MODULES:
         globals()[_name] = sys.modules[f"ext.{_name}"] = _open(_name)
 
-__all__ = ["CORE", "dispatch", "hashing", "scale", "signing", "store"]
+__all__ = ["CORE", "dispatch", "election", "hashing", "scale", "signing", "store"]
