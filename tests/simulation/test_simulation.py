@@ -1,7 +1,11 @@
 """A few seconds of every tool; `make sim` runs thousands of seeds."""
 
+from dataclasses import replace
+
 import pytest
 
+from consensus.machine import Machine
+from consensus.rounds import PROFILES
 from tests.simulation.batches import BATCHES
 from tests.simulation.mutants import MUTANTS, find_symptom
 from tests.simulation.network import Net
@@ -34,6 +38,35 @@ def test_a_seed_is_a_whole_history() -> None:
 
     assert traces(7) == traces(7)
     assert traces(7) != traces(8)
+
+
+def test_every_machine_replays_from_what_it_heard() -> None:
+    lives: list[list] = []
+
+    class Recording(Machine):
+        """A machine that keeps what it was told and what it answered."""
+
+        def __init__(self, profile) -> None:
+            super().__init__(profile)
+            self.calls: list = []
+            lives.append(self.calls)
+
+        def handle(self, news, now_ms):
+            outputs = super().handle(news, now_ms)
+            self.calls.append((Machine.handle, (news, now_ms), list(outputs)))
+            return outputs
+
+        def resume(self, news, record, now_ms):
+            outputs = super().resume(news, record, now_ms)
+            self.calls.append((Machine.resume, (news, record, now_ms), list(outputs)))
+            return outputs
+
+    parts = replace(load_parts(), machine=Recording)
+    Net(11, BATCHES["equivocator and crashes"], parts).run()
+    assert len(lives) > 4
+    for calls in lives:
+        machine = Machine(PROFILES["test"])
+        assert [call(machine, *told) for call, told, _ in calls] == [said for _, _, said in calls]
 
 
 def test_a_long_halt_is_over_within_three_rounds() -> None:
