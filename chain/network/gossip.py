@@ -1,7 +1,7 @@
 """What consensus says and hears: votes and proposals to everybody, and what a peer lacks to it.
 
     driver ──Voices──> direct to every peer (up to 16 validators) ── ballots, bodies
-                  '──> topics proposal, vote, evidence            ── for whoever is further away
+                  '──> topics proposal, vote, evidence            ── while a validator is far off
     peers  ──────────> decoded, judged by the driver, forwarded when it accepts
 
 Small things and large ones travel on channels of their own, so that no vote waits behind a block.
@@ -89,6 +89,9 @@ ANSWERS_MAX = 8192
 HEARD_MAX = 8192
 """Ballots whose first hearing is remembered: a few heights of 100 validators."""
 
+CLAIM_SECONDS = 60.0
+"""How long a validator counts as reached through the peer that spoke for it."""
+
 STATUS_AGAIN_SECONDS = 0.6
 """How often a status is repeated that has not changed; one that has goes out at once."""
 
@@ -163,6 +166,7 @@ class ConsensusGossip:
         self._sources: OrderedDict[bytes, PeerId] = OrderedDict()
         self._answered: OrderedDict[tuple[PeerId, bytes], float] = OrderedDict()
         self._heard_at: OrderedDict[bytes, float] = OrderedDict()
+        self._claimed: dict[PeerId, tuple[int, float]] = {}
         self._told: tuple[bytes, float] = (b"", -math.inf)
 
     @property
@@ -187,6 +191,7 @@ class ConsensusGossip:
         events = self._network.events()
         async for event in events:
             if event.change is PeerChange.DOWN and self._ears is not None:
+                self._claimed.pop(event.peer, None)
                 self._ears.on_peer_gone(event.peer)
 
     # Voices
@@ -205,7 +210,8 @@ class ConsensusGossip:
             else:
                 self._send_all("ballots", bare)
                 self._send_all("bodies", encode_message(BlockMessage(block.block_id, encoded)))
-            await self._publish("proposal", bare)
+            if not self._reaches_all():
+                await self._publish("proposal", bare)
         else:
             await self._publish("proposal", encode_message(whole) if is_inline else bare)
 
@@ -215,7 +221,8 @@ class ConsensusGossip:
         payload = encode_message(VotesMessage(tuple(votes)))
         if self._is_direct():
             self._send_all("ballots", payload)
-        await self._publish("vote", payload)
+        if not self._is_direct() or not self._reaches_all():
+            await self._publish("vote", payload)
 
     async def send_certificate(self, certificate: Certificate) -> None:
         """Say a polka to everybody, whole; it goes to peers and they pass it on when asked."""
@@ -336,7 +343,7 @@ class ConsensusGossip:
             case CertificateMessage():
                 return await ears.hear_certificate(peer, message.certificate)
             case Claim():
-                return await ears.hear_claim(peer, message)
+                return await self._hear_claim(ears, peer, message)
             case _:
                 return await self._hear_rare(ears, peer, message)
 
@@ -358,6 +365,23 @@ class ConsensusGossip:
         self._note_heard(message.proposal)
         block = await _decode_block(message.block, block_id) if message.block else None
         return await ears.hear_proposal(peer, message.proposal, block)
+
+    async def _hear_claim(self, ears: Ears, peer: PeerId, claim: Claim) -> Verdict:
+        verdict = await ears.hear_claim(peer, claim)
+        if verdict is Verdict.ACCEPT:
+            self._claimed[peer] = (claim.index, trio.current_time())
+        return verdict
+
+    def _reaches_all(self) -> bool:
+        """Whether every other validator speaks through a peer of ours.
+
+        Gossip would then only tell the same peers again, at ten times the cost; full nodes that
+        are further away learn of decisions by their neighbours' answers.
+        """
+        after = trio.current_time() - CLAIM_SECONDS
+        peers = set(self._network.peers())
+        reached = {i for peer, (i, at) in self._claimed.items() if peer in peers and at > after}
+        return len(reached) >= self._count_validators() - 1
 
     def _note_source(self, block_id: bytes, peer: PeerId) -> None:
         """Remember who said a block first."""

@@ -114,6 +114,32 @@ def test_a_vote_reaches_everybody_whichever_way_it_comes(validators):
     play(scenario, validators=validators)
 
 
+def test_votes_are_not_gossiped_while_every_validator_is_a_peer():
+    published: list[str] = []
+
+    async def scenario(a, b, c, d):
+        async def publish(topic, payload):
+            published.append(topic)
+            return True
+
+        a.network.publish = publish
+        await a.gossip.send_votes((TEAM.vote(0),))
+        for index, node in enumerate((b, c, d), start=1):
+            await node.gossip.send_claim(Claim(index, 1, 1, bytes(64)))
+        await trio.sleep(1)
+        await a.gossip.send_votes((TEAM.vote(0, round_=1),))
+        await a.gossip.send_proposal(TEAM.proposal(0, block_id=SMALL.block.block_id), SMALL.block)
+        assert published == ["vote"]
+        await trio.sleep(1)
+        assert (TEAM.vote(0, round_=1),) in d.heard("votes")
+        a.network.hub.partition("abc", "d")
+        await trio.sleep(1)
+        await a.gossip.send_votes((TEAM.vote(0, round_=2),))
+        assert published == ["vote", "vote"]
+
+    play(scenario, names="abcd")
+
+
 def test_a_proposal_carries_a_small_block_with_it():
     proposal = TEAM.proposal(0, block_id=SMALL.block.block_id)
 
@@ -131,7 +157,7 @@ def test_a_large_block_is_pushed_right_behind_its_proposal():
     async def scenario(a, b, c):
         await a.gossip.send_proposal(proposal, BIG.block)
         await until(lambda: (proposal, None) in b.heard("proposal"))
-        await trio.sleep(1)
+        await until(lambda: BIG.block.block_id in b.gossip._pushed, patience=3600)
         assert await b.gossip.fetch_block(BIG.block.block_id) == BIG.block
 
     play(scenario)
