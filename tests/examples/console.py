@@ -79,7 +79,7 @@ class Reader:
         self.environment = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("GRISTMILL_", "XDG_", "MAKE", "VIRTUAL_ENV", "PYTHON"))
+            if not name.startswith(("GRISTMILL_", "XDG_", "MAKE", "ARGS", "VIRTUAL_ENV", "PYTHON"))
         }
         self.environment |= {
             "HOME": str(home),
