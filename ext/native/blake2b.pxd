@@ -8,4 +8,7 @@ cdef extern from "blake2b_lanes.h" nogil:
     void blake2b_many(
         uint8_t** out, size_t size, const uint8_t** data, const uint64_t* lengths, size_t count
     )
-    void blake2b_wave(uint8_t** out, const uint8_t* messages, const uint64_t* lengths, int count)
+
+
+cdef extern from "tree_waves.h" nogil:
+    void tree_wave(uint8_t** out, const uint8_t* messages, const uint64_t* lengths, int count)

@@ -9,11 +9,13 @@ from ext.native.tree cimport Record, Tree, Vector
 
 cdef struct Touched:
     # An account as an overlay sees it (`now`) and as the base has it (`base`). `now.mark` says
-    # that it waits for the tree, `stamp` under which checkpoint its undo was last written.
+    # that it waits for the tree, `stamp` under which checkpoint its undo was last written, `place`
+    # where the tree had the account when it was last looked for.
     uint8_t who[32]
     Record now
     Record base
     uint64_t stamp
+    uint32_t place
 
 
 cdef struct Undo:
@@ -41,8 +43,11 @@ cdef class State:
     cdef uint64_t entry_count
     cdef readonly uint64_t version
 
-    cdef int find(self, const uint8_t* who, Record* out) except -1
-    cdef int sync_account(self, const uint8_t* who, const Record* record) except -1
+    cdef uint32_t find(self, const uint8_t* who, Record* out) except? 0xFFFFFFFE
+    cdef int write_accounts(self, Overlay overlay, Writer forward, Writer reverse) except -1
+    cdef uint32_t sync_account(
+        self, const uint8_t* who, uint32_t place, const Record* record
+    ) except? 0xFFFFFFFE
     cdef int sync_generic(self, bytes key, bytes value) except -1
     cdef int stand_upright(self) except -1
     cdef int load(self, bytes key, bytes value) except -1
@@ -83,7 +88,6 @@ cdef class Overlay:
     cdef int close_checkpoint(self) except -1
     cdef int undo_checkpoint(self) except -1
     cdef int settle(self) except -1
-    cdef list changed_accounts(self)
     cdef list changed_keys(self)
     cdef bytes generic_value(self, bytes key)
     cdef list select(self, bytes prefix, bytes after, Py_ssize_t limit)

@@ -36,11 +36,14 @@ from ext.native.records import (
     encode_difference,
 )
 from ext.native.tree cimport (
-    NONE, Record, Tree, Vector, account_key_of, arena_release, grown, path_bit, same_record, table_hash,
-    vector_push, vector_release,
+    NONE, Record, Tree, Vector, account_key_of, arena_release, grown, path_bit, path_head,
+    path_order, same_record, sort_paths, table_hash, vector_push, vector_release,
 )
 
 EMPTY_ROOT = bytes(32)
+
+cdef enum:
+    AHEAD = 12
 
 cdef bytes PREFIX = ACCOUNT_PREFIX
 cdef uint64_t MONEY = MONEY_MAX
@@ -162,12 +165,14 @@ cdef class State:
         cdef Record record
         if who == NULL:
             return self.generic_values.get(key)
-        return record_value(&record) if self.find(who, &record) else None
+        self.find(who, &record)
+        return record_value(&record) if record.present else None
 
     def account(self, who):
         """Return the record of an account (32 bytes), or None."""
         cdef Record record
-        return record_tuple(&record) if self.find(check_who(who), &record) else None
+        self.find(check_who(who), &record)
+        return record_tuple(&record) if record.present else None
 
     def keys(self, bytes prefix not None, bytes after=None, limit=None):
         """Return keys that start with `prefix`, ascending, beyond `after`, at most `limit`."""
@@ -197,22 +202,15 @@ cdef class State:
         Raises StoreError when the overlay has open checkpoints or was made on another base.
         """
         cdef Writer forward = Writer(), reverse = Writer()
-        cdef list accounts, keys
-        cdef uint32_t index
+        cdef list keys
         overlay.check_fresh()
         if overlay.base is not self:
             raise StoreError("the overlay was made on another base")
         if overlay.frame_count:
             raise StoreError("the overlay has an open checkpoint")
         overlay.settle()
-        accounts, keys = overlay.changed_accounts(), overlay.changed_keys()
-        forward.number(len(accounts))
-        reverse.number(len(accounts))
-        for index in accounts:
-            forward.account(overlay.touched[index].who, &overlay.touched[index].now)
-            reverse.account(overlay.touched[index].who, &overlay.touched[index].base)
-            self.entry_count += overlay.touched[index].now.present
-            self.entry_count -= overlay.touched[index].base.present
+        keys = overlay.changed_keys()
+        self.write_accounts(overlay, forward, reverse)
         forward.number(len(keys))
         reverse.number(len(keys))
         for key in keys:
@@ -225,6 +223,21 @@ cdef class State:
         self.lean = None
         self.version += 1
         return Difference(forward.finish(), reverse.finish())
+
+    cdef int write_accounts(self, Overlay overlay, Writer forward, Writer reverse) except -1:
+        """Write the accounts of a difference, both ways, and count them."""
+        cdef Changed changed = Changed(overlay)
+        cdef uint32_t at
+        cdef Touched* entry
+        forward.number(changed.count)
+        reverse.number(changed.count)
+        for at in range(changed.count):
+            entry = &overlay.touched[changed.order[at].index]
+            forward.account(entry.who, &entry.now)
+            reverse.account(entry.who, &entry.base)
+            self.entry_count += entry.now.present
+            self.entry_count -= entry.base.present
+        return 0
 
     def apply_difference(self, bytes blob not None):
         """Apply a forward or reverse difference; raise StoreError, untouched, if malformed."""
@@ -256,7 +269,7 @@ cdef class State:
             self.find(who, &old)
             self.entry_count += new.present
             self.entry_count -= old.present
-            self.sync_account(who, &new)
+            self.sync_account(who, NONE, &new)
         self.total = rest
         self.known_root = None
         self.version += 1
@@ -266,20 +279,20 @@ cdef class State:
         self.stand_upright()
         return self.tree.prove(key)
 
-    cdef int find(self, const uint8_t* who, Record* out) except -1:
-        """Read an account of the committed base; return whether it is there."""
+    cdef uint32_t find(self, const uint8_t* who, Record* out) except? 0xFFFFFFFE:
+        """Read an account of the committed base; return its place in the tree, or NONE."""
         cdef uint32_t index = NONE
         if self.lean is not None:
             index = self.lean.find(who)
         if index != NONE:
             out[0] = self.lean.touched[index].base
-            return out.present
+            return self.lean.touched[index].place if out.present else NONE
         index = self.tree.find(who)
         if index == NONE:
             memset(out, 0, sizeof(Record))
             return 0
         out[0] = self.tree.accounts[index].record
-        return 1
+        return index
 
     cdef list select(self, bytes prefix, bytes after, Py_ssize_t limit):
         cdef list found = self.order.select(prefix, after, limit)
@@ -305,16 +318,29 @@ cdef class State:
             del self.generic_values[key]
         return 0
 
-    cdef int sync_account(self, const uint8_t* who, const Record* record) except -1:
-        """Make the tree show an account as it is in `record`."""
-        cdef uint32_t index = self.tree.find(who)
+    cdef uint32_t sync_account(
+        self, const uint8_t* who, uint32_t place, const Record* record
+    ) except? 0xFFFFFFFE:
+        """Make the tree show an account as it is in `record`, and return where.
+
+        It was at `place` when it was last looked for; it may be gone or elsewhere by now.
+        """
+        cdef uint32_t index = place
+        if place >= self.tree.account_count or (
+            not self.tree.accounts[place].record.present
+            or memcmp(self.tree.accounts[place].who, who, 32) != 0
+        ):
+            index = self.tree.find(who)
         if not record.present:
-            return 0 if index == NONE else self.tree.remove_account(index)
+            if index != NONE:
+                self.tree.remove_account(index)
+            return NONE
         if index == NONE:
             index = self.tree.add_account(who)
         elif same_record(&self.tree.accounts[index].record, record):
-            return 0
-        return self.tree.set_account(index, record)
+            return index
+        self.tree.set_account(index, record)
+        return index
 
     cdef int sync_generic(self, bytes key, bytes value) except -1:
         """Make the tree show a generic entry with `value`, or (None) without it."""
@@ -336,7 +362,11 @@ cdef class State:
         if overlay is None:
             return 0
         for index in range(overlay.touched_count):
-            self.sync_account(overlay.touched[index].who, &overlay.touched[index].base)
+            self.sync_account(
+                overlay.touched[index].who,
+                overlay.touched[index].place,
+                &overlay.touched[index].base,
+            )
         for key in overlay.generic_dirty:
             self.sync_generic(key, self.generic_values.get(key))
         for key in overlay.generic_now:
@@ -456,15 +486,16 @@ cdef class Overlay:
 
     def changes(self):
         """Return what differs from the base, in ascending order of key; None means removed."""
-        cdef uint32_t index
+        cdef Changed changed
+        cdef uint32_t at
+        cdef Touched* entry
         cdef list found = []
         self.check_fresh()
-        for index in self.changed_accounts():
-            value = record_value(&self.touched[index].now)
-            found.append((
-                account_key_of(self.touched[index].who),
-                value if self.touched[index].now.present else None,
-            ))
+        changed = Changed(self)
+        for at in range(changed.count):
+            entry = &self.touched[changed.order[at].index]
+            value = record_value(&entry.now) if entry.now.present else None
+            found.append((account_key_of(entry.who), value))
         found += [(key, self.generic_now[key]) for key in self.changed_keys()]
         found.sort()
         return found
@@ -522,7 +553,7 @@ cdef class Overlay:
         entry = &self.touched[index]
         memset(entry, 0, sizeof(Touched))
         memcpy(entry.who, who, 32)
-        self.base.find(who, &entry.base)
+        entry.place = self.base.find(who, &entry.base)
         entry.base.mark = 0
         entry.now = entry.base
         self.touched_count += 1
@@ -539,7 +570,8 @@ cdef class Overlay:
         """Read an account of this view; return whether it is there."""
         cdef uint32_t index = self.find(who)
         if index == NONE:
-            return self.base.find(who, out)
+            self.base.find(who, out)
+            return out.present
         out[0] = self.touched[index].now
         return out.present
 
@@ -683,23 +715,15 @@ cdef class Overlay:
         for i in range(self.dirty.count):
             entry = &self.touched[self.dirty.at[i]]
             entry.now.mark = 0
-            base.sync_account(entry.who, &entry.now)
+            if i + AHEAD < self.dirty.count:
+                base.tree.prefetch_place(self.touched[self.dirty.at[i + AHEAD]].place)
+            entry.place = base.sync_account(entry.who, entry.place, &entry.now)
         self.dirty.count = 0
         for key in self.generic_dirty:
             base.sync_generic(key, self.generic_value(key))
         self.generic_dirty.clear()
         self.known_root = base.tree.root()
         return 0
-
-    cdef list changed_accounts(self):
-        """Return the indices of accounts that differ from the base, by ascending identifier."""
-        cdef uint32_t index
-        cdef list found = []
-        for index in range(self.touched_count):
-            if not same_record(&self.touched[index].now, &self.touched[index].base):
-                found.append((PyBytes_FromStringAndSize(<char*>self.touched[index].who, 32), index))
-        found.sort()
-        return [index for _, index in found]
 
     cdef list changed_keys(self):
         """Return generic keys that differ from the base, ascending."""
@@ -747,6 +771,51 @@ cdef class Overlay:
             elif key.startswith(prefix) and (after is None or key > after):
                 keys[key] = None
         return list(keys)
+
+
+@cython.final
+cdef class Changed:
+    """The accounts of an overlay that differ from the base, by ascending identifier."""
+
+    cdef path_order* pairs
+    cdef path_order* spare
+    cdef path_order* order
+    cdef size_t room
+    cdef uint32_t count
+
+    def __cinit__(self, Overlay overlay not None):
+        cdef uint32_t index
+        self.room = overlay.touched_count * sizeof(path_order)
+        self.pairs = <path_order*>grown(NULL, 0, self.room)
+        self.spare = <path_order*>grown(NULL, 0, self.room)
+        for index in range(overlay.touched_count):
+            if not same_record(&overlay.touched[index].now, &overlay.touched[index].base):
+                self.pairs[self.count].head = path_head(overlay.touched[index].who)
+                self.pairs[self.count].index = index
+                self.count += 1
+        self.order = self.pairs
+        if self.count > 64:
+            self.order = sort_paths(self.pairs, self.spare, self.count)
+        self.untangle(overlay)
+
+    def __dealloc__(self):
+        arena_release(self.pairs, self.room)
+        arena_release(self.spare, self.room)
+
+    cdef int untangle(self, Overlay overlay) except -1:
+        """Order what the radix sort left: few accounts, or identifiers with the same head."""
+        cdef uint32_t i, j
+        cdef path_order moved
+        for i in range(1, self.count):
+            moved = self.order[i]
+            j = i
+            while j > 0 and memcmp(
+                overlay.touched[self.order[j - 1].index].who, overlay.touched[moved.index].who, 32
+            ) > 0:
+                self.order[j] = self.order[j - 1]
+                j -= 1
+            self.order[j] = moved
+        return 0
 
 
 def verify_proof(bytes root not None, bytes key not None, value, bytes proof not None):

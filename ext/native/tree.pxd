@@ -127,6 +127,7 @@ cdef class Tree:
 
     cdef uint32_t find(self, const uint8_t* who) noexcept
     cdef int prefetch(self, const uint8_t* who) noexcept
+    cdef int prefetch_place(self, uint32_t place) noexcept
     cdef uint32_t add_account(self, const uint8_t* who) except? 0xFFFFFFFF
     cdef int set_account(self, uint32_t index, const Record* record) except -1
     cdef int remove_account(self, uint32_t index) except -1

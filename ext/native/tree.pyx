@@ -14,7 +14,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 
-from ext.native.blake2b cimport blake2b_many, blake2b_short, blake2b_wave
+from ext.native.blake2b cimport blake2b_many, blake2b_short, tree_wave
 
 cdef enum:
     LEAF = 0x80000000
@@ -32,14 +32,20 @@ cdef uint8_t[32] PREFIX_BYTES
 memcpy(PREFIX_BYTES, PyBytes_AS_STRING(PREFIX), 32)
 
 cdef struct Wave:
-    # Independent messages of at most 128 bytes and where their hashes go.
+    # Independent messages of at most 128 bytes, padded with zeros, and where their hashes go.
     uint8_t message[WAVE][128]
     uint64_t length[WAVE]
     uint8_t* output[WAVE]
 
 
+cdef int clear_wave(Wave* wave) except -1:
+    """Pad all messages; those of one wave have the same length, so this lasts."""
+    memset(wave.message, 0, sizeof(wave.message))
+    return 0
+
+
 cdef int hash_wave(Wave* wave, int count) except -1:
-    blake2b_wave(wave.output, &wave.message[0][0], wave.length, count)
+    tree_wave(wave.output, &wave.message[0][0], wave.length, count)
     return 0
 
 
@@ -156,6 +162,13 @@ cdef class Tree:
     cdef int prefetch(self, const uint8_t* who) noexcept:
         """Ask for the memory that `find` will read."""
         PREFETCH(&self.table[table_hash(who, self.seed0, self.seed1) & self.table_mask])
+        return 0
+
+    cdef int prefetch_place(self, uint32_t place) noexcept:
+        """Ask for the record at a place, which may be NONE."""
+        if place < self.account_count:
+            PREFETCH(&self.accounts[place].who)
+            PREFETCH(&self.accounts[place].record.free)
         return 0
 
     cdef int table_insert(self, uint32_t index) except -1:
@@ -551,6 +564,8 @@ cdef class Tree:
         cdef size_t start, i
         cdef int count, accounts, j
         cdef uint32_t leaf
+        clear_wave(&values)
+        clear_wave(&leaves)
         for start in range(0, self.dirty.count, WAVE):
             count = <int>min(<size_t>WAVE, self.dirty.count - start)
             accounts = 0
@@ -585,6 +600,7 @@ cdef class Tree:
         cdef int count, j
         cdef uint32_t node
         cdef uint32_t[WAVE] links
+        clear_wave(&wave)
         while done < self.queue.count:
             end = self.queue.count
             count = <int>min(<size_t>WAVE, end - done)
@@ -702,6 +718,7 @@ cdef class Tree:
         cdef uint8_t* whos[WAVE]
         cdef uint64_t[WAVE] lengths
         cdef Account* account
+        clear_wave(&wave)
         for start in range(0, self.account_count, WAVE):
             count = min(<uint32_t>WAVE, self.account_count - start)
             for j in range(count):
