@@ -26,6 +26,7 @@ from chain.rpc.view import (
     ChainView,
     ExtrinsicStage,
     ExtrinsicStatus,
+    NotIndexed,
     PeerView,
     Refused,
     StatePruned,
@@ -252,7 +253,9 @@ class NodeFace:
     def history(
         self, account: bytes, before: tuple[int, int] | None, limit: int
     ) -> list[AccountEntry]:
-        """Give the newest extrinsics that touched an account, newest first, before a place."""
+        """Give the newest extrinsics that touched an account; raises NotIndexed."""
+        if not self._chain.has_account_index:
+            raise NotIndexed("this node keeps no histories; ask one that runs with --account-index")
         places = self._blocks.history(account, before, limit)
         return [AccountEntry(height, index) for height, index in places]
 

@@ -191,8 +191,9 @@ def _plan_node(
     command = [sys.executable, "-m", "chain.cli.main", "node", "run"]
     command += ["--chain", str(spec), "--home", str(home), "--name", name]
     command += ["--rpc-port", str(rpc), "--p2p-host", "127.0.0.1", "--p2p-port", str(p2p)]
-    command += ["--dev-key", name] if role == "validator" else ["--archive", "--account-index"]
-    command += ["--dev-peer", name]
+    command += ["--archive", "--account-index", "--dev-peer", name]
+    if role == "validator":
+        command += ["--dev-key", name]
     if boot is not None:
         command += ["--bootnodes", boot]
     return NodeSite(

@@ -16,7 +16,7 @@ from chain.rpc.jsonrpc import (
 )
 from chain.rpc.params import ACCOUNT, AT, COUNT, EXTRINSIC, HASH, HEIGHT, KEY, PLACE
 from chain.rpc.reading import RuntimeReader
-from chain.rpc.view import NodeView, Refused, StatePruned
+from chain.rpc.view import NodeView, NotIndexed, Refused, StatePruned
 from chain.wallet import ss58
 from consensus.header import Header
 from consensus.types import Commit
@@ -95,7 +95,10 @@ class GristmillMethods:
 
     def history(self, who: bytes, count: int | None, before: tuple[int, int] | None) -> Json:
         """List the newest extrinsics that touched an account; page on with the last place."""
-        entries = self._node.history(who, before, count or 20)
+        try:
+            entries = self._node.history(who, before, count or 20)
+        except NotIndexed as error:
+            raise RpcError(SERVER_ERROR, "No account index", str(error)) from None
         rows: list[Json] = []
         for entry in entries:
             body = self._node.body(entry.height)

@@ -20,6 +20,7 @@ __all__ = [
     "ExtrinsicStage",
     "ExtrinsicStatus",
     "NodeView",
+    "NotIndexed",
     "PeerView",
     "Refused",
     "StatePruned",
@@ -117,6 +118,10 @@ class Refused(GristmillError):
         self.reason = reason
 
 
+class NotIndexed(GristmillError):
+    """The node does not keep what would answer this; the message says which node does."""
+
+
 class NodeView(Protocol):
     """The node as RPC sees it; heights are block numbers, hashes are 32 bytes."""
 
@@ -197,7 +202,10 @@ class NodeView(Protocol):
     def history(
         self, account: bytes, before: tuple[int, int] | None, limit: int
     ) -> list[AccountEntry]:
-        """Give the newest extrinsics that touched an account, newest first, before a place."""
+        """Give the newest extrinsics that touched an account, newest first, before a place.
+
+        Raises NotIndexed.
+        """
         ...
 
     def heads(self) -> trio.MemoryReceiveChannel[Header]:

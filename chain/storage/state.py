@@ -154,6 +154,11 @@ class StateStore:
         return self.tip.number
 
     @property
+    def has_account_index(self) -> bool:
+        """Whether extrinsics are filed under the accounts they touched."""
+        return self._options.find_touched is not None
+
+    @property
     def is_finality_covered(self) -> bool:
         """Whether the database has every block that the finality journal knows."""
         return self.journal.tip is None or self.height >= self.journal.tip.height

@@ -9,6 +9,7 @@ from chain.rpc.view import (
     ChainView,
     ExtrinsicStage,
     ExtrinsicStatus,
+    NotIndexed,
     PeerView,
     Refused,
     StatePruned,
@@ -36,6 +37,7 @@ class FakeNode:
         self.state: dict[bytes, bytes] = {}
         self.refusal: Refused | None = None
         self.ready = True
+        self.is_indexed = True
         self.pool: list[bytes] = []
         self.followers: list[trio.MemorySendChannel[Header]] = []
         self.chain = ChainView(
@@ -139,6 +141,8 @@ class FakeNode:
         self, account: bytes, before: tuple[int, int] | None, limit: int
     ) -> list[AccountEntry]:
         del account, before
+        if not self.is_indexed:
+            raise NotIndexed("this node keeps no histories; ask one that runs with --account-index")
         return [AccountEntry(1, 1)][:limit]
 
     def heads(self) -> trio.MemoryReceiveChannel[Header]:

@@ -393,6 +393,17 @@ def test_the_discovery_document_lists_every_method_that_is_offered() -> None:
     run(test)
 
 
+def test_a_node_without_an_account_index_says_so_instead_of_an_empty_history() -> None:
+    async def test(client: Client) -> None:
+        client.node.add_block()
+        client.node.is_indexed = False
+        error = (await client.call("gristmill_v1_history", "0x" + "05" * 32))["error"]
+        assert error["message"] == "No account index"
+        assert "--account-index" in error["data"]
+
+    run(test)
+
+
 def test_a_budget_of_calls_is_per_address_and_spares_loopback() -> None:
 
     budget = CallBudget(2)
