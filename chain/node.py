@@ -59,6 +59,9 @@ from runtime.block import SPEC_VERSION
 from runtime.genesis import TOKEN_DECIMALS, TOKEN_SYMBOL
 from runtime.system import SS58_PREFIX
 
+SOFTWARE: Final = "gristmill"
+"""The name of this software, as `system_name` gives it."""
+
 VERSION: Final = "0.1.0"
 """The version that peers and clients see."""
 
@@ -213,6 +216,7 @@ class Node:
                 imported.decided.block.block_id, imported.decided.block.extrinsics
             )
         )
+        self.ledger.on_saved = self.upkeep.wake
         for listener in (self.face.on_imported, self.upkeep.on_imported, chain_meter.on_imported):
             self.ledger.add_listener(listener)
 
@@ -311,7 +315,7 @@ class Node:
             ss58_prefix=SS58_PREFIX,
             token_symbol=TOKEN_SYMBOL,
             token_decimals=TOKEN_DECIMALS,
-            node_name=self.config.name,
+            node_name=SOFTWARE,
             node_version=VERSION,
             peer_id=self.network.local_peer,
             listen_addresses=(),

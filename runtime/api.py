@@ -7,6 +7,7 @@ from runtime import weights
 from runtime.executive import Executive
 from runtime.frame.call import DispatchClass
 from runtime.frame.context import NO_BLOCK, StateView
+from runtime.frame.dispatch import Call
 from runtime.frame.outcome import encode_weight
 from runtime.metadata import METADATA_VERSION, metadata_v14, runtime_version
 from runtime.system import NO_ACCOUNT
@@ -55,6 +56,32 @@ def _account_nonce(_: Executive, state: StateView, args: bytes) -> bytes:
 
 def _query_info(executive: Executive, state: StateView, args: bytes) -> bytes:
     """Answer weight, class and fee without tip; signatures of estimates are made up."""
+    is_signed, call, length = _estimated(executive, state, args)
+    fee = 0
+    if is_signed:
+        weight = weights.EXTRINSIC_BASE + call.weight
+        fee = executive.runtime.fees.compute_fee(length=length, weight=weight)
+    dispatch_class: DispatchClass = call.entry.dispatch_class
+    return encode_weight(call.weight) + bytes((dispatch_class,)) + fee.to_bytes(16, "little")
+
+
+def _query_fee_details(executive: Executive, state: StateView, args: bytes) -> bytes:
+    """Answer the parts of the fee: base, length, weight; inherents have none, the tip counts 0."""
+    is_signed, call, length = _estimated(executive, state, args)
+    if not is_signed:
+        return b"\x00" + bytes(16)
+    compute = executive.runtime.fees.compute_fee
+    base = compute(length=0, weight=0)
+    parts = (
+        base,
+        compute(length=length, weight=0) - base,
+        compute(length=0, weight=weights.EXTRINSIC_BASE + call.weight) - base,
+    )
+    return b"\x01" + b"".join(part.to_bytes(16, "little") for part in parts) + bytes(16)
+
+
+def _estimated(executive: Executive, state: StateView, args: bytes) -> tuple[bool, Call, int]:
+    """Read what a fee is asked for: signed or not, the call, its length in bytes."""
     if len(args) < 5:
         raise ValueError("an extrinsic and its length are asked about")
     raw, length = args[:-4], int.from_bytes(args[-4:], "little")
@@ -62,12 +89,7 @@ def _query_info(executive: Executive, state: StateView, args: bytes) -> bytes:
     call = executive.decode_call(data)
     executive.ctx.enter(state, NO_BLOCK)
     executive.runtime.fees.load_prices()
-    fee = 0
-    if is_signed:
-        weight = weights.EXTRINSIC_BASE + call.weight
-        fee = executive.runtime.fees.compute_fee(length=length, weight=weight)
-    dispatch_class: DispatchClass = call.entry.dispatch_class
-    return encode_weight(call.weight) + bytes((dispatch_class,)) + fee.to_bytes(16, "little")
+    return is_signed, call, length
 
 
 ANSWERS: Final[dict[str, Answer]] = {
@@ -77,5 +99,6 @@ ANSWERS: Final[dict[str, Answer]] = {
     "Metadata_metadata_at_version": _metadata_at_version,
     "AccountNonceApi_account_nonce": _account_nonce,
     "TransactionPaymentApi_query_info": _query_info,
+    "TransactionPaymentApi_query_fee_details": _query_fee_details,
 }
 """Every API there is."""

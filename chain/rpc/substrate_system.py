@@ -9,6 +9,11 @@ from ext import scale
 _QUERY_INFO = scale.tuple_of(scale.COMPACT_U64, scale.COMPACT_U64, scale.U8, scale.U128)
 """RuntimeDispatchInfo: weight (ref time, proof size), class, partial fee."""
 
+_FEE_DETAILS = scale.tuple_of(
+    scale.option(scale.tuple_of(scale.U128, scale.U128, scale.U128)), scale.U128
+)
+"""FeeDetails: base, length and weight fee of what pays one, then the tip."""
+
 CLASSES = ("normal", "operational", "mandatory")
 """Dispatch classes by their number."""
 
@@ -38,6 +43,7 @@ class SystemMethods:
         )
         table.add(Method("system_dryRun", self.dry_run, (EXTRINSIC, AT)), "system_dryRunAt")
         table.add(Method("payment_queryInfo", self.query_info, (EXTRINSIC, AT)))
+        table.add(Method("payment_queryFeeDetails", self.query_fee_details, (EXTRINSIC, AT)))
 
     def name(self) -> Json:
         """Give the name of the node's software."""
@@ -121,17 +127,36 @@ class SystemMethods:
 
     def query_info(self, extrinsic: bytes, at: bytes | None) -> Json:
         """Give the weight, class and fee (without the tip) of an extrinsic."""
-        height = find_header(self._node, at).number
-        args = extrinsic + len(extrinsic).to_bytes(4, "little")
-        try:
-            answer = self._node.runtime_call("TransactionPaymentApi_query_info", args, height)
-        except ValueError as error:
-            raise RpcError(INVALID_PARAMS, "Invalid params", f"extrinsic: {error}") from None
-        if answer is None:
-            raise RpcError(SERVER_ERROR, "No fee information", "the runtime does not offer it")
+        answer = self._ask_payment("TransactionPaymentApi_query_info", extrinsic, at)
         ref_time, proof_size, kind, fee = _QUERY_INFO.decode(answer)
         return {
             "weight": {"ref_time": ref_time, "proof_size": proof_size},
             "class": CLASSES[kind],
             "partialFee": str(fee),
         }
+
+    def query_fee_details(self, extrinsic: bytes, at: bytes | None) -> Json:
+        """Give the parts of the fee of an extrinsic: base, length, weight; null for inherents."""
+        answer = self._ask_payment("TransactionPaymentApi_query_fee_details", extrinsic, at)
+        parts, _tip = _FEE_DETAILS.decode(answer)
+        if parts is None:
+            return {"inclusionFee": None}
+        base, length, weight = parts
+        return {
+            "inclusionFee": {
+                "baseFee": hex(base),
+                "lenFee": hex(length),
+                "adjustedWeightFee": hex(weight),
+            }
+        }
+
+    def _ask_payment(self, name: str, extrinsic: bytes, at: bytes | None) -> bytes:
+        height = find_header(self._node, at).number
+        args = extrinsic + len(extrinsic).to_bytes(4, "little")
+        try:
+            answer = self._node.runtime_call(name, args, height)
+        except ValueError as error:
+            raise RpcError(INVALID_PARAMS, "Invalid params", f"extrinsic: {error}") from None
+        if answer is None:
+            raise RpcError(SERVER_ERROR, "No fee information", "the runtime does not offer it")
+        return answer

@@ -231,6 +231,15 @@ def test_the_fee_told_is_the_fee_taken() -> None:
     assert answer is not None
     assert int.from_bytes(answer[-16:], "little") == taken
     assert answer[-17] == 0
+    details = runtime_api(
+        Chain.start().state.overlay(),
+        "TransactionPaymentApi_query_fee_details",
+        signed.raw + len(signed.raw).to_bytes(4, "little"),
+    )
+    assert details is not None
+    parts = [int.from_bytes(details[i : i + 16], "little") for i in (1, 17, 33, 49)]
+    assert (details[0], sum(parts), parts[3]) == (1, taken, 0)
+    assert all(parts[:3])
 
 
 def test_apis_refuse_arguments_of_another_form() -> None:
