@@ -276,8 +276,10 @@ def test_a_block_that_was_decided_and_does_not_execute_stops_sync():
     decisions = make_blocks(teams)
 
     class Broken(FakeLedger):
-        async def adopt(self, decision):  # noqa: ARG002 - the base names it
+        async def adopt_many(self, _decisions):
             raise InvalidBlock("execution gives another root", field="state_root")
+
+        adopt = adopt_many
 
     async def main() -> None:
         hub = SimulatedHub(seed=1)
