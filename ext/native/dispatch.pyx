@@ -46,6 +46,8 @@ cdef enum:
     PAYLOAD_MAX = 256
     RECEIPT_MAX = 1024
     CHUNK = 64
+    NEAR = 6
+    FAR = 12
     NEW_LOGIC = 0x8000
 
 cdef uint64_t LIMIT = (1 << 63) - 1
@@ -178,6 +180,27 @@ cdef class Runner:
         self.success = rules.success
         self.failure = rules.failed
         return 0
+
+    cdef int look_ahead(self, raws, Py_ssize_t at) except -1:
+        """Ask for the memory of transactions to come: first their table, later their accounts."""
+        cdef extrinsic tx
+        cdef bytes raw
+        cdef bint is_near
+        for is_near in (False, True):
+            if at + (NEAR if is_near else FAR) >= len(raws):
+                continue
+            raw = <bytes?>raws[at + (NEAR if is_near else FAR)]
+            if read_extrinsic(place_of(raw), PyBytes_GET_SIZE(raw), &tx):
+                continue
+            self.fetch(tx.signer, is_near)
+            if tx.call_length >= 36:
+                self.fetch(tx.call + 3, is_near)
+        return 0
+
+    cdef int fetch(self, const uint8_t* who, bint is_near) noexcept:
+        if is_near:
+            return self.overlay.base.tree.prefetch_account(who)
+        return self.overlay.base.tree.prefetch(who)
 
     cdef bint can_run(self) except -1:
         """Say whether the accounts that every run needs are there and numbers are in range."""
@@ -419,11 +442,16 @@ def apply_run(Overlay overlay not None, rules, extrinsics, Py_ssize_t first, roo
     """
     cdef Runner runner = Runner(overlay, rules, room)
     cdef Py_ssize_t at = first, end = len(extrinsics), room_left = room.count_left
+    cdef object raws
     if room_left < end - first:
         end = first + room_left
     overlay.check_fresh()
     if at < end and runner.can_run():
-        while at < end and runner.apply(<bytes?>extrinsics[at]):
+        raws = extrinsics
+        while at < end:
+            runner.look_ahead(raws, at)
+            if not runner.apply(<bytes?>raws[at]):
+                break
             at += 1
     if at > first:
         runner.settle()

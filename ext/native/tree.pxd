@@ -127,6 +127,7 @@ cdef class Tree:
 
     cdef uint32_t find(self, const uint8_t* who) noexcept
     cdef int prefetch(self, const uint8_t* who) noexcept
+    cdef int prefetch_account(self, const uint8_t* who) noexcept
     cdef int prefetch_place(self, uint32_t place) noexcept
     cdef uint32_t add_account(self, const uint8_t* who) except? 0xFFFFFFFF
     cdef int set_account(self, uint32_t index, const Record* record) except -1
@@ -164,6 +165,7 @@ cdef class Tree:
     cdef int hash_paths(self) except -1
     cdef int untangle(self, path_order* order, uint32_t count) except -1
     cdef uint32_t walk(self, const uint8_t* path) noexcept
+    cdef int sort_dirty(self) except -1
     cdef int mark_dirty(self) except -1
     cdef int hash_leaves(self) except -1
     cdef int hash_nodes(self) except -1
