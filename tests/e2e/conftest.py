@@ -14,9 +14,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.e2e)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def devnet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevnetUnderTest]:
-    """Four validators and a full node with blocks every 250 ms."""
+    """Four validators and a full node with blocks every 250 ms; gone before other tests begin."""
     net = DevnetUnderTest(tmp_path_factory.mktemp("devnet"), "--interval-ms", "250")
     try:
         net.up()
