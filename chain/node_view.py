@@ -4,8 +4,7 @@ Everything here runs on the loop and returns at once; what a client may ask for 
 caller. Best and finalized are one block.
 """
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -303,10 +302,9 @@ class NodeFace:
         """Give the id of the block that has a polka at the height being decided."""
         return self._sources.find_prevoted()
 
-    def metrics(self) -> Mapping[str, float]:
-        """Give gauges and counters by full name, labels included."""
-        values = self._sources.metrics.values()
-        return {name: value for name, value in values.items() if math.isfinite(value)}
+    def metrics(self) -> str:
+        """Give all series in Prometheus' text form."""
+        return self._sources.metrics.render()
 
 
 class _Follower:

@@ -179,15 +179,14 @@ class RpcServer:
         return f"0x{self._subscriptions_named:016x}"
 
     def _metrics(self) -> str:
-        lines = [f"{name} {value:.17g}" for name, value in sorted(self._node.metrics().items())]
-        lines += [
+        lines = [
             f'gristmill_rpc_calls_started{{method="{name}"}} {count}'
             for name, count in sorted(self._dispatcher.calls.items())
         ]
         subscriptions = sum(len(s.connection) for s in self._sessions if s.connection is not None)
         lines.append(f"gristmill_rpc_connections {self._connections}")
         lines.append(f"gristmill_rpc_subscriptions {subscriptions}")
-        return "\n".join(lines) + "\n"
+        return self._node.metrics() + "\n".join(lines) + "\n"
 
 
 def health(node: NodeView) -> dict[str, object]:

@@ -4,7 +4,6 @@ The server never reaches into the node; `chain/node.py` satisfies `NodeView`, te
 Best and finalized are the same block for clients, so there is one head.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -232,6 +231,6 @@ class NodeView(Protocol):
         """Give the id of the block with a polka at the height being decided; it may yet lose."""
         ...
 
-    def metrics(self) -> Mapping[str, float]:
-        """Give gauges and counters by full name, labels included."""
+    def metrics(self) -> str:
+        """Give all series of the node in Prometheus' text form."""
         ...

@@ -1,7 +1,5 @@
 """A node for RPC tests: a chain of empty blocks in memory, and a switch for each condition."""
 
-from collections.abc import Mapping
-
 import trio
 
 from chain.rpc.view import (
@@ -165,5 +163,5 @@ class FakeNode:
     def prevoted(self) -> bytes | None:
         return None
 
-    def metrics(self) -> Mapping[str, float]:
-        return {'gristmill_block_height{status="finalized"}': float(self.head().number)}
+    def metrics(self) -> str:
+        return f'gristmill_block_height{{status="finalized"}} {self.head().number}\n'
