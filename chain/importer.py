@@ -275,12 +275,32 @@ class Importer:
         header = executed.block.header
         if (commit.height, commit.block_id) != (header.number, header.block_id):
             return False
-        return commit.verify(executed.schedule.current, self.offences.genesis_hash)
+        return self.verify_commits([commit], executed.schedule.current)
+
+    def verify_commits(self, commits: Sequence[Commit], validators: ValidatorSet) -> bool:
+        """Whether a quorum of this set signed each, in one batch; good signatures are remembered.
+
+        So that a commit costs its signatures once: here, and not again when its block is decided
+        or the next block carries it.
+        """
+        items: list[SignatureItem] = []
+        try:
+            for commit in commits:
+                commit.check(validators)
+                items += commit.signature_items(validators, self.offences.genesis_hash)
+        except ValueError:
+            return False
+        unknown = self._verified.select_unknown(items)
+        is_good = all(signing.verify_many(unknown))
+        if is_good:
+            self._verified.add(unknown)
+        return is_good
 
     def decide(
-        self, executed: ExecutedBlock, commit: Commit, polka: Certificate | None
-    ) -> ImportedBlock:
-        """Save a decided block and drop all other candidates.
+        self, executed: ExecutedBlock, commit: Commit, polka: Certificate | None,
+        *, is_held: bool = False,
+    ) -> ImportedBlock:  # fmt: skip
+        """Save a decided block, or hold it for `save_held`, and drop all other candidates.
 
         Raises InvalidBlock when the commit does not decide it, StorageError when the disk fails.
         """
@@ -295,7 +315,7 @@ class Importer:
             set_after_next=after if after != following else None,
             offences=tuple(offender.key for offender in executed.offenders),
         )
-        self.chain.commit_block(decided, executed.overlay)
+        self.chain.commit_block(decided, executed.overlay, is_held=is_held)
         self._candidates.clear()
         self.schedule = executed.next_schedule
         self.offences.on_block(executed.offenders, tip=executed.block.header)

@@ -5,7 +5,7 @@ made on the loop, because RPC reads the same state there. Whoever wants to know 
 a listener; listeners run in order, on the loop, before the next block can begin.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
@@ -59,9 +59,12 @@ class ChainLedger:
         self._checkpoint = checkpoint
         self._listeners: list[Listener] = []
         self._kept: dict[bytes, Block] = {}
+        self._saved: dict[bytes, None] = {}
+        self.on_saved: Callable[[], None] = lambda: None
         self._lock = trio.Lock()
         for block in self._chain.saved_candidates():
             self.keep_candidate(block)
+            self._saved[block.block_id] = None
 
     @property
     def _chain(self) -> StateStore:
@@ -130,11 +133,14 @@ class ChainLedger:
         self._kept[block.block_id] = block
 
     async def save_candidate(self, block_id: bytes) -> None:
-        """Make a candidate's body durable: before we propose it, or lock on it."""
+        """Make a candidate's body durable: before we propose it, or lock on it; once is enough."""
+        if block_id in self._saved:
+            return
         block = self.candidate(block_id)
         if block is None:
             raise AssertionError("only a known candidate is signed for")
         await trio.to_thread.run_sync(self._chain.save_candidate, block)
+        self._saved[block_id] = None
 
     async def build(self, plan: BuildPlan) -> Block:
         """Build, execute and keep a block on the tip; an empty one when nothing else works."""
@@ -165,11 +171,51 @@ class ChainLedger:
         The commit is verified before anything is executed, so that a liar costs little.
         """
         async with self._lock:
-            self._check_decision(decision)
-            received = ReceivedBlock(decision.block)
-            executed = await trio.to_thread.run_sync(self._importer.prepare, received)
-            await self._wait_for_space()
-            self._on_imported(self._importer.decide(executed, decision.commit, decision.polka))
+            await self._adopt(decision, is_held=False)
+
+    async def adopt_many(self, decisions: Sequence[Decision]) -> None:
+        """Adopt consecutive blocks and make them durable together; raises InvalidBlock.
+
+        The blocks below an invalid one stay adopted. Each is the tip in memory before it is
+        durable, so nobody may sign meanwhile: block sync runs behind the gate.
+        """
+        async with self._lock:
+            await trio.to_thread.run_sync(self._verify_commits, decisions)
+            try:
+                for decision in decisions:
+                    await self._adopt(decision, is_held=True)
+            except (InvalidBlock, trio.Cancelled):
+                await self._save_held()
+                raise
+            await self._save_held()
+
+    async def _adopt(self, decision: Decision, *, is_held: bool) -> None:
+        self._check_decision(decision)
+        received = ReceivedBlock(decision.block)
+        executed = await trio.to_thread.run_sync(self._importer.prepare, received)
+        await self._wait_for_space()
+        imported = self._importer.decide(executed, decision.commit, decision.polka, is_held=is_held)
+        self._on_imported(imported)
+
+    async def _save_held(self) -> None:
+        """Write what is held, even while the node stops."""
+        with trio.CancelScope(shield=True):
+            await trio.to_thread.run_sync(self._chain.save_held)
+        self.on_saved()
+
+    def _verify_commits(self, decisions: Sequence[Decision]) -> None:
+        """Verify in one batch the commits of today's set, so that each is only looked up later.
+
+        Those of other sets, and all when one is bad, are verified one by one in their turn.
+        """
+        validators = self._importer.schedule.current
+        set_hash = validators.hash()
+        commits = [
+            decision.commit
+            for decision in decisions
+            if decision.block.header.consensus.validators_hash == set_hash
+        ]
+        self._importer.verify_commits(commits, validators)
 
     async def _wait_for_space(self) -> None:
         """Decide nothing while the disk is below its floor; go on by itself when there is room."""
@@ -193,13 +239,14 @@ class ChainLedger:
         height, block_id = self._checkpoint or (-1, b"")
         if header.number == height and header.block_id != block_id:
             raise InvalidBlock("the operator's checkpoint is another block", field="checkpoint")
-        if not commit.verify(self._importer.schedule.current, self.genesis_hash):
+        if not self._importer.verify_commits([commit], self._importer.schedule.current):
             raise InvalidBlock("the commit does not verify", field="commit")
 
     def _on_imported(self, imported: ImportedBlock) -> None:
         """Forget bodies of this height and tell the listeners."""
         height = imported.decided.height
         self._kept = {name: b for name, b in self._kept.items() if b.height > height}
+        self._saved.clear()
         for listener in self._listeners:
             listener(imported)
 

@@ -7,7 +7,13 @@ from chain.genesis import ChainStart
 from chain.seams import Clock
 from chain.storage.database import Database
 from chain.storage.finality import FinalityJournal
-from chain.storage.state import StateStore, StorageOptions, create_genesis, open_state
+from chain.storage.state import (
+    StateStore,
+    StorageOptions,
+    create_genesis,
+    open_state,
+    read_saved_from,
+)
 
 
 def open_storage(config: NodeConfig, start: ChainStart) -> StateStore:
@@ -21,7 +27,9 @@ def open_storage(config: NodeConfig, start: ChainStart) -> StateStore:
         if is_new:
             database.check_space()
             create_genesis(database, start.genesis, options)
-        journal = FinalityJournal(config.finality_path, start.hash)
+        journal = FinalityJournal(
+            config.finality_path, start.hash, saved_from=read_saved_from(database)
+        )
     except BaseException:
         database.close()
         raise

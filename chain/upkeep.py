@@ -25,8 +25,12 @@ class Upkeep:
         )
 
     def on_imported(self, imported: ImportedBlock) -> None:
-        """Note that there is work."""
-        del imported
+        """Note that there is work, unless block sync holds the block back; `wake` comes then."""
+        if self._chain.saved_height >= imported.decided.height:
+            self._wake.set()
+
+    def wake(self) -> None:
+        """Note that held blocks are on disk."""
         self._wake.set()
 
     async def run(self) -> None:

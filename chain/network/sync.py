@@ -2,7 +2,8 @@
 
     claims ──> window of 256 headers, from one peer, proved          a liar is banned
           ──> blocks of it, from up to four peers at once, ~1 MB each   compared with the headers
-          ──> executed in order, each with the commit its child carries
+          ──> executed in order, each with the commit its child carries;
+              a run of them is made durable together
 
 Consensus holds still meanwhile.  A peer's height counts only with a commit; who stalls or answers
 with less than it claimed loses score and the rest of the work; what fails is asked of another.
@@ -10,7 +11,7 @@ with less than it claimed loses score and the rest of the work; what fails is as
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -54,6 +55,12 @@ REQUESTS_PER_PEER = 2
 RANGE_BLOCKS = 64
 """Blocks asked for at once; the server cuts the page at about 1 MB."""
 
+RUN_BLOCKS_MAX = 64
+"""Blocks adopted and made durable together, and lost by a crash before that; one range."""
+
+RUN_BYTES_MAX = 8 * 1024 * 1024
+"""Bytes of a run, past which no further block joins it: it waits in memory twice."""
+
 BUFFER_BYTES_MAX = 32 * 1024 * 1024
 """Blocks fetched and not executed yet; beyond it only the next two heights are fetched."""
 
@@ -86,8 +93,8 @@ class SyncLedger(Protocol):
         """Give the set of a height, known up to two above the tip."""
         ...
 
-    async def adopt(self, decision: Decision) -> None:
-        """Verify, execute and store a block decided without us; raises InvalidBlock."""
+    async def adopt_many(self, decisions: Sequence[Decision]) -> None:
+        """Verify, execute and store consecutive blocks decided without us; raises InvalidBlock."""
         ...
 
 
@@ -126,6 +133,28 @@ class Window:
         if not self.ranges:
             return False
         return self.buffered_bytes < BUFFER_BYTES_MAX or self.ranges[0][0] <= self.cursor + 2
+
+    def next_run(self) -> list[Decision]:
+        """Give the blocks that may be executed now, each with the commit that its child carries."""
+        run: list[Decision] = []
+        size_bytes = 0
+        for height in range(self.cursor + 1, self.last + 1):
+            entry, child = self.blocks.get(height), self.blocks.get(height + 1)
+            if entry is None or (child is None and height < self.last):
+                break
+            commit = self.proved.last_commit if child is None else _commit_in(child[0])
+            run.append(Decision(entry[0], commit, None))
+            size_bytes += entry[1]
+            if len(run) >= RUN_BLOCKS_MAX or size_bytes >= RUN_BYTES_MAX:
+                break
+        return run
+
+    def on_adopted(self, run: Sequence[Decision]) -> None:
+        """Drop blocks that the ledger has, and let more be fetched."""
+        for decision in run:
+            self.buffered_bytes -= self.blocks.pop(decision.height)[1]
+            self.cursor = decision.height
+        self.wake()
 
     def give_back(self, start: int, count: int) -> None:
         """Put a range back that was not fetched, in order of height."""
@@ -296,21 +325,14 @@ class BlockSync:
 
     async def _execute(self, window: Window, alive: list[int]) -> None:
         while window.cursor < window.last:
-            height = window.cursor + 1
-            entry = window.blocks.get(height)
-            child = window.blocks.get(height + 1)
-            if entry is None or (child is None and height < window.last):
-                if alive[0] == 0:
-                    raise SyncFailed(f"nobody serves block {height}")
+            run = window.next_run()
+            if run:
+                await self._ledger.adopt_many(run)
+                window.on_adopted(run)
+            elif alive[0] == 0:
+                raise SyncFailed(f"nobody serves block {window.cursor + 1}")
+            else:
                 await window.changed.wait()
-                continue
-            block, size = entry
-            commit = window.proved.last_commit if child is None else _commit_in(child[0])
-            await self._ledger.adopt(Decision(block, commit, None))
-            del window.blocks[height]
-            window.buffered_bytes -= size
-            window.cursor = height
-            window.wake()
 
     # Blame
 

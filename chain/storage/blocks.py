@@ -66,6 +66,7 @@ class BlockStore:
         self._headers: dict[int, Header] = {}
         self._headers_lock = threading.Lock()
         self._fresh: dict[bytes, tuple[int, int]] = {}
+        self._newest_set: tuple[bytes, ValidatorSet] | None = None
 
     def put_block(self, batch: Batch, decided: DecidedBlock) -> None:
         """Put a decided block into the batch that makes it the tip."""
@@ -192,7 +193,12 @@ class BlockStore:
         found = self._database.find_last(b"s", at=height_key(b"s", height))
         if found is None:
             return None
-        return _decoded(ValidatorSet.decode, found[1], f"validator set of {height}")
+        newest = self._newest_set
+        if newest is not None and newest[0] == found[1]:
+            return newest[1]
+        decoded = _decoded(ValidatorSet.decode, found[1], f"validator set of {height}")
+        self._newest_set = (found[1], decoded)
+        return decoded
 
     def randomness_at(self, height: int) -> bytes | None:
         """Give the randomness of the epoch that a height belongs to, or None."""

@@ -6,7 +6,7 @@ older height. The finality journal outside it exists for that.
 
 Keys begin with one letter, then a height as eight bytes, big-endian, or a hash:
 
-    m name          meta: format, genesis, spec, tip, flat, indexed, pruned
+    m name          meta: format, genesis, spec, tip, saved, flat, indexed, pruned
     h height        header                     b height   the rest of the block
     r height        receipts                   c height   commit, with polka
     d height        difference, both ways      f key      a value of the flat state
@@ -15,10 +15,15 @@ Keys begin with one letter, then a height as eight bytes, big-endian, or a hash:
     a account       places that touched it     k key      history of a value (archive)
     o offence       an offence that a block recorded
     q height, hash  a candidate that was signed for
+
+Block sync holds the batches of some blocks back and writes them as one: `hold` then `write_held`.
+Until then reads find them in memory, and a crash leaves none of them.
 """
 
+import heapq
 import shutil
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -51,6 +56,26 @@ _WHAT_TO_DO: Final = (
 )
 
 
+_ABSENT: Final = object()
+"""What a look-up among held keys gives for one that is not there; None is a deleted key."""
+
+
+class HeldKeys(dict[bytes, bytes | None]):
+    """Puts and deletes that wait in memory, as a batch takes them."""
+
+    def put(self, key: bytes, value: bytes) -> None:
+        """Set a key."""
+        self[key] = value
+
+    def delete(self, key: bytes) -> None:
+        """Remove a key."""
+        self[key] = None
+
+
+_NOTHING: Final = HeldKeys()
+"""What is held of a keyspace that holds nothing."""
+
+
 class Batch:
     """Puts and deletes that become visible together."""
 
@@ -79,6 +104,7 @@ class Database:
         self.path = path
         self._free_space_bytes_min = free_space_bytes_min
         self._find_free_space = find_free_space or _free_space
+        self._held: dict[bytes, HeldKeys] = {}
         try:
             path.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._db = plyvel.DB(
@@ -129,6 +155,10 @@ class Database:
 
     def get(self, key: bytes) -> bytes | None:
         """Give a value, its checksum verified; raises StorageError when it is damaged."""
+        held: Any = self._held.get(key[:1], _NOTHING).get(key, _ABSENT)
+        if held is not _ABSENT:
+            kept: bytes | None = held
+            return kept
         try:
             value: bytes | None = self._db.get(key, verify_checksums=True, fill_cache=True)
         except (plyvel.Error, OSError) as error:
@@ -145,6 +175,24 @@ class Database:
         """
         lower = prefix if start is None else start
         upper = _after_prefix(prefix) if stop is None else stop
+        held = self._held_between(prefix, lower, upper)
+        stored = self._scan_stored(lower, upper, reverse=reverse)
+        yield from stored if not held else _merge(stored, held, reverse=reverse)
+
+    def _held_between(self, prefix: bytes, lower: bytes, upper: bytes | None) -> HeldKeys:
+        """Give what is held back from a range, copied: a worker thread may read beside the loop."""
+        spaces = [self._held.get(prefix[:1], _NOTHING)] if prefix else list(self._held.values())
+        return HeldKeys(
+            (key, value)
+            for space in spaces
+            for key, value in list(space.items())
+            if lower <= key and (upper is None or key < upper)
+        )
+
+    def _scan_stored(
+        self, lower: bytes, upper: bytes | None, *, reverse: bool
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Yield what is on disk in a range."""
         bounds = {"start": lower} if upper is None else {"start": lower, "stop": upper}
         try:
             with self._db.iterator(
@@ -173,6 +221,31 @@ class Database:
         except (plyvel.Error, OSError) as error:
             raise _explain(error, self.path) from error
         return batch.size_bytes
+
+    def hold(self, fill: Callable[[Batch], None]) -> None:
+        """Fill a batch that waits in memory for `write_held`; reads find it at once."""
+        fresh = HeldKeys()
+        fill(Batch(fresh))
+        for key, value in fresh.items():
+            self._held.setdefault(key[:1], HeldKeys())[key] = value
+
+    def write_held(self, point: str) -> int:
+        """Write all that is held back in one synced batch; give its size in bytes.
+
+        The caller holds nothing meanwhile. Raises as `write` does, and then still holds it.
+        """
+        held = self._held
+
+        def fill(batch: Batch) -> None:
+            for key, value in chain.from_iterable(space.items() for space in held.values()):
+                if value is None:
+                    batch.delete(key)
+                else:
+                    batch.put(key, value)
+
+        size_bytes = self.write(point, fill)
+        self._held = {}
+        return size_bytes
 
     def free_space_bytes(self) -> int:
         """Give the bytes that are free where the database lies."""
@@ -211,6 +284,17 @@ def mark_chain(batch: Batch, genesis_hash: bytes) -> None:
     """Put the marks of format and chain into the batch that completes a genesis."""
     batch.put(META + b"format", FORMAT)
     batch.put(META + b"genesis", genesis_hash)
+
+
+def _merge(
+    stored: Iterator[tuple[bytes, bytes]], held: HeldKeys, *, reverse: bool
+) -> Iterator[tuple[bytes, bytes]]:
+    """Yield what is stored and what is held in one order; a held key hides a stored one."""
+    visible = ((key, value) for key, value in stored if key not in held)
+    waiting = sorted(
+        ((key, value) for key, value in held.items() if value is not None), reverse=reverse
+    )
+    yield from heapq.merge(visible, waiting, key=lambda item: item[0], reverse=reverse)
 
 
 def _after_prefix(prefix: bytes) -> bytes | None:

@@ -4,8 +4,10 @@
     record = length 4 | height 8 | block id 32 | certificate | check 16
 
 A record's check covers the check before it, so no record can be changed, dropped or moved without
-breaking the chain of checks. Appended and synced after the database has the block; therefore a tail
-that was torn by a crash is always about a block that the database has, and only then is it cut off.
+breaking the chain of checks. Appended and synced after the database has the blocks; therefore a
+tail that was torn by a crash is always about blocks that the database has, and only then is it cut
+off. Block sync appends the records of some blocks at once, with one sync, behind one database batch
+of the same blocks; `saved_from` says how far down the newest batch reaches.
 """
 
 import contextlib
@@ -13,7 +15,7 @@ import fcntl
 import os
 import struct
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -57,9 +59,14 @@ class FinalityJournal:
     be appended. Reading it all at start costs a few microseconds a record.
     """
 
-    def __init__(self, path: Path, genesis_hash: bytes) -> None:
-        """Open or create the file and check every record; raises StorageError or ConfigError."""
+    def __init__(self, path: Path, genesis_hash: bytes, *, saved_from: int | None = None) -> None:
+        """Open or create the file and check every record; raises StorageError or ConfigError.
+
+        `saved_from` is the height below the blocks of the database's newest batch; their records
+        may be missing or damaged. None for a batch of one block.
+        """
         self.path = path
+        self._saved_from = saved_from
         self.tip: FinalityRecord | None = None
         self.torn_bytes = 0
         self._offsets = array("Q")
@@ -78,33 +85,52 @@ class FinalityJournal:
         Heights ascend by one. Repeating the tip is allowed and writes nothing; another block for
         the tip's height, or any other height, raises StorageError.
         """
-        record = FinalityRecord(height, block_id, certificate)
+        self.append_many((FinalityRecord(height, block_id, certificate),))
+
+    def append_many(self, records: Sequence[FinalityRecord]) -> None:
+        """Add the next decided blocks with one sync; as `append`, all durable when it returns."""
         if self.torn_bytes or self._fd < 0:
             raise StorageError(
                 f"the finality journal {self.path} must be reconciled before it grows"
             )
-        if self.tip is not None and height == self.tip.height and block_id == self.tip.block_id:
+        encoded = self._encode_next(records)
+        if not encoded:
             return
-        if self.tip is not None and height != self.tip.height + 1:
-            raise StorageError(
-                f"the finality journal {self.path} stands at height {self.tip.height} and cannot "
-                f"take block {block_id.hex()} of height {height}"
-            )
-        data, check = _encode_record(record, self._check)
+        data = b"".join(blob for _, blob, _ in encoded)
         try:
             durable.pwrite(self._fd, data, self._end, _APPEND)
             durable.fdatasync(self._fd, _APPEND_SYNC)
         except OSError as error:
             self.torn_bytes = len(data)
             raise StorageError(f"the finality journal {self.path} cannot grow: {error}") from error
-        self._accept(record, check, len(data))
+        for record, blob, check in encoded:
+            self._accept(record, check, len(blob))
+
+    def _encode_next(
+        self, records: Sequence[FinalityRecord]
+    ) -> list[tuple[FinalityRecord, bytes, bytes]]:
+        """Give (record, bytes, check) of those that are new; raises StorageError out of order."""
+        tip, check = self.tip, self._check
+        encoded = []
+        for record in records:
+            if tip is not None and (record.height, record.block_id) == (tip.height, tip.block_id):
+                continue
+            if tip is not None and record.height != tip.height + 1:
+                raise StorageError(
+                    f"the finality journal {self.path} stands at height {tip.height} and cannot "
+                    f"take block {record.block_id.hex()} of height {record.height}"
+                )
+            data, check = _encode_record(record, check)
+            encoded.append((record, data, check))
+            tip = record
+        return encoded
 
     def reconcile(self, database_tip: int) -> bool:
         """Compare with the height of the database's last block, and cut a torn tail off.
 
         False when the database is behind and must catch up before anything is signed. A torn tail
-        goes only when the database has exactly the block after our tip, which was written first;
-        the caller then appends that block again. Raises StorageError when records are missing.
+        goes only when the database's newest batch has the blocks after our tip, for it was written
+        first; the caller then appends those again. Raises StorageError when records are missing.
         """
         tip = 0 if self.tip is None else self.tip.height
         if self.torn_bytes and database_tip <= tip:
@@ -113,7 +139,8 @@ class FinalityJournal:
                 f"which the database at height {database_tip} does not have; keep this data "
                 "directory, and fetch the chain into a new one"
             )
-        if database_tip > tip + 1:
+        saved_from = database_tip - 1 if self._saved_from is None else self._saved_from
+        if tip < min(saved_from, database_tip - 1):
             raise StorageError(
                 f"the finality journal {self.path} ends at height {tip}, but the database has "
                 f"{database_tip} blocks, so records were lost; keep this data directory, and "
@@ -177,6 +204,9 @@ class FinalityJournal:
             _, check = _encode_record(record, self._check)
             self._accept(record, check, length)
         self.torn_bytes = size - self._end
+        tip_height = 0 if self.tip is None else self.tip.height
+        if self._saved_from is not None and tip_height >= self._saved_from:
+            return
         if self.torn_bytes > _HEAD.size + CERTIFICATE_BYTES_MAX + _CHECK_BYTES:
             raise StorageError(self._damage())
         self._refuse_records_after_damage(size)

@@ -1,6 +1,7 @@
 """The state on disk: in memory while the node runs, rebuilt from differences when it starts.
 
     commit      one synced batch (block, receipts, commit, difference, tip)   -> finality journal
+    hold, save  the same for many blocks of sync: one batch, one growth of the journal
     index       later, unsynced: places of extrinsics, histories of values and accounts
     flush       later, synced: differences folded into flat records; old ones dropped
     open        sorted scan of flat records -> State -> differences up to the tip -> root compared
@@ -19,7 +20,7 @@ from chain.errors import StateMismatch, StatePruned, StorageError
 from chain.storage import durable
 from chain.storage.blocks import BlockStore, DecidedBlock, put_epoch, put_validators
 from chain.storage.database import META, Batch, Database, height_key, mark_chain
-from chain.storage.finality import FinalityJournal
+from chain.storage.finality import FinalityJournal, FinalityRecord
 from consensus.header import Header, NextEpoch
 from consensus.types import Block, ValidatorSet
 from ext import store
@@ -47,6 +48,12 @@ GENESIS_RECORDS: Final = durable.declare("state.genesis.records")
 
 COMMIT: Final = durable.declare("state.commit")
 """The batch of a decided block."""
+
+SAVE: Final = durable.declare("state.save")
+"""The batch of all blocks that block sync held back."""
+
+HELD_MAX: Final = 64
+"""Blocks held back at most: what a crash during sync costs, and fewer than the index may lag."""
 
 CANDIDATE: Final = durable.declare("state.candidate")
 """The body of a block that is about to be proposed or locked on."""
@@ -145,6 +152,8 @@ class StateStore:
         self.tip = tip
         self._options = options
         self._undo: dict[int, Changes] = {}
+        self._unrecorded: list[FinalityRecord] = []
+        self.saved_height = tip.number
         self._indexed = read_height(database, b"indexed")
         self._background = threading.Lock()
 
@@ -163,9 +172,12 @@ class StateStore:
         """Whether the database has every block that the finality journal knows."""
         return self.journal.tip is None or self.height >= self.journal.tip.height
 
-    def commit_block(self, decided: DecidedBlock, overlay: store.Overlay) -> None:
+    def commit_block(
+        self, decided: DecidedBlock, overlay: store.Overlay, *, is_held: bool = False
+    ) -> None:
         """Make a decided block the tip: one synced batch, then the finality journal.
 
+        A held one is the tip in memory only, until `save_held` or the next that is not held.
         Raises StorageFull before anything is written, StorageError when the disk fails, and
         StateMismatch when the overlay does not hash to the header's root; memory then still
         stands at the old tip, but after a failed write the node must stop.
@@ -173,21 +185,45 @@ class StateStore:
         header = decided.block.header
         if header.number != self.height + 1 or header.parent_hash != self.tip.block_id:
             raise AssertionError("a decided block follows the tip")
+        if not is_held or self.height - self.saved_height >= HELD_MAX:
+            self.save_held()
         self.database.check_space()
         self._check_finality(header)
         if self.height - self._indexed >= INDEX_LAG_MAX:
             self.index()
+        self._write(decided, overlay, is_held=is_held)
+        self.tip = header
+        self.blocks.on_committed(decided)
+        if decided.commit is not None:
+            certificate = decided.commit.encode()
+            self._unrecorded.append(FinalityRecord(header.number, header.block_id, certificate))
+        if not is_held:
+            self._record_finality()
+
+    def _write(self, decided: DecidedBlock, overlay: store.Overlay, *, is_held: bool) -> None:
+        """Commit an overlay to memory and to disk, or to neither."""
+        header = decided.block.header
         difference = self.state.commit(overlay)
         try:
             if self.state.root != header.state_root:
                 raise StateMismatch(f"block {header.number} was executed to another state root")
-            self.database.write(COMMIT, lambda batch: self._fill_commit(batch, decided, difference))
+            fill = partial(self._fill_commit, decided=decided, difference=difference)
+            if is_held:
+                self.database.hold(fill)
+            else:
+                self.database.write(COMMIT, fill)
         except (StorageError, OSError):
             self.state.apply_difference(difference.reverse)
             raise
-        self.tip = header
-        self.blocks.on_committed(decided)
-        self._record_finality(decided)
+
+    def save_held(self) -> None:
+        """Make all held blocks durable: one synced batch, then one growth of the journal.
+
+        May run in a worker thread while nobody commits. After StorageError the node must stop.
+        """
+        if self.saved_height < self.height:
+            self.database.write_held(SAVE)
+            self._record_finality()
 
     def _fill_commit(
         self, batch: Batch, decided: DecidedBlock, difference: store.Difference
@@ -197,6 +233,7 @@ class StateStore:
         self.blocks.put_block(batch, decided)
         batch.put(height_key(b"d", header.number), _pack(difference))
         batch.put(META + b"tip", header.number.to_bytes(8, "big") + header.block_id)
+        batch.put(META + b"saved", self.saved_height.to_bytes(8, "big"))
         for key, _ in self.database.scan(b"q", stop=height_key(b"q", header.number + 1)):
             batch.delete(key)
 
@@ -220,12 +257,12 @@ class StateStore:
                 f"0x{header.block_id.hex()} is offered; the chain forked: stop and ask for help"
             )
 
-    def _record_finality(self, decided: DecidedBlock) -> None:
+    def _record_finality(self) -> None:
         """Append to the finality journal what it does not know yet; raises StorageError."""
-        commit = decided.commit
-        known = self.journal.tip
-        if commit is not None and (known is None or decided.height > known.height):
-            self.journal.append(decided.height, decided.block.block_id, commit.encode())
+        self.saved_height = self.height
+        records, self._unrecorded = self._unrecorded, []
+        known = 0 if self.journal.tip is None else self.journal.tip.height
+        self.journal.append_many([record for record in records if record.height > known])
 
     def get(self, key: bytes, height: int) -> bytes | None:
         """Give a value in the state after a block; raises StatePruned."""
@@ -315,14 +352,15 @@ class StateStore:
     def on_rewound(self, tip: Header) -> None:
         """Forget in memory what a rewind removed from disk."""
         self.tip = tip
+        self.saved_height = tip.number
         self.blocks.forget_above(tip.number)
         self._undo.clear()
         self._indexed = min(self._indexed, tip.number)
 
     def index(self) -> None:
-        """Write the derived data of every block that has none yet; raises StorageError."""
+        """Write the derived data of every saved block that has none yet; raises StorageError."""
         with self._background:
-            for height in range(self._indexed + 1, self.height + 1):
+            for height in range(self._indexed + 1, self.saved_height + 1):
                 self._index_block(height)
                 self._indexed = height
 
@@ -367,7 +405,7 @@ class StateStore:
         """Fold differences into flat records, up to what is indexed; raises StorageError."""
         with self._background:
             flat = self._meta(b"flat")
-            target = min(self.height, self._indexed)
+            target = min(self.saved_height, self._indexed)
             while flat < target:
                 flat = self._flush_some(flat, target)
 
@@ -448,9 +486,16 @@ def _reconcile(opened: StateStore) -> None:
             f"the finality journal has block 0x{known.block_id.hex()} at height {tip.number}, the "
             f"database 0x{tip.block_id.hex()}; keep both and sync again into an empty directory"
         )
-    commit = opened.blocks.commit(tip.number)
-    if commit is not None and (journal.tip is None or tip.number > journal.tip.height):
-        journal.append(tip.number, tip.block_id, commit.encode())
+    first = tip.number if journal.tip is None else journal.tip.height + 1
+    saved_from = read_saved_from(opened.database)
+    if journal.tip is None and saved_from is not None:
+        first = min(first, saved_from + 1)
+    missing = []
+    for height in range(max(1, first), tip.number + 1):
+        commit, block_id = opened.blocks.commit(height), opened.blocks.block_id(height)
+        if commit is not None and block_id is not None:
+            missing.append(FinalityRecord(height, block_id, commit.encode()))
+    journal.append_many(missing)
 
 
 def put_flat(batch: Batch, changes: Changes) -> None:
@@ -468,6 +513,11 @@ def read_height(database: Database, name: bytes) -> int:
     if data is None or len(data) < 8:
         raise StorageError(f"{database.path} lacks its {name.decode()} height; sync again")
     return int.from_bytes(data[:8], "big")
+
+
+def read_saved_from(database: Database) -> int | None:
+    """Give the height below the blocks that came in one batch with the tip; None before any."""
+    return None if database.meta(b"saved") is None else read_height(database, b"saved")
 
 
 def read_difference(database: Database, height: int) -> tuple[bytes, bytes]:

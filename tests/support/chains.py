@@ -11,6 +11,7 @@ from chain.storage.state import (
     StorageOptions,
     create_genesis,
     open_state,
+    read_saved_from,
 )
 from consensus.header import ConsensusFields, Header, NextEpoch, PreRuntime, make_genesis_header
 from consensus.types import (
@@ -65,7 +66,9 @@ def open_store(home: Path, genesis: Genesis, **options) -> StateStore:
         chosen = StorageOptions(**options)
         if database.is_new(genesis.hash):
             create_genesis(database, genesis, chosen)
-        journal = FinalityJournal(home / "finality.journal", genesis.hash)
+        journal = FinalityJournal(
+            home / "finality.journal", genesis.hash, saved_from=read_saved_from(database)
+        )
     except BaseException:
         database.close()
         raise
@@ -84,7 +87,9 @@ def make_commit(genesis_hash: bytes, header: Header) -> Commit:
     return Commit.from_votes([signed], VALIDATORS)
 
 
-def grow(chain: StateStore, genesis: Genesis, changes, extrinsics=()) -> DecidedBlock:
+def grow(
+    chain: StateStore, genesis: Genesis, changes, extrinsics=(), *, is_held=False
+) -> DecidedBlock:
     """Commit one block that makes these changes."""
     overlay = chain.state.overlay()
     for key, value in changes.items():
@@ -109,5 +114,5 @@ def grow(chain: StateStore, genesis: Genesis, changes, extrinsics=()) -> Decided
     )
     block = Block(header, extrinsics, (), last_commit)
     decided = DecidedBlock(block, receipts, make_commit(genesis.hash, header))
-    chain.commit_block(decided, overlay)
+    chain.commit_block(decided, overlay, is_held=is_held)
     return decided

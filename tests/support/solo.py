@@ -14,7 +14,13 @@ from chain.proposer import Proposer
 from chain.seams import SystemClock
 from chain.storage.database import Database
 from chain.storage.finality import FinalityJournal
-from chain.storage.state import StateStore, StorageOptions, create_genesis, open_state
+from chain.storage.state import (
+    StateStore,
+    StorageOptions,
+    create_genesis,
+    open_state,
+    read_saved_from,
+)
 from chain.verified import VerifiedSignatures
 from chain.wallet.derivation import derive
 from consensus import leader, vrf
@@ -56,7 +62,9 @@ def open_chain(home: Path, start: ChainStart, **options) -> StateStore:
         chosen = StorageOptions(**options)
         if database.is_new(start.hash):
             create_genesis(database, start.genesis, chosen)
-        journal = FinalityJournal(home / "finality.journal", start.hash)
+        journal = FinalityJournal(
+            home / "finality.journal", start.hash, saved_from=read_saved_from(database)
+        )
         return open_state(database, journal, chosen)
     except BaseException:
         database.close()

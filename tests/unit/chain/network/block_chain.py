@@ -89,7 +89,11 @@ class FakeLedger:
         newest = self.decisions[::-1][:count]
         return [(d.commit, self._teams[d.height - 1].validators) for d in newest]
 
-    async def adopt(self, decision: Decision) -> None:
+    async def adopt_many(self, decisions: Sequence[Decision]) -> None:
+        for decision in decisions:
+            self._adopt(decision)
+
+    def _adopt(self, decision: Decision) -> None:
         header = decision.block.header
         if header.number != self.tip.number + 1 or header.parent_hash != self.tip.block_id:
             raise InvalidBlock("out of order", field="number")

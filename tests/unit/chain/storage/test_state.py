@@ -366,3 +366,144 @@ def test_proofs_of_the_newest_state_verify(tmp_path, genesis):
     header = chain.blocks.header(height)
     assert store.verify_proof(header.state_root, b"apple", b"1", proof)
     chain.close()
+
+
+def grow_held(chain, genesis, count):
+    """Grow blocks that wait in memory, and give the state after each height."""
+    history = {}
+    for _ in range(count):
+        number = chain.height + 1
+        grow(chain, genesis, {b"h%d" % (number % 3): b"%d" % number}, [b"x%d" % number],
+             is_held=True)  # fmt: skip
+        history[number] = values(chain, number)
+    return history
+
+
+def test_held_blocks_are_read_as_if_they_were_on_disk(tmp_path, genesis):
+    chain = open_store(tmp_path, genesis)
+    history = grow_many(chain, genesis, 2) | grow_held(chain, genesis, 5)
+    for saving in (lambda: None, chain.save_held):
+        saving()
+        assert {height: values(chain, height) for height in history} == history
+        assert [chain.blocks.header(height).number for height in range(8)] == list(range(8))
+        assert chain.blocks.block(7).header == chain.tip
+        assert chain.blocks.height_of(chain.tip.block_id) == 7
+        assert chain.blocks.commit(6).height == 6
+        stored = [key for key, _ in chain.database.scan(b"h")]
+        assert stored == sorted(stored)
+        assert len(stored) == 8
+        assert [key for key, _ in chain.database.scan(b"h", reverse=True)] == stored[::-1]
+    chain.close()
+
+
+def test_blocks_that_were_held_and_never_saved_are_gone_and_can_come_again(tmp_path, genesis):
+    chain = open_store(tmp_path, genesis)
+    history = grow_many(chain, genesis, 2)
+    later = grow_held(chain, genesis, 5)
+    chain.index()
+    chain.flush()
+    assert (chain.saved_height, chain.height, chain.journal.tip.height) == (2, 7, 2)
+    chain.close()
+    again = open_store(tmp_path, genesis)
+    assert (again.height, again.is_finality_covered) == (2, True)
+    assert grow_held(again, genesis, 5) == later
+    again.save_held()
+    assert [again.journal.find(height).height for height in range(1, 8)] == list(range(1, 8))
+    again.close()
+    last = open_store(tmp_path, genesis)
+    assert {height: values(last, height) for height in range(8)} == history | later
+    assert last.blocks.find_extrinsic(store_hash(b"x6")) == (6, 0)
+    last.close()
+
+
+def test_a_block_that_is_not_held_takes_the_held_ones_with_it(tmp_path, genesis):
+    chain = open_store(tmp_path, genesis)
+    history = grow_held(chain, genesis, 3) | grow_many(chain, genesis, 1)
+    assert chain.saved_height == chain.journal.tip.height == 4
+    chain.close()
+    again = open_store(tmp_path, genesis)
+    assert values(again, 4) == history[4]
+    again.close()
+
+
+def test_no_more_blocks_are_held_than_a_crash_may_cost(tmp_path, genesis):
+    chain = open_store(tmp_path, genesis)
+    grow_held(chain, genesis, state_module.HELD_MAX)
+    assert chain.saved_height == 0
+    grow_held(chain, genesis, 1)
+    assert chain.saved_height == state_module.HELD_MAX
+    chain.close()
+
+
+SAVING = ("state.save", "finality.append", "finality.append.sync")
+
+
+@pytest.mark.parametrize("fault", list(Fault), ids=lambda fault: fault.value)
+@pytest.mark.parametrize("point", SAVING)
+def test_a_crash_while_held_blocks_are_saved_leaves_all_of_them_or_none(
+    tmp_path, genesis, point, fault
+):
+    chain = open_store(tmp_path, genesis)
+    history = grow_many(chain, genesis, 2) | grow_held(chain, genesis, 6)
+    durable.arm(point, fault)
+    try:
+        with pytest.raises((SimulatedCrash, StorageError)):
+            chain.save_held()
+    finally:
+        durable.disarm()
+    chain.close()
+    again = open_store(tmp_path, genesis)
+    is_on_disk = point != "state.save" or fault is Fault.AFTER
+    assert again.height == (8 if is_on_disk else 2)
+    assert again.journal.tip.height == again.height
+    assert again.is_finality_covered
+    assert values(again, again.height) == history[again.height]
+    assert grow_held(again, genesis, 8 - again.height).items() <= history.items()
+    again.save_held()
+    records = [(record.height, record.block_id) for record in again.journal.records()]
+    assert records == [(height, again.blocks.block_id(height)) for height in range(1, 9)]
+    again.close()
+
+
+@pytest.mark.parametrize("kept", range(7))
+@pytest.mark.parametrize("damage", ["cut", "zeroes"])
+def test_records_of_saved_blocks_that_the_journal_lost_are_written_again(
+    tmp_path, genesis, kept, damage
+):
+    chain = open_store(tmp_path, genesis)
+    grow_many(chain, genesis, 2)
+    grow_held(chain, genesis, 6)
+    chain.save_held()
+    offsets = list(chain.journal._offsets)
+    chain.close()
+    path = tmp_path / "finality.journal"
+    whole = path.read_bytes()
+    start = [*offsets[2:], len(whole) - 1][kept]
+    if damage == "cut":
+        path.write_bytes(whole[: start + 9 * (kept < 6)])
+    else:
+        path.write_bytes(whole[:start] + bytes(20) + whole[start + 20 :])
+    again = open_store(tmp_path, genesis)
+    assert (again.height, again.journal.tip.height) == (8, 8)
+    again.close()
+    assert path.read_bytes() == whole
+
+
+def test_records_below_the_newest_batch_are_never_made_up(tmp_path, genesis):
+    chain = open_store(tmp_path, genesis)
+    grow_held(chain, genesis, 3)
+    chain.save_held()
+    grow_held(chain, genesis, 3)
+    chain.save_held()
+    offsets = list(chain.journal._offsets)
+    chain.close()
+    path = tmp_path / "finality.journal"
+    whole = path.read_bytes()
+    for damaged, said in (
+        (whole[: offsets[2]], "records were lost"),
+        (whole[: offsets[2] + 9], "records were lost"),
+        (whole[: offsets[1]] + bytes(20) + whole[offsets[1] + 20 :], "damaged"),
+    ):
+        path.write_bytes(damaged)
+        with pytest.raises(StorageError, match=said):
+            open_store(tmp_path, genesis)
