@@ -1,5 +1,5 @@
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self, final
 
 CANDIDATES_MAX: int
 VOTERS_MAX: int
@@ -17,8 +17,9 @@ class Support(NamedTuple):
     total: int
     exposures: tuple[tuple[bytes, int], ...]
 
+@final
 class Election:
-    def __init__(self, snapshot: bytes) -> None: ...
+    def __new__(cls, snapshot: bytes) -> Self: ...
     @property
     def snapshot(self) -> bytes: ...
     @property

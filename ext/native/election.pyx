@@ -41,6 +41,7 @@ cdef enum:
     # Bytes of a voter before its targets: id, budget, count.
     VOTER = 41
     HEAD = 35
+    SEATS = 128
 
 cdef uint64_t MONEY = MONEY_MAX
 cdef object OPENING = Struct("<BHH")
@@ -476,18 +477,21 @@ cdef class Election:
     def resume(self, bytes progress not None):
         """Stand where a progress record of the same snapshot stands, forward or back.
 
-        Raises ElectionError, and stays as it was, for a record of another election or a bent one.
+        Fills the seats again and compares. Raises ElectionError, and stays as it was, for a record
+        of another election or one that this election does not lead to.
         """
         cdef list seated = self._decode_progress(progress)
-        cdef Py_ssize_t i
-        if self.filled > len(seated):
+        cdef list before = [self.seated[i] for i in range(self.filled)]
+        cdef Py_ssize_t place
+        if seated[: len(before)] != before:
             self._reset()
-        for i in range(self.filled):
-            if self.seated[i] != seated[i]:
+        for place in range(self.filled, len(seated)):
+            if self._find_next() != seated[place]:
                 self._reset()
-                break
-        for i in range(self.filled, len(seated)):
-            self._seat(seated[i])
+                for winner in before:
+                    self._seat(winner)
+                raise ElectionError(f"the progress fills seat {place + 1} out of turn")
+            self._seat(seated[place])
 
     cdef list _decode_progress(self, bytes progress):
         cdef Py_ssize_t i
@@ -518,12 +522,13 @@ cdef class Election:
         cdef Py_ssize_t[EDGES] seats
         cdef uint64_t[EDGES] parts
         cdef list exposures = [[] for i in range(self.filled)]
-        cdef list totals = [0] * self.filled
+        cdef uint64_t[SEATS] totals
         if self.filled != self._count_places():
             raise ElectionError(
                 f"{self.filled} of {self._count_places()} seats are filled;"
                 " advance the election first"
             )
+        memset(totals, 0, sizeof(totals))
         for v in range(self.voter_count):
             count = self._seats_of(v, seats)
             if count == 0:
@@ -558,6 +563,9 @@ cdef class Election:
         self, uint64_t budget, const Py_ssize_t* seats, Py_ssize_t count, uint64_t* parts
     ) except -1:
         # Split a budget by the load taken from each seat, by largest remainder.
+        if count == 1:
+            parts[0] = budget
+            return 0
         cdef uint64_t* whole = self.loads + seats[count - 1] * self.stride
         cdef uint64_t* rest
         cdef uint64_t left = budget

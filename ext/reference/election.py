@@ -29,8 +29,8 @@ The order of the input never matters: the snapshot is canonical. Numbers are lit
     progress = 0x01 || blake2b_256(snapshot) || count u16
                || indices of the candidates seated so far, u16 each, in the order of their seats
 
-Progress is that short because all else follows from it: to resume is to seat the same candidates
-again without searching for them.
+Progress is that short because all else follows from it: to resume is to hold the election again up
+to there and compare. Whoever keeps the open election beside the record pays nothing for that.
 """
 
 from collections.abc import Iterable, Sequence
@@ -213,13 +213,20 @@ class Election:
     def resume(self, progress: bytes) -> None:
         """Stand where a progress record of the same snapshot stands, forward or back.
 
-        Raises ElectionError, and stays as it was, for a record of another election or a bent one.
+        Fills the seats again and compares. Raises ElectionError, and stays as it was, for a record
+        of another election or one that this election does not lead to.
         """
         seated = self._decode_progress(progress)
-        if seated[: len(self._seated)] != self._seated:
+        before = self._seated.copy()
+        if seated[: len(before)] != before:
             self._reset()
-        for winner in seated[len(self._seated) :]:
-            self._seat(winner)
+        for place in range(len(self._seated), len(seated)):
+            if self._find_next() != seated[place]:
+                self._reset()
+                for winner in before:
+                    self._seat(winner)
+                raise ElectionError(f"the progress fills seat {place + 1} out of turn")
+            self._seat(seated[place])
 
     def _decode_progress(self, progress: bytes) -> list[int]:
         if type(progress) is not bytes:

@@ -22,14 +22,14 @@ def hold(core: ModuleType, ballot: Ballot) -> tuple:
 
 @CORES
 @given(ballot=ballots())
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=80)
 def test_the_winners_are_those_of_the_definition(core: ModuleType, ballot: Ballot) -> None:
     assert [support.candidate for support in hold(core, ballot)] == naive(*ballot)
 
 
 @CORES
 @given(ballot=ballots(candidates_max=5, seats_max=4))
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 def test_no_group_that_agrees_is_left_with_less_than_its_share(
     core: ModuleType, ballot: Ballot
 ) -> None:
@@ -49,7 +49,7 @@ def test_the_search_for_injustice_sees_one() -> None:
 
 @CORES
 @given(ballot=ballots())
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=80)
 def test_supports_give_every_budget_away_exactly(core: ModuleType, ballot: Ballot) -> None:
     seats, candidates, voters = ballot
     found = hold(core, ballot)
@@ -71,7 +71,7 @@ def test_supports_give_every_budget_away_exactly(core: ModuleType, ballot: Ballo
 
 @CORES
 @given(ballot=ballots(), seed=st.integers(0, 2**32))
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 def test_the_order_of_the_input_does_not_matter(
     core: ModuleType, ballot: Ballot, seed: int
 ) -> None:
@@ -90,7 +90,7 @@ def test_the_order_of_the_input_does_not_matter(
 
 @CORES
 @given(ballot=ballots(), stops=st.lists(st.integers(0, 3), max_size=10))
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 def test_stops_and_starts_do_not_show(core: ModuleType, ballot: Ballot, stops: list[int]) -> None:
     snapshot = core.encode_snapshot(*ballot)
     progress = core.Election(snapshot).encode_progress()

@@ -21,7 +21,7 @@ def alike(found: Any) -> Any:
 
 
 @given(ballot=ballots(), strides=st.lists(st.integers(0, 3), max_size=12))
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=100)
 def test_both_hold_the_same_election_step_by_step(ballot: Ballot, strides: list[int]) -> None:
     mine, its = (core.Election(core.encode_snapshot(*ballot)) for core in CORES)
     assert (mine.snapshot, mine.digest, mine.seats) == (its.snapshot, its.digest, its.seats)
@@ -54,7 +54,7 @@ def test_both_bear_the_greatest_numbers_of_the_longest_election() -> None:
 
 
 @given(ballot=ballots(), data=st.data())
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=100)
 def test_both_read_bent_snapshots_alike(ballot: Ballot, data: st.DataObject) -> None:
     content = bytearray(native.encode_snapshot(*ballot))
     for _ in range(data.draw(st.integers(1, 3))):
@@ -67,7 +67,7 @@ def test_both_read_bent_snapshots_alike(ballot: Ballot, data: st.DataObject) -> 
 
 
 @given(ballot=ballots(), data=st.data())
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=80)
 def test_both_refuse_the_same_progress_and_stay(ballot: Ballot, data: st.DataObject) -> None:
     snapshot = native.encode_snapshot(*ballot)
     pair = [core.Election(snapshot) for core in CORES]

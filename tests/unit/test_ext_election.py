@@ -101,6 +101,19 @@ def test_progress_of_another_snapshot_is_refused(core: ModuleType) -> None:
 
 
 @CORES
+def test_progress_that_the_election_does_not_lead_to_is_refused(core: ModuleType) -> None:
+    voters = [(who(5), 3, [who(1)]), (who(6), 9, [who(1), who(2)])]
+    election = core.Election(core.encode_snapshot(2, [who(1), who(2)], voters))
+    election.advance(1)
+    before = election.encode_progress()
+    with pytest.raises(core.ElectionError, match="fills seat 1 out of turn"):
+        election.resume(before[:-4] + b"\x01\x00" + b"\x01\x00")
+    assert election.encode_progress() == before
+    election.advance(1)
+    assert [support.total for support in election.finish()] == [7, 5]
+
+
+@CORES
 def test_the_bytes_of_a_snapshot_and_of_progress_are_pinned(core: ModuleType) -> None:
     voters = [
         (who(0xC), 300, [who(0xB), who(0xA), who(0xB), who(0xE)]),
