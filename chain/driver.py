@@ -123,7 +123,7 @@ class Driver:
             self._nursery = nursery
             self.gate.on_start()
             async with self._lock:
-                await self._start_height(is_restart=True)
+                await self._start_height()
             task_status.started()
             nursery.start_soon(self._tell_status)
             nursery.start_soon(self._claim)
@@ -146,7 +146,12 @@ class Driver:
                 self.gate.on_tip(self.ledger.tip.number)
                 await self._start_height()
 
-    async def _start_height(self, *, is_restart: bool = False) -> None:
+    async def _start_height(self) -> None:
+        """Begin the height above the tip, where the journal stands if it knows that height.
+
+        Not at start-up alone: a chain that was lost and came back reaches the journal's height by
+        decisions or block sync, and the key must not have forgotten there what it locked on.
+        """
         height = self.ledger.tip.number + 1
         validators = self.ledger.validators_at(height)
         randomness = self.ledger.randomness_at(height)
@@ -159,9 +164,9 @@ class Driver:
         self._unsigned.clear()
         self._next_at = self._straggle_until = 0.0
         news = HeightStarted(height, validators, randomness, index)
-        record = self._find_record(height) if is_restart and index is not None else None
+        record = None if index is None else self._find_record(height)
         is_new_here = self._signer is None or self._signer.floor[0] < height
-        self.gate.on_height(is_restored=not is_restart or is_new_here or record is not None)
+        self.gate.on_height(is_restored=is_new_here or record is not None)
         now_ms = self._clock.now_ms()
         if record is None:
             await self._obey(self.machine.handle(news, now_ms))

@@ -223,6 +223,39 @@ def test_a_restart_says_the_same_words_again(tmp_path):
     play(scenario)
 
 
+@pytest.mark.parametrize("way", ["a decision", "block sync"])
+def test_a_lock_outlives_a_database_that_was_lost(tmp_path, way):
+    """The journal is ahead of the chain, which comes back; the key must know what it locked on."""
+
+    async def scenario():
+        first = Seat(tmp_path)
+        async with first.running():
+            await first.decide(first.block())
+            await until(lambda: first.driver.machine.height == 2)
+            locked = first.block(mark="locked")
+            await first.propose(locked)
+            await first.cast(PREVOTE, locked.block_id, *first.others)
+            await until(lambda: len(first.voices.votes(PRECOMMIT)) == 2)
+        again = Seat(tmp_path)
+        async with again.running():
+            assert Refusal.BEHIND_JOURNAL in again.driver.gate.reasons
+            decision = first.ledger.decision(1)
+            if way == "a decision":
+                await again.driver.hear_decision("p", decision)
+            else:
+                async with again.driver.suspended():
+                    await again.ledger.adopt(decision)
+            assert await again.wait_for_votes(1) == [first.voices.votes(PREVOTE)[-1]]
+            assert again.driver.machine.locked == (locked.block_id, 0)
+            await again.cast(PRECOMMIT, NIL, *again.others)
+            await until(lambda: again.driver.machine.round == 1)
+            await again.propose(again.block(1, mark="other"), 1)
+            await until(lambda: len(again.voices.votes(PREVOTE)) == 2)
+            assert again.voices.votes(PREVOTE)[-1].block_id == NIL
+
+    play(scenario)
+
+
 def test_nothing_is_signed_until_two_thirds_are_near_and_then_what_was_held_back(tmp_path):
     async def scenario():
         seat = Seat(tmp_path)
