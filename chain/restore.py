@@ -72,12 +72,14 @@ def _import_all(
         if stored.commit is None:
             raise StorageError(f"the archive has no commit for block {stored.height}")
         executed = importer.prepare(ReceivedBlock(stored.block))
-        importer.decide(executed, stored.commit, stored.polka)
+        importer.decide(executed, stored.commit, stored.polka, is_held=True)
         if stored.height % INDEX_BLOCKS == 0:
+            chain.save_held()
             chain.index()
         if chain.blocks_to_flush() >= flush_blocks + INDEX_BLOCKS:
             chain.flush()
         progress(stored.height)
+    chain.save_held()
     chain.index()
     chain.flush()
 

@@ -25,6 +25,8 @@ node = LazyGroup(
         "run": Place("chain.cli.node:run", "Run a node until it is stopped."),
         "key": Place("chain.cli.node_key:key", "Make and move a validator's keys."),
         "purge": Place("chain.cli.node:purge", "Delete a node's chain; keep its keys."),
+        "import-state": Place("chain.cli.node_chain:import_state", "Load an archive into a node."),
+        "rewind": Place("chain.cli.node_chain:rewind", "Take a node back to an earlier block."),
     },
     help="Run one node.",
 )

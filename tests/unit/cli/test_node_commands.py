@@ -10,6 +10,7 @@ from chain.errors import ConfigError
 from chain.genesis import read_spec
 from chain.keyfile import load_keys
 from chain.wallet.accounts import dev_validator
+from tests.support.solo import Solo
 from tests.unit.cli.schema import check
 
 
@@ -98,6 +99,47 @@ def test_published_keys_are_refused_on_a_live_chain(home, tmp_path):
     with pytest.raises(ConfigError, match="the chain is live"):
         prepare_identity(configure(home, str(spec)), "alice", None)
     assert not (home / "keys" / "validator.key").exists()
+
+
+def test_an_archive_goes_into_a_node_and_the_node_back_to_an_earlier_block(gristmill, tmp_path):
+    solo = Solo(tmp_path / "made")
+    solo.steps(8)
+    solo.chain.index()
+    hashes = [solo.chain.blocks.block_id(height) for height in range(9)]
+    solo.close()
+    archive, home = tmp_path / "a.archive", tmp_path / "new"
+    gristmill("export", "archive", tmp_path / "made", "--out", archive)
+    load = ("node", "import-state", archive, "--home", home, "--chain", "test", "--json")
+    assert gristmill(*load[:-3]).code == 78
+    for _ in ("into nothing", "into itself"):
+        made = check(gristmill(*load).out)
+        assert (made["height"], made["home"]) == (8, str(home))
+    back = ("node", "rewind", "--home", home, "--chain", "test", "--to", "3")
+    assert gristmill(*back).code == 2
+    assert check(gristmill(*back, "--yes", "--json").out)["height"] == 3
+    again = Solo(home)
+    assert [again.chain.blocks.block_id(height) for height in range(5)] == [*hashes[:4], None]
+    assert again.chain.journal.tip.height == 3
+    again.close()
+    assert check(gristmill(*load).out)["height"] == 8
+    assert gristmill("node", "import-state", tmp_path / "no", "--home", home).code == 66
+    nothing = gristmill("node", "rewind", "--home", tmp_path / "empty", "--to", "1", "--yes")
+    assert nothing.code == 2
+    assert "no chain" in nothing.err
+
+
+def test_a_key_that_signed_above_is_not_taken_back_by_accident(gristmill, home):
+    gristmill("node", "key", "new", "--home", home, "--account", "//Alice", "--chain", "test")
+    gristmill("node", "key", "reset", "--home", home, "--tip", "7", "--chain", "test",
+              "--i-understand")  # fmt: skip
+    solo = Solo(home)
+    solo.steps(5)
+    solo.close()
+    back = ("node", "rewind", "--home", home, "--chain", "test", "--to", "3", "--yes")
+    refused = gristmill(*back)
+    assert refused.code == 78
+    assert "signed at height 9" in refused.err
+    assert gristmill(*back, "--no-sign").code == 0
 
 
 @pytest.mark.parametrize("command", ["replay", "supply"])
