@@ -13,6 +13,7 @@ import logging
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 import trio
@@ -24,6 +25,7 @@ from chain.network.interface import (
     Network,
     PeerChange,
     PeerId,
+    Receiver,
     RequestFailed,
     RequestRefused,
     ServiceLimits,
@@ -179,11 +181,13 @@ class ConsensusGossip:
         self._ears = ears
         network = self._network
         inline_max = limits.INLINE_BLOCK_BYTES_MAX + 4096
-        network.join("proposal", self._take_proposal, bytes_max=inline_max)
-        network.join("vote", self._take_ballot, bytes_max=4096)
-        network.join("evidence", self._take_body, bytes_max=limits.EVIDENCE_BYTES_MAX + 256)
-        network.listen("ballots", self._take_ballot, BALLOT_LIMITS)
-        network.listen("bodies", self._take_body, BODY_LIMITS)
+        network.join("proposal", self._make_taker(ProposalMessage), bytes_max=inline_max)
+        network.join("vote", self._make_taker(VotesMessage), bytes_max=4096)
+        evidence_max = limits.EVIDENCE_BYTES_MAX + 256
+        network.join("evidence", self._make_taker(EvidenceMessage), bytes_max=evidence_max)
+        ballot_max = BALLOT_BYTES_MAX
+        network.listen("ballots", self._make_taker(*BALLOTS, bytes_max=ballot_max), BALLOT_LIMITS)
+        network.listen("bodies", self._make_taker(*BODIES), BODY_LIMITS)
         network.serve("body", self._serve_block, FETCH_LIMITS)
 
     async def run(self) -> None:
@@ -304,17 +308,16 @@ class ConsensusGossip:
 
     # Ears
 
-    async def _take_ballot(self, peer: PeerId, payload: bytes) -> Verdict:
-        return await self._take(peer, payload, BALLOTS, BALLOT_BYTES_MAX)
+    def _make_taker(self, *kinds: type[Message], bytes_max: int = BODY_BYTES_MAX) -> Receiver:
+        """Give what takes messages of these kinds only, on one topic or channel.
 
-    async def _take_body(self, peer: PeerId, payload: bytes) -> Verdict:
-        return await self._take(peer, payload, BODIES, BODY_BYTES_MAX)
-
-    async def _take_proposal(self, peer: PeerId, payload: bytes) -> Verdict:
-        return await self._take(peer, payload, (ProposalMessage,), BODY_BYTES_MAX)
+        A topic takes what it is for: gossip names the forwarder, so that a status or a claim on it
+        would be held for the forwarder's own.
+        """
+        return partial(self._take, kinds=kinds, bytes_max=bytes_max)
 
     async def _take(
-        self, peer: PeerId, payload: bytes, kinds: Sequence[type[Message]], bytes_max: int
+        self, peer: PeerId, payload: bytes, *, kinds: Sequence[type[Message]], bytes_max: int
     ) -> Verdict:
         """Judge one message."""
         begun = trio.current_time()

@@ -14,8 +14,11 @@ from chain.network.interface import ServiceLimits, Verdict
 from chain.network.messages import (
     Accepted,
     BlockMessage,
+    CertificateMessage,
     Claim,
     ConsensusStatus,
+    DecisionMessage,
+    ProposalMessage,
     TransactionBatch,
     VotesMessage,
 )
@@ -284,6 +287,29 @@ def test_a_message_of_the_wrong_channel_is_malformed():
     async def scenario(a, b):
         a.network.send("b", "ballots", encode_message(BlockMessage(bytes(32), b"block")))
         await trio.sleep(1)
+        assert b.network.scores.score("a") < -20
+
+    play(scenario, names="ab")
+
+
+@pytest.mark.parametrize(
+    ("topic", "message"),
+    [
+        ("vote", STATUS),
+        ("vote", Claim(1, 2, 3, bytes(64))),
+        ("vote", CertificateMessage(TEAM.certificate([0, 1, 2]))),
+        ("evidence", DecisionMessage(SMALL.encode())),
+        ("evidence", ProposalMessage(TEAM.proposal(0, block_id=SMALL.block.block_id))),
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+)
+def test_what_a_peer_says_of_itself_is_not_passed_on_in_its_neighbours_name(topic, message):
+    """Gossip gives the forwarder for the sender: whole networks would look far behind."""
+
+    async def scenario(a, b):
+        await a.network.publish(topic, encode_message(message))
+        await trio.sleep(1)
+        assert b.ears.heard == []
         assert b.network.scores.score("a") < -20
 
     play(scenario, names="ab")
