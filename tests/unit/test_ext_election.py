@@ -24,14 +24,14 @@ def hold(core: ModuleType, *ballot: object) -> list[tuple[int, int]]:
 
 @CORES
 def test_of_equal_scores_the_greater_approval_wins(core: ModuleType) -> None:
-    # After 1 is seated at 1/12, candidate 2 has (1 + 1/2) / 12 and candidate 3 has 1 / 8.
+    # After 1 is seated at 1/12, candidate 3 has (1 + 1/2) / 12 and candidate 2 has 1 / 8.
     voters = [
-        (who(10), 6, [who(1), who(2)]),
+        (who(10), 6, [who(1), who(3)]),
         (who(11), 6, [who(1)]),
-        (who(12), 6, [who(2)]),
-        (who(13), 8, [who(3)]),
+        (who(12), 6, [who(3)]),
+        (who(13), 8, [who(2)]),
     ]
-    assert hold(core, 2, [who(3), who(2), who(1)], voters) == [(1, 10), (2, 8)]
+    assert hold(core, 2, [who(3), who(2), who(1)], voters) == [(1, 10), (3, 8)]
 
 
 @CORES
