@@ -1,6 +1,6 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import NamedTuple, final
 
 from ext.native.store import Overlay
 
@@ -55,9 +55,13 @@ class SigningTerms(NamedTuple):
     suffix: bytes
     find_anchor: Callable[[int], bytes | None]
 
+@final
 class Runner: ...
+
+@final
 class Payloads: ...
 
+@final
 class Verification:
     def work(self) -> None: ...
 
