@@ -418,6 +418,9 @@ class Driver:
     async def hear_decision(self, peer: PeerId, decision: Decision) -> Verdict:
         """Adopt the next block when a peer proves that it was decided without us."""
         async with self._lock:
+            if not self.gate.has_forked and self._is_rival(decision):
+                self._halt(decision)
+                return Verdict.IGNORE
             is_next = decision.height == self.ledger.tip.number + 1
             if not is_next or not self.machine.height or self.gate.has_forked:
                 return Verdict.IGNORE
@@ -433,8 +436,19 @@ class Driver:
             await self._start_height()
             return Verdict.ACCEPT
 
+    def _is_rival(self, decision: Decision) -> bool:
+        """Whether the right set decided another block at a height that was decided here."""
+        commit, block_id = decision.commit, decision.block.block_id
+        ours = self.ledger.decision(decision.height)
+        validators = self.ledger.validators_at(decision.height)
+        if ours is None or validators is None or ours.block.block_id == block_id:
+            return False
+        if (commit.height, commit.block_id) != (decision.height, block_id):
+            return False
+        return commit.verify(validators, self.ledger.genesis_hash)
+
     def _halt(self, decision: Decision) -> None:
-        """Stop for good: a commit of the right set is for a block on another parent than ours.
+        """Stop for good: a commit of the right set is for another block than ours, or parent.
 
         More than a third of the power is guilty, and only people can say which side goes on.
         """

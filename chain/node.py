@@ -24,6 +24,7 @@ from chain.config import NodeConfig
 from chain.driver import Driver
 from chain.errors import ConfigError, GristmillError, StorageError
 from chain.execution import RuntimeExecution, RuntimeJudge
+from chain.forks import check_forks, find_fork, save_fork
 from chain.genesis import ChainStart, read_spec, start_chain
 from chain.importer import Importer
 from chain.ledger import ChainLedger
@@ -95,7 +96,9 @@ class Node:
         self.chain = open_storage(config, start)
         self.signer: Signer | None = None
         self._stopping = trio.Event()
+        self._sync_scope = trio.CancelScope()
         try:
+            check_forks(config.home, config.parsed_checkpoint)
             check_trust(config, start, self.chain, clock)
             self.signer = open_keys(config, start)
             self._build_chain()
@@ -179,6 +182,7 @@ class Node:
             self.network, self.ledger, self.claims, suspended=self.driver.suspended,
             meter=self.meter,
         )  # fmt: skip
+        self.driver.on_fork = self._on_fork
         self.gossip.attach(self.driver)
         self.transactions.attach(self.admission)
         self.sync_server.attach()
@@ -232,7 +236,7 @@ class Node:
             async with trio.open_nursery() as consensus:
                 consensus.start_soon(self.admission.run)
                 await start_task(consensus, self.driver.run)
-                consensus.start_soon(self.sync.run)
+                consensus.start_soon(self._sync_until_forked)
                 async with trio.open_nursery() as front:
                     await self._serve(front)
                     task_status.started()
@@ -287,6 +291,28 @@ class Node:
             extrinsics=len(decision.block.extrinsics),
             round=decision.commit.round,
             signers=len(decision.commit.signatures),
+        )
+
+    async def _sync_until_forked(self) -> None:
+        """Follow the others' chain while it is ours too."""
+        with self._sync_scope:
+            await self.sync.run()
+
+    def _on_fork(self, decision: Decision) -> None:
+        """Keep what proves a fork, and say what only people can do about it."""
+        self._sync_scope.cancel()
+        fork = find_fork(self.chain.blocks, self.start.hash, decision)
+        if fork is None:
+            return
+        path = save_fork(self.config.home, self.start.hash, fork)
+        self.log.error(
+            "forked: signing and importing stopped; ask which side goes on, then start with "
+            "--checkpoint HEIGHT:HASH",
+            height=fork.height,
+            ours=fork.ours.block_id,
+            theirs=fork.theirs.block_id,
+            blamed=" ".join(account.hex() for account in fork.blamed),
+            proof=str(path),
         )
 
     # The third screen: small readings

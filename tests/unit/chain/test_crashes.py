@@ -10,6 +10,7 @@ from chain.errors import StorageError
 from chain.storage import durable
 from chain.storage.durable import Fault, SimulatedCrash
 from tests.support.lab import Lab, wait_for_height
+from tests.support.solo import Solo
 
 assert chain.node
 
@@ -73,3 +74,47 @@ def test_a_validator_survives_a_fault_at_each_step(tmp_path, place, point):
 @pytest.mark.parametrize("point", POINTS)
 def test_a_validator_survives_every_fault_at_each_step(tmp_path, point, fault):
     crash_and_return(tmp_path, point, fault)
+
+
+JOINING = (
+    ("state.save", Fault.BEFORE),
+    ("state.save", Fault.TORN),
+    ("state.save", Fault.AFTER),
+    ("finality.append", Fault.TORN),
+    ("finality.append.sync", Fault.EIO),
+)
+
+
+@pytest.mark.parametrize(("point", "fault"), JOINING, ids=lambda one: getattr(one, "value", one))
+def test_a_node_that_dies_while_it_joins_goes_on_from_the_last_saved_run(tmp_path, point, fault):
+    lab = Lab(tmp_path, validators=4)
+    solo = Solo(tmp_path / "alice", start=lab.start)
+    solo.steps(150)
+    tip = solo.chain.tip
+    solo.close()
+    heights = []
+
+    async def join(*, until):
+        async with lab.running("alice", validator=False), lab.running("eve", validator=False):
+            heights.append(lab.nodes["eve"].chain.height)
+            await wait_for_height(lab.nodes["eve"], until)
+
+    durable.arm(point, fault, passes=1)
+    try:
+        with pytest.raises(BaseExceptionGroup) as caught:
+            trio.run(lambda: join(until=151))
+    finally:
+        durable.disarm()
+    assert caught.group_contains((SimulatedCrash, StorageError, OSError))
+    trio.run(lambda: join(until=150))
+    assert heights[0] == 0
+    assert heights[1] > 0
+    assert heights[1] < 150
+    eve = lab.build("eve", validator=False)
+    assert eve.chain.tip == tip
+    assert len(eve.chain.journal) == 150
+    eve.close()
+    source = open_source(tmp_path / "eve")
+    report = replay(source)
+    source.close()
+    assert (report.finding, report.height) == (None, 150)
