@@ -46,6 +46,14 @@ class PastState:
         """Refuse: the past does not change."""
         self._refuse()
 
+    def pay(self, who: bytes, nonce: int, amount: int, floor: int) -> bool:
+        """Refuse: the past does not change."""
+        self._refuse()
+
+    def move_free(self, source: bytes, target: bytes, amount: int, floor: int) -> bool:
+        """Refuse: the past does not change."""
+        self._refuse()
+
     def checkpoint(self) -> None:
         """Refuse: nothing is written that could be taken back."""
         self._refuse()

@@ -13,7 +13,7 @@ is recorded, and the guilty module's outflows freeze from the next block.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from ext import dispatch, hashing, store
 from runtime import weights
@@ -28,7 +28,7 @@ from runtime.block import (
 from runtime.fees import check_signer
 from runtime.frame.call import DispatchClass
 from runtime.frame.context import NO_BLOCK, AccountRecord, StateView
-from runtime.frame.dispatch import Call
+from runtime.frame.dispatch import Call, Reading
 from runtime.frame.errors import (
     CONTAINED,
     BadOrigin,
@@ -40,7 +40,6 @@ from runtime.frame.errors import (
     Reason,
 )
 from runtime.frame.events import (
-    PHASE_APPLY,
     PHASE_FINALIZATION,
     PHASE_INITIALIZATION,
     encode_receipt,
@@ -68,6 +67,9 @@ SIGNED_VERSIONS: Final = SPEC_VERSION.to_bytes(4, "little") + TRANSACTION_VERSIO
 """The versions in what signers sign, so that no signature outlives the rules it was made for."""
 
 _INHERENT_ORDER: Final = ("Timestamp", "Authorship")
+
+READ_AHEAD: Final = 32
+"""Transactions read together: their accounts come from memory while earlier ones run."""
 
 OTHER_ERROR: Final = bytes((DispatchFault.OTHER,))
 """The receipt of a call that met a bug of ours; undone like any failure."""
@@ -110,7 +112,7 @@ class Executive:
     def __init__(self, runtime: Runtime | None = None) -> None:
         self.runtime = runtime or Runtime()
         self.ctx = self.runtime.ctx
-        self._decode_call = self.runtime.dispatcher.decode
+        self._read_call = self.runtime.dispatcher.read
         self._charge = self.runtime.fees.charge
         self.last_error = b""
         self.is_hot = True
@@ -211,14 +213,12 @@ class Executive:
 
     def apply_many(self, extrinsics: Sequence[bytes]) -> None:
         """Run the transactions of a body; raises InvalidBlock for one that may not be in it."""
-        count = len(extrinsics)
+        bodies, position = list(extrinsics), 0
+        ahead = 1 if self.is_hot else READ_AHEAD
         try:
-            position = self.apply_run(extrinsics, 0, count)
-            while position < count:
-                self.apply_transaction(decode_transaction(extrinsics[position]))
-                position += 1
-                if self.is_hot and position < count:
-                    position = self.apply_run(extrinsics, position, count - position)
+            while position < len(bodies):
+                position = self.apply_run(bodies, position, len(bodies) - position)
+                position = self._apply_some(bodies, position, ahead)
         except InvalidTransaction as error:
             raise InvalidBlock(
                 f"extrinsic {len(self._failed)} is invalid: {error.sentence}"
@@ -261,8 +261,27 @@ class Executive:
         Raises InvalidTransaction, having changed nothing, when it may not be in this block.
         """
         signer, _, _, nonce, tip, data, _, raw = transaction
-        call = self._decode_call(data)
-        length, weight = len(raw), EXTRINSIC_BASE + call.weight
+        return self._apply(signer, nonce, tip, data, len(raw))
+
+    def _apply_some(self, bodies: list[bytes], position: int, count_max: int) -> int:
+        """Apply the next transactions of a body; gives the position after them.
+
+        The usual ones are read together, and without what only signatures need.
+        """
+        fronts: list[Any] = dispatch.read_run(self.ctx.state, bodies, position, count_max)
+        for front in fronts:
+            raw = bodies[position]
+            if front is None:
+                self.apply_transaction(decode_transaction(raw))
+            else:
+                signer, nonce, tip, data = front
+                self._apply(signer, nonce, tip, data, len(raw))
+            position += 1
+        return position
+
+    def _apply(self, signer: AccountId, nonce: int, tip: int, data: bytes, length: int) -> bool:
+        call = self._read_call(data)
+        weight = EXTRINSIC_BASE + call[2]
         if (
             self.ctx.weight_used + weight > self._weight_max
             or self._bytes_used + length > self._bytes_max
@@ -307,7 +326,7 @@ class Executive:
 
     def decode_call(self, data: bytes) -> Call:
         """Decode a call; raises InvalidTransaction saying where it is wrong."""
-        return self._decode_call(data)
+        return self.runtime.dispatcher.decode(data)
 
     def validate_transaction(
         self, state: StateView, transaction: SignedTransaction, height: int
@@ -433,19 +452,20 @@ class Executive:
         error_bytes = self.last_error
         return (b"\x00\x01" + error_bytes if error_bytes else b"\x00\x00"), self._receipts[-1]
 
-    def run_call(self, call: Call, signer: AccountId) -> bytes:
+    def run_call(self, call: Reading, signer: AccountId) -> bytes:
         """Run a call in a checkpoint; gives the encoded DispatchError, empty when it was done."""
-        ctx, entry = self.ctx, call.entry
+        ctx, (entry, arguments, _) = self.ctx, call
         state = ctx.state
         depth = ctx.checkpoint()
-        before = state.money - ctx.posted
+        money, posted = state.money, ctx.posted
         ctx.acting = entry.module_index
         try:
             if entry.origin is not Signed:
                 raise BadOrigin
-            entry.method(Signed(signer), *call.arguments)
-            if state.money - ctx.posted != before:
-                raise LedgerFault(entry.module_index, state.money - ctx.posted - before)
+            entry.method(Signed(signer), *arguments)
+            if state.money - money != ctx.posted - posted:
+                difference = state.money - money - (ctx.posted - posted)
+                raise LedgerFault(entry.module_index, difference)
         except (CallError, BadOrigin) as failure:
             ctx.revert(depth)
             return failure.encoded
@@ -483,17 +503,15 @@ class Executive:
         else:
             ctx.commit()
 
-    def _finish_extrinsic(self, call: Call, error: bytes, weight: Weight, length: int) -> None:
+    def _finish_extrinsic(self, call: Reading, error: bytes, weight: Weight, length: int) -> None:
         """Count an extrinsic, and close its receipt with what became of it."""
-        ctx, entry, failed = self.ctx, call.entry, self._failed
+        ctx, (entry, _, call_weight), failed = self.ctx, call, self._failed
+        events, ctx.events = ctx.events, []
         if error:
-            outcome = encode_failure(error, call.weight, entry.dispatch_class)
+            events.append(encode_failure(error, call_weight, entry.dispatch_class))
         else:
-            outcome = entry.success or encode_success(call.weight, entry.dispatch_class)
-        ctx.events.append(outcome)
-        phase = PHASE_APPLY + len(failed).to_bytes(4, "little")
-        self._receipts.append(encode_receipt(phase, ctx.events))
-        ctx.events = []
+            events.append(entry.success or encode_success(call_weight, entry.dispatch_class))
+        self._receipts.append(dispatch.encode_receipt(len(failed), events))
         failed.append(bool(error))
         ctx.weight_used += weight
         self._bytes_used += length

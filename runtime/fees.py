@@ -9,6 +9,7 @@ full and down when less, between a floor and a ceiling.
 """
 
 from collections.abc import Iterator
+from struct import Struct
 from typing import Final
 
 from runtime.arithmetic import split_exact
@@ -36,6 +37,10 @@ SHARES: Final = (50, 20, 30)
 
 RATE_STEP: Final = 8
 """The rate moves by at most one part in eight (12.5 %) a block: ten blocks treble it."""
+
+
+_FEE_PAID: Final = Struct("<2s32sQ8xQ8x").pack
+"""TransactionFeePaid in bytes; money that somebody has fits 64 bits of the 128."""
 
 
 class FeeSchedule(Record):
@@ -103,6 +108,8 @@ class TransactionPayment(Module, index=6):
         self.system = system
         self.balances = balances
         self._prices = (0, 0, 0)
+        self._weight, self._work = 0, 0
+        """The weight charged last and its price without length; neighbours are often alike."""
         self._on_the_way = 0
 
     def genesis(self, *, schedule: FeeSchedule) -> None:
@@ -114,6 +121,7 @@ class TransactionPayment(Module, index=6):
         """Read the prices of the state that the context points at; they hold for a whole block."""
         schedule = self.schedule
         self._prices = (schedule.base, schedule.per_byte, self.rate)
+        self._weight, self._work = 0, schedule.base
 
     @property
     def prices(self) -> tuple[int, int, int]:
@@ -132,43 +140,40 @@ class TransactionPayment(Module, index=6):
         is not the account's.
         """
         ctx = self.ctx
-        state = ctx.state
-        base, per_byte, rate = self._prices
-        paid = base + length * per_byte - (-weight * rate // MICROSECOND) + tip
-        record = state.account(who) or NO_ACCOUNT
-        used, consumers, providers, sufficients, free, reserved, frozen, flags = record
-        rest = free - paid
-        if nonce != used or rest < EXISTENTIAL_DEPOSIT or frozen:
-            check_signer(record, paid=paid, nonce=nonce)
-            if nonce > used:
-                raise InvalidTransaction(
-                    Reason.FUTURE, f"its nonce is {nonce}, the account's is {used}"
-                )
-        state.set_account(
-            who, (used + 1, consumers, providers, sufficients, rest, reserved, frozen, flags)
-        )
+        if weight != self._weight:
+            self._weight, self._work = weight, self.compute_fee(length=0, weight=weight)
+        paid = self._work + length * self._prices[1] + tip
+        if not ctx.state.pay(who, nonce, paid, EXISTENTIAL_DEPOSIT):
+            self._charge_unusual(who, nonce, paid)
         self._on_the_way += paid
-        ctx.posted -= paid
         if tip:
             self.tips_pending += tip
         if ctx.journal is not None:
             ctx.journal.append(Posting(MoveCause.FEE, who, FEE_POT, paid))
-        ctx.events.append(
-            TransactionFeePaid.head + who + paid.to_bytes(16, "little") + tip.to_bytes(16, "little")
-        )
+        ctx.events.append(_FEE_PAID(TransactionFeePaid.head, who, paid, tip))
+
+    def _charge_unusual(self, who: AccountId, nonce: int, paid: int) -> None:
+        """Take the fee from an account with frozen money, or say why it cannot be taken."""
+        state = self.ctx.state
+        record = state.account(who) or NO_ACCOUNT
+        check_signer(record, paid=paid, nonce=nonce)
+        if nonce > record[0]:
+            raise InvalidTransaction(
+                Reason.FUTURE, f"its nonce is {nonce}, the account's is {record[0]}"
+            )
+        state.set_account(who, (record[0] + 1, *record[1:4], record[4] - paid, *record[5:]))
 
     def settle(self) -> None:
         """Put what was taken since the last call into the fee pot.
 
-        Money on the way is nowhere in the state for a moment, and counted by the ledger as gone:
-        one write of the pot serves many transactions.
+        Money on the way is nowhere in the state, but only between steps, whose books compare
+        changes; one write of the pot serves many transactions.
         """
         paid, self._on_the_way = self._on_the_way, 0
         if paid:
             state = self.ctx.state
             pot = state.account(FEE_POT) or NO_ACCOUNT
             state.set_account(FEE_POT, (*pot[:4], pot[4] + paid, *pot[5:]))
-            self.ctx.posted += paid
 
     def on_initialize(self) -> Weight:
         """Fix the prices of this block."""

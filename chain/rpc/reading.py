@@ -76,6 +76,16 @@ class StoredState:
         del who, record
         raise TypeError("a stored state is only read")
 
+    def pay(self, who: bytes, nonce: int, amount: int, floor: int) -> bool:
+        """Refuse."""
+        del who, nonce, amount, floor
+        raise TypeError("a stored state is only read")
+
+    def move_free(self, source: bytes, target: bytes, amount: int, floor: int) -> bool:
+        """Refuse."""
+        del source, target, amount, floor
+        raise TypeError("a stored state is only read")
+
     def checkpoint(self) -> None:
         """Refuse."""
         raise TypeError("a stored state is only read")

@@ -18,7 +18,7 @@ from libc.string cimport memcmp, memcpy, memset
 from ext.native.blake2b cimport blake2b_short
 from ext.native.signing cimport Check, check_range
 from ext.native.store cimport Overlay
-from ext.native.tree cimport Record, arena_release, grown
+from ext.native.tree cimport Record, Tree, arena_release, grown
 
 
 cdef extern from "extrinsic.h" nogil:
@@ -463,6 +463,114 @@ def apply_run(Overlay overlay not None, rules, extrinsics, Py_ssize_t first, roo
         max(room.weight_left, 0) - runner.weight_left,
         runner.tips,
     )
+
+
+def read_signed(raw):
+    """Give signer, nonce, tip and call of a signed extrinsic.
+
+    None when it is malformed, or unusual (a tip of more than 64 bits); the caller's slow way says
+    which.
+    """
+    cdef extrinsic tx
+    if type(raw) is not bytes or read_extrinsic(place_of(raw), PyBytes_GET_SIZE(raw), &tx):
+        return None
+    return (
+        PyBytes_FromStringAndSize(<const char*>tx.signer, 32),
+        tx.nonce,
+        tx.tip,
+        PyBytes_FromStringAndSize(<const char*>tx.call, tx.call_length),
+    )
+
+
+def read_run(overlay, list extrinsics not None, Py_ssize_t first, Py_ssize_t count):
+    """Give what `read_signed` gives of up to `count` extrinsics, their accounts fetched already.
+
+    The accounts of an extrinsic are its signer and what stands where a transfer has its target.
+    """
+    cdef Tree tree = (<Overlay>overlay).base.tree if isinstance(overlay, Overlay) else None
+    cdef Py_ssize_t at, end = min(len(extrinsics), first + count)
+    cdef list found = []
+    cdef bint is_near
+    if tree is not None:
+        for is_near in (False, True):
+            for at in range(first, end):
+                fetch_accounts(tree, extrinsics[at], is_near)
+    for at in range(first, end):
+        found.append(read_signed(extrinsics[at]))
+    return found
+
+
+cdef int fetch_accounts(Tree tree, raw, bint is_near) except -1:
+    """Ask for the places of an extrinsic's accounts in the table, or (near) for their records."""
+    cdef extrinsic tx
+    if type(raw) is not bytes or read_extrinsic(place_of(raw), PyBytes_GET_SIZE(raw), &tx):
+        return 0
+    if is_near:
+        tree.prefetch_account(tx.signer)
+    else:
+        tree.prefetch(tx.signer)
+    if tx.call_length < 36:
+        return 0
+    return tree.prefetch_account(tx.call + 3) if is_near else tree.prefetch(tx.call + 3)
+
+
+def read_payment(bytes data not None, Py_ssize_t offset):
+    """Give the account id and the compact number that are all that stands from `offset` on.
+
+    None when anything else stands there, or a number of more than 64 bits.
+    """
+    cdef const uint8_t* at = place_of(data)
+    cdef const uint8_t* end = at + PyBytes_GET_SIZE(data)
+    cdef uint64_t amount
+    cdef int large
+    if offset < 0 or PyBytes_GET_SIZE(data) - 34 < offset or at[offset] != 0:
+        return None
+    at += offset + 33
+    if read_compact(&at, end, &amount, &large) or large or at != end:
+        return None
+    return PyBytes_FromStringAndSize(PyBytes_AS_STRING(data) + offset + 1, 32), amount
+
+
+def encode_receipt(uint32_t index, list events not None):
+    """Give the SCALE `Vec<EventRecord>` of the encoded events of one extrinsic of a block."""
+    cdef Py_ssize_t count = len(events), size = 4 + 6 * count, length
+    cdef uint8_t phase[5]
+    cdef uint8_t* at
+    cdef bytes event, receipt
+    for event in events:
+        size += PyBytes_GET_SIZE(<bytes?>event)
+    if count >= 1 << 30:
+        raise ValueError("a receipt holds less than 2^30 events")
+    size -= 3 if count < 1 << 6 else 2 if count < 1 << 14 else 0
+    receipt = PyBytes_FromStringAndSize(NULL, size)
+    at = <uint8_t*>PyBytes_AS_STRING(receipt) + write_count(
+        <uint8_t*>PyBytes_AS_STRING(receipt), <uint32_t>count
+    )
+    phase[0] = 0
+    memcpy(&phase[1], &index, 4)
+    for event in events:
+        length = PyBytes_GET_SIZE(event)
+        memcpy(at, phase, 5)
+        memcpy(at + 5, PyBytes_AS_STRING(event), length)
+        at[5 + length] = 0
+        at += 6 + length
+    return receipt
+
+
+cdef Py_ssize_t write_count(uint8_t* at, uint32_t count) noexcept:
+    """Write SCALE's shortest form of a number below 2^30; return its length."""
+    cdef uint32_t wide
+    cdef uint16_t narrow
+    if count < 1 << 6:
+        at[0] = <uint8_t>(count << 2)
+        return 1
+    if count < 1 << 14:
+        narrow = <uint16_t>(count << 2 | 1)
+        memcpy(at, &narrow, 2)
+        return 2
+    wide = count << 2 | 2
+    memcpy(at, &wide, 4)
+    return 4
 
 
 # --- signatures

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.long cimport PyLong_AsUnsignedLongLong, PyLong_CheckExact
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
@@ -74,6 +75,16 @@ cdef int check_value(bytes value) except -1:
     if PyBytes_GET_SIZE(value) > VALUE_MAX:
         raise StoreError(f"a value has at most {VALUE_LENGTH_MAX} bytes, not {len(value)}")
     return 0
+
+
+cdef uint64_t whole_number(object number) except? 0xFFFFFFFFFFFFFFFF:
+    """Return a number, or the largest of 64 bits for one that is larger or below zero."""
+    if not PyLong_CheckExact(number):
+        raise TypeError("nonces and amounts are integers")
+    try:
+        return PyLong_AsUnsignedLongLong(number)
+    except OverflowError:
+        return 0xFFFFFFFFFFFFFFFF
 
 
 cdef bint may_hold_accounts(bytes prefix):
@@ -464,6 +475,52 @@ cdef class Overlay:
         if record is not None:
             read_record(&new, record)
         self.save(place, &new)
+
+    def pay(self, who, nonce, amount, floor):
+        """Take `amount` free grains and the nonce of an account, all at once.
+
+        Only where nothing is unusual: the account lives, has just this nonce, nothing frozen, and
+        keeps at least `floor` grains free. Else nothing changes, and the answer is False.
+        """
+        cdef Record record
+        cdef const uint8_t* place = check_who(who)
+        cdef uint64_t taken = whole_number(amount), kept = whole_number(floor)
+        cdef uint64_t used = whole_number(nonce)
+        self.check_fresh()
+        if not self.load(place, &record) or not record.providers or record.frozen:
+            return False
+        if record.nonce != used or used >= 0xFFFFFFFF:
+            return False
+        if taken > record.free or record.free - taken < kept:
+            return False
+        record.nonce += 1
+        record.free -= taken
+        self.save(place, &record)
+        return True
+
+    def move_free(self, source, target, amount, floor):
+        """Move `amount` free grains between two accounts that live on.
+
+        Only where nothing is unusual: both live, they are not the same, the source is not bound
+        (no consumers, nothing frozen) and keeps at least `floor` grains free. Else nothing changes,
+        and the answer is False.
+        """
+        cdef Record record, other
+        cdef const uint8_t* place = check_who(source)
+        cdef const uint8_t* goal = check_who(target)
+        cdef uint64_t moved = whole_number(amount), kept = whole_number(floor)
+        self.check_fresh()
+        if not self.load(place, &record) or record.consumers or record.frozen:
+            return False
+        if moved > record.free or record.free - moved < kept:
+            return False
+        if memcmp(place, goal, 32) == 0 or not self.load(goal, &other) or not other.providers:
+            return False
+        record.free -= moved
+        other.free += moved
+        self.save(place, &record)
+        self.save(goal, &other)
+        return True
 
     def checkpoint(self):
         """Open a checkpoint to come back to; they nest."""

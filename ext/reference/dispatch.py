@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from ext.reference import hashing, signing
+from ext.reference.scale import COMPACT_U32
 from ext.reference.store import Overlay
 
 PAYLOAD_LENGTH_MAX = 256
@@ -93,6 +94,46 @@ def apply_run(
     return Run(0, [], [], 0, 0, 0)
 
 
+def read_signed(raw: bytes) -> tuple[bytes, int, int, bytes] | None:
+    """Give signer, nonce, tip and call of a signed extrinsic.
+
+    None when it is malformed, or unusual (a tip of more than 64 bits); the caller's slow way says
+    which.
+    """
+    front = _read_front(raw, 0) if type(raw) is bytes else None
+    return None if front is None else (front.signer, front.nonce, front.tip, front.call)
+
+
+def read_run(
+    overlay: object, extrinsics: list[bytes], first: int, count: int
+) -> list[tuple[bytes, int, int, bytes] | None]:
+    """Give what `read_signed` gives of up to `count` extrinsics, their accounts fetched already.
+
+    The accounts of an extrinsic are its signer and what stands where a transfer has its target.
+    """
+    del overlay
+    return [read_signed(raw) for raw in extrinsics[first : first + count]]
+
+
+def read_payment(data: bytes, offset: int) -> tuple[bytes, int] | None:
+    """Give the account id and the compact number that are all that stands from `offset` on.
+
+    None when anything else stands there, or a number of more than 64 bits.
+    """
+    if offset < 0 or len(data) - 34 < offset or data[offset]:
+        return None
+    amount, end = _read_compact(data, offset + 33)
+    if end != len(data) or amount >= 1 << 64:
+        return None
+    return data[offset + 1 : offset + 33], amount
+
+
+def encode_receipt(index: int, events: list[bytes]) -> bytes:
+    """Give the SCALE `Vec<EventRecord>` of the encoded events of one extrinsic of a block."""
+    phase = b"\x00" + index.to_bytes(4, "little")
+    return COMPACT_U32.encode(len(events)) + b"".join(phase + event + b"\x00" for event in events)
+
+
 def signature_items(
     extrinsics: Sequence[bytes], terms: SigningTerms
 ) -> list[tuple[bytes, bytes, bytes]] | None:
@@ -115,22 +156,42 @@ def verify_block(extrinsics: Sequence[bytes], terms: SigningTerms) -> bool:
     return items is not None and all(signing.verify_many(items))
 
 
-def _signature_item(raw: bytes, terms: SigningTerms) -> tuple[bytes, bytes, bytes] | None:
+class _Front(NamedTuple):
+    """What stands in a signed extrinsic; `birth` is the height where its era began."""
+
+    signer: bytes
+    signature: bytes
+    birth: int
+    nonce: int
+    tip: int
+    extra: bytes
+    call: bytes
+
+
+def _read_front(raw: bytes, height: int) -> _Front | None:
     length, start = _read_compact(raw, 0)
     if length != len(raw) - start or not 100 <= length <= 128 * 1024:
         return None
     if raw[start : start + 2] != b"\x84\x00" or raw[start + 34]:
         return None
-    birth, offset = _read_era(raw, start + 99, terms.height)
+    birth, offset = _read_era(raw, start + 99, height)
     nonce, offset = _read_compact(raw, offset)
     tip, offset = _read_compact(raw, offset)
-    anchor = terms.find_anchor(birth) if min(birth, nonce, tip) >= 0 else None
-    if anchor is None or nonce >= 1 << 32 or tip >= 1 << 64:
+    if min(birth, nonce, tip) < 0 or nonce >= 1 << 32 or tip >= 1 << 64:
         return None
-    payload = raw[offset:] + raw[start + 99 : offset] + terms.suffix + anchor
+    signer, signature = raw[start + 2 : start + 34], raw[start + 35 : start + 99]
+    return _Front(signer, signature, birth, nonce, tip, raw[start + 99 : offset], raw[offset:])
+
+
+def _signature_item(raw: bytes, terms: SigningTerms) -> tuple[bytes, bytes, bytes] | None:
+    front = _read_front(raw, terms.height)
+    anchor = None if front is None else terms.find_anchor(front.birth)
+    if front is None or anchor is None:
+        return None
+    payload = front.call + front.extra + terms.suffix + anchor
     if len(payload) > PAYLOAD_LENGTH_MAX:
         payload = hashing.blake2b_256(payload)
-    return raw[start + 2 : start + 34], payload, raw[start + 35 : start + 99]
+    return front.signer, payload, front.signature
 
 
 def _read_compact(data: bytes, offset: int) -> tuple[int, int]:

@@ -92,6 +92,10 @@ _LEAF_TAG = b"\x01"
 _NODE_TAG = b"\x02"
 
 
+NONCE_MAX = 2**32 - 1
+"""Nonces are u32; the last one is never used up."""
+
+
 class Difference(NamedTuple):
     """What one commit changed: `forward` repeats it, `reverse` takes it back."""
 
@@ -275,6 +279,40 @@ class Overlay:
         key = account_key(who)
         self._write(key, None if record is None else encode_account(record))
 
+    def pay(self, who: bytes, nonce: int, amount: int, floor: int) -> bool:
+        """Take `amount` free grains and the nonce of an account, all at once.
+
+        Only where nothing is unusual: the account lives, has just this nonce, nothing frozen, and
+        keeps at least `floor` grains free. Else nothing changes, and the answer is False.
+        """
+        _check_numbers(nonce, amount, floor)
+        record = self.account(who)
+        if record is None or not record[2] or record[6] or record[0] != nonce:
+            return False
+        rest = record[4] - amount
+        if min(amount, floor) < 0 or rest < floor or nonce >= NONCE_MAX:
+            return False
+        self.set_account(who, (nonce + 1, *record[1:4], rest, *record[5:]))
+        return True
+
+    def move_free(self, source: bytes, target: bytes, amount: int, floor: int) -> bool:
+        """Move `amount` free grains between two accounts that live on.
+
+        Only where nothing is unusual: both live, they are not the same, the source is not bound
+        (no consumers, nothing frozen) and keeps at least `floor` grains free. Else nothing changes,
+        and the answer is False.
+        """
+        _check_numbers(amount, floor)
+        record, other = self.account(source), self.account(target)
+        if record is None or record[1] or record[6] or other is None or not other[2]:
+            return False
+        rest = record[4] - amount
+        if min(amount, floor) < 0 or rest < floor or source == target:
+            return False
+        self.set_account(source, (*record[:4], rest, *record[5:]))
+        self.set_account(target, (*other[:4], other[4] + amount, *other[5:]))
+        return True
+
     def checkpoint(self) -> None:
         """Open a checkpoint to come back to; they nest."""
         self._check_fresh()
@@ -368,6 +406,11 @@ def compute_root(entries: dict[bytes, bytes]) -> bytes:
     """Return the 32-byte commitment to a set of entries, from nothing but the entries."""
     leaves = _leaves(entries)
     return _subtree(leaves) if leaves else EMPTY_ROOT
+
+
+def _check_numbers(*numbers: int) -> None:
+    if any(type(number) is not int for number in numbers):
+        raise TypeError("nonces and amounts are integers")
 
 
 def _select(

@@ -7,7 +7,8 @@ the next block on none of its code can move money, while the rest of the chain g
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Annotated
+from struct import Struct
+from typing import Annotated, Final
 
 from runtime import weights
 from runtime.balances.accounts import (
@@ -64,6 +65,10 @@ from runtime.system import NO_ACCOUNT, KilledAccount, NewAccount, System
 
 BREAKS_MAX = 256
 """One record for each module that can have an index."""
+
+
+_TRANSFERRED: Final = Struct("<2s32s32sQ8x").pack
+"""Transfer in bytes; money that somebody has fits 64 bits of the 128."""
 
 
 class Balances(Module, index=5, events=EVENTS, errors=ERRORS):
@@ -133,35 +138,16 @@ class Balances(Module, index=5, events=EVENTS, errors=ERRORS):
     ) -> None:
         """Move free money between people as they asked; raises ProtectedAccount and as `move`.
 
-        Where both accounts live on unbound, as nearly always, it is done here and at once.
+        Where both accounts live on unbound, as nearly always, the store does it at once.
         """
         if target in PROTECTED:
             raise ProtectedAccount
         ctx = self.ctx
-        state = ctx.state
-        record, other = state.account(source) or NO_ACCOUNT, state.account(target) or NO_ACCOUNT
-        nonce, consumers, providers, sufficients, free, reserved, frozen, flags = record
-        free -= amount
-        if (
-            ctx.frozen
-            or consumers
-            or free < EXISTENTIAL_DEPOSIT
-            or not other[2]
-            or source == target
-        ):
+        if ctx.frozen or not ctx.state.move_free(source, target, amount, EXISTENTIAL_DEPOSIT):
             self.move(MoveCause.TRANSFER, source, target, amount, keep_alive=keep_alive)
-        else:
-            state.set_account(
-                source, (nonce, consumers, providers, sufficients, free, reserved, frozen, flags)
-            )
-            nonce, consumers, providers, sufficients, free, reserved, frozen, flags = other
-            free += amount
-            state.set_account(
-                target, (nonce, consumers, providers, sufficients, free, reserved, frozen, flags)
-            )
-            if ctx.journal is not None:
-                ctx.journal.append(Posting(MoveCause.TRANSFER, source, target, amount))
-        ctx.events.append(Transfer.head + source + target + amount.to_bytes(16, "little"))
+        elif ctx.journal is not None:
+            ctx.journal.append(Posting(MoveCause.TRANSFER, source, target, amount))
+        ctx.events.append(_TRANSFERRED(Transfer.head, source, target, amount))
 
     def move(
         self,

@@ -47,6 +47,22 @@ class StateView(Protocol):
         """Set or remove the record of an account."""
         ...
 
+    def pay(self, who: bytes, nonce: int, amount: int, floor: int) -> bool:
+        """Take free grains and the nonce of an account.
+
+        Only where the account lives, has just this nonce, nothing frozen, and keeps `floor` grains
+        free. Else nothing changes, and the answer is False.
+        """
+        ...
+
+    def move_free(self, source: bytes, target: bytes, amount: int, floor: int) -> bool:
+        """Move free grains between two accounts.
+
+        Only where both live and are not the same, and the source is unbound and keeps `floor`
+        grains free. Else nothing changes, and the answer is False.
+        """
+        ...
+
     def checkpoint(self) -> None:
         """Open a checkpoint; they nest."""
         ...

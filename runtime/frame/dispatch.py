@@ -6,10 +6,9 @@ most `CALLS_MAX` calls, so decoding is bounded before anything runs.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Annotated, Any, Final, NamedTuple, get_args, get_origin
 
-from ext import scale
+from ext import dispatch, scale
 from runtime import wire
 from runtime.frame.call import CallInfo, DispatchClass
 from runtime.frame.context import Context
@@ -38,8 +37,10 @@ class Call(NamedTuple):
     weight: Weight
 
 
-_NEW: Final = tuple.__new__
-"""Makes a named tuple without the call of its constructor."""
+Reading = tuple["CallEntry", Sequence[Any], Weight]
+"""What a `Call` is made of."""
+
+_READ_PAYMENT: Final = dispatch.read_payment
 
 ReadArguments = Callable[[bytes, int, "_Budget | None"], tuple[Sequence[Any], int]]
 """Reads the arguments of a call at an offset; gives them with the offset behind.
@@ -63,6 +64,8 @@ class CallEntry:
     success: bytes
     """The whole System.ExtrinsicSuccess of a call of fixed weight; empty if the weight varies."""
     parameters: tuple[tuple[str, "Parameter"], ...]
+    is_payment: bool
+    """Whether its arguments are an address and an amount and its weight is fixed."""
 
     def weigh(self, arguments: Sequence[Any]) -> Weight:
         """Give the weight of a call with these arguments."""
@@ -116,6 +119,7 @@ class Dispatcher:
             if isinstance(info.weight, int)
             else b"",
             parameters,
+            isinstance(info.weight, int) and _is_payment(parameters),
         )
 
     def entries(self) -> list[CallEntry]:
@@ -124,7 +128,15 @@ class Dispatcher:
 
     def decode(self, data: bytes) -> Call:
         """Decode exactly one call; raises InvalidTransaction saying where it is wrong."""
+        return Call(*self.read(data))
+
+    def read(self, data: bytes) -> Reading:
+        """Give what `decode` gives, as a plain tuple: it is made for every transaction."""
         entry = self._entries.get(data[:2])
+        if entry is not None and entry.is_payment:
+            payment = _READ_PAYMENT(data, 2)
+            if payment is not None:
+                return entry, payment, entry.fixed_weight or 0
         try:
             if entry is None:
                 raise ValueError(f"no call has the number {data[:2].hex() or '(end)'}")
@@ -134,7 +146,7 @@ class Dispatcher:
         except ValueError as error:
             raise InvalidTransaction(Reason.CALL, f"the call cannot be read: {error}") from error
         weight = entry.fixed_weight
-        return _NEW(Call, (entry, arguments, entry.weigh(arguments) if weight is None else weight))
+        return entry, arguments, entry.weigh(arguments) if weight is None else weight
 
     def encode(self, module_name: str, call_name: str, *arguments: Any) -> bytes:
         """Give the bytes of a call by its names on the wire; calls among them as their bytes."""
@@ -181,8 +193,6 @@ class Dispatcher:
         codec = scale.tuple_of(*(argument.codec for argument in wired))
         decode_from = codec.decode_from
         unwraps = [(i, argument.unwrap) for i, argument in enumerate(wired) if argument.unwrap]
-        if [argument.unwrap for argument in wired] == [account_of, None]:
-            return partial(_read_payment, decode_from)
 
         def read(data: bytes, offset: int, _: _Budget | None) -> tuple[Sequence[Any], int]:
             values, end = decode_from(data, offset)
@@ -233,12 +243,11 @@ class Dispatcher:
         return call, offset
 
 
-def _read_payment(
-    decode_from: Callable[[bytes, int], tuple[Any, int]], data: bytes, offset: int, _: object
-) -> tuple[Sequence[Any], int]:
-    """Read an address and one plain argument, as nearly every call of a busy block has them."""
-    (address, value), end = decode_from(data, offset)
-    return (address[1], value), end
+def _is_payment(parameters: tuple[tuple[str, Parameter], ...]) -> bool:
+    """Whether a call takes an address and an amount, as nearly all of a busy block do."""
+    wired = [parameter.wired for _, parameter in parameters if parameter.wired is not None]
+    is_amount = [argument.codec is scale.COMPACT_U128 for argument in wired] == [False, True]
+    return is_amount and wired[0].unwrap is account_of
 
 
 def _parameter(annotation: Any, place: str) -> Parameter:

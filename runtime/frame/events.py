@@ -60,11 +60,15 @@ EVENTS_BY_FILE: Final[dict[str, list[type[Event]]]] = {}
 """Events in order of declaration by the Python file that holds them; modules claim theirs."""
 
 
+_SHORT_COUNTS: Final = tuple(bytes((count << 2,)) for count in range(64))
+"""SCALE's form of the numbers of one byte: as many events as nearly every receipt has."""
+
+
 def encode_receipt(phase: bytes, events: list[bytes]) -> bytes:
     """Give the SCALE `Vec<EventRecord>` of encoded events that share a phase."""
     count = len(events)
     if count < 64:
-        prefix = bytes((count << 2,))
+        prefix = _SHORT_COUNTS[count]
     elif count < 1 << 14:
         prefix = (count << 2 | 1).to_bytes(2, "little")
     else:

@@ -21,10 +21,21 @@ keys_used = st.sampled_from(KEYS)
 u32 = st.integers(0, 2**32 - 1)
 money = st.one_of(st.integers(0, 3), st.integers(0, reference.MONEY_MAX))
 flags = st.sampled_from([0, 1, 0x7FFF, 1 << 127, (1 << 127) | 5])
-records = st.tuples(u32, u32, u32, u32, money, money, money, flags)
+few = st.one_of(st.just(0), st.just(1), u32)
+records = st.tuples(u32, few, few, few, money, money, st.one_of(st.just(0), money), flags)
 prefixes = st.sampled_from([b"", b"a", b"b", b"\xff", reference.ACCOUNT_PREFIX[:20]])
 afters = st.one_of(st.none(), keys_used, whos.map(reference.account_key))
 limits = st.one_of(st.none(), st.integers(0, 4))
+
+
+near = st.sampled_from([0, 0, 0, 0, 1, -1])
+parts = st.integers(0, 4)
+
+
+def amount_for(record, floor, part, off):
+    """Give an amount and a floor near what the account can pay; any floor may stay."""
+    floor = min(floor, record[4] // 2)
+    return (record[4] - floor) * part // 4 + off, floor
 
 
 class View:
@@ -38,6 +49,10 @@ class View:
     @property
     def model(self):
         return self.stack[-1]
+
+    def store(self, who, record):
+        """Write an account to the dict."""
+        self.model[reference.account_key(who)] = reference.encode_account(record)
 
     def both(self, act):
         """Do the same to both; return what they agree on, or the error's class and sentence."""
@@ -87,6 +102,46 @@ class Histories(RuleBasedStateMachine):
             view.model.pop(reference.account_key(who), None)
             if record is not None:
                 view.model[reference.account_key(who)] = reference.encode_account(record)
+
+    @rule(
+        index=st.integers(0, 2), who=whos, nonce_off=near, amount_off=near, floor=money, part=parts
+    )
+    def pay(self, index, who, nonce_off, amount_off, floor, part):
+        view = self.view(index)
+        record = view.reference.account(who) or (0,) * 8
+        amount, floor = amount_for(record, floor, part, amount_off)
+        nonce = record[0] + nonce_off
+        is_usual = (
+            record[2] > 0
+            and not record[6]
+            and not nonce_off
+            and nonce < 2**32 - 1
+            and 0 <= amount <= record[4] - floor
+        )
+        assert view.both(lambda overlay: overlay.pay(who, nonce, amount, floor)) is is_usual
+        if is_usual:
+            view.store(who, (nonce + 1, *record[1:4], record[4] - amount, *record[5:]))
+
+    @rule(
+        index=st.integers(0, 2), who=whos, other_who=whos, amount_off=near, floor=money, part=parts
+    )
+    def move_free(self, index, who, other_who, amount_off, floor, part):
+        view = self.view(index)
+        record = view.reference.account(who) or (0,) * 8
+        other = view.reference.account(other_who) or (0,) * 8
+        amount, floor = amount_for(record, floor, part, amount_off)
+        is_usual = (
+            view.reference.account(who) is not None
+            and not (record[1] or record[6])
+            and other[2] > 0
+            and who != other_who
+            and 0 <= amount <= record[4] - floor
+        )
+        moved = view.both(lambda overlay: overlay.move_free(who, other_who, amount, floor))
+        assert moved is is_usual
+        if is_usual:
+            view.store(who, (*record[:4], record[4] - amount, *record[5:]))
+            view.store(other_who, (*other[:4], other[4] + amount, *other[5:]))
 
     @rule(index=st.integers(0, 2))
     def checkpoint(self, index):
