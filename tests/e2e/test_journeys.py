@@ -32,7 +32,7 @@ def test_a_transfer_is_paid_by_the_grain_and_reported(devnet: DevnetUnderTest) -
     )  # fmt: skip
     after = free(devnet, "//Ferdie")
     assert after - before == 3 * GRIST // 2
-    assert sent["block_hash"].startswith("0x")
+    assert sent["block"]["hash"].startswith("0x")
 
 
 def test_a_failing_transfer_says_what_is_wrong_and_what_to_do(devnet: DevnetUnderTest) -> None:

@@ -14,6 +14,8 @@ from tests.support.devnet import DevnetUnderTest, run_cli
 JS = Path(__file__).parent / "js"
 ALICE = "5FA9nQDVg267DEd8m1ZypXLBnvN7SFxYwV7ndqSYGiN9TTpu"
 BOB = "5GoNkf6WdbxCFnPdAnYYQyCjAKPJgLNxXwPjwTh6DGg6gN3E"
+EVE = "5Ck2miBfCe1JQ4cY3NDsXyBaD6EcsgiVmEFTWwqNSs25XDEq"
+"""No validator: her balance grows by transfers only, Bob's by fees too."""
 GRIST = 10**9
 
 needs_node = pytest.mark.skipif(
@@ -63,9 +65,9 @@ def test_py_substrate_interface_sends_a_mortal_transfer_and_sees_its_events(
     substrate: SubstrateInterface,
 ) -> None:
     alice = alice_keypair()
-    before = substrate.query("System", "Account", [BOB]).value["data"]["free"]
+    before = substrate.query("System", "Account", [EVE]).value["data"]["free"]
     call = substrate.compose_call(
-        "Balances", "transfer_keep_alive", {"dest": BOB, "value": 12 * GRIST}
+        "Balances", "transfer_keep_alive", {"dest": EVE, "value": 12 * GRIST}
     )
     assert substrate.get_payment_info(call, alice)["partialFee"] > 0
     extrinsic = substrate.create_signed_extrinsic(call, alice, era={"period": 64})
@@ -75,10 +77,14 @@ def test_py_substrate_interface_sends_a_mortal_transfer_and_sees_its_events(
     assert "Balances.Transfer" in names
     assert "TransactionPayment.TransactionFeePaid" in names
     assert names[-1] == "System.ExtrinsicSuccess"
-    after = substrate.query("System", "Account", [BOB]).value["data"]["free"]
+    after = substrate.query("System", "Account", [EVE]).value["data"]["free"]
     assert after - before == 12 * GRIST
 
 
+@pytest.mark.xfail(
+    strict=True,
+    reason="scalecodec finds an error by its place; Balances numbers them as Substrate, with gaps",
+)
 def test_py_substrate_interface_names_the_module_error_of_a_failed_transfer(
     substrate: SubstrateInterface,
 ) -> None:
