@@ -1,9 +1,10 @@
 """Weights of calls and steps, in picoseconds on the reference machine.
 
-Measured, not guessed: through the Python modules on the native store with the worst inputs (new
-accounts, dying accounts), the share of the state root included, least of seven repeats; scaled to a
-core on which libsodium verifies a signature in 53.5 microseconds; and a quarter added. What runs
-natively costs a tenth of it; a node on the slow core of the others must still keep up.
+Measured, not guessed: `python -m bench.weights` goes through the Python modules on the native store
+with the worst inputs (new accounts, dying accounts), the share of the state root included; takes
+the least of the repeats; scales it to a core on which libsodium verifies a signature in 53.5
+microseconds; and adds a quarter. What runs natively costs a tenth of it; a node on the slow core of
+the others must still keep up.
 """
 
 from typing import Final
@@ -14,40 +15,40 @@ MICROSECOND: Final = 1_000_000
 """Picoseconds in a microsecond."""
 
 EXTRINSIC_BASE: Final[Weight] = 75 * MICROSECOND
-"""Signature (53.5), decoding, fee, nonce and receipt (6): what any transaction costs."""
+"""Signature (53.5), decoding, fee, nonce, receipt, commit (5): what any transaction costs."""
 
 BLOCK_BASE: Final[Weight] = 260 * MICROSECOND
-"""Hooks of an empty block, and its root (205)."""
+"""Hooks of an empty block, and its root (203)."""
 
-TRANSFER: Final[Weight] = 15 * MICROSECOND
-"""The sender dies, its dust is moved, the receiver is new (12.0); between the living 3.2."""
+TRANSFER: Final[Weight] = 16 * MICROSECOND
+"""The sender dies, its dust is moved, the receiver is new (12.8); between the living 2."""
 
 BURN: Final[Weight] = 18 * MICROSECOND
-"""The burner dies, and three running totals change (14.0)."""
+"""The burner dies, and three running totals change (13.3)."""
 
 REMARK: Final[Weight] = 2 * MICROSECOND
 """Nothing but the call (0.9)."""
 
-REMARK_WITH_EVENT: Final[Weight] = 4 * MICROSECOND
-"""The call and its event (2.7), the hash aside."""
+REMARK_WITH_EVENT: Final[Weight] = 5 * MICROSECOND
+"""The call and its event (3.4), the hash aside."""
 
-REMARK_PER_BYTE: Final[Weight] = 1_500
-"""Hashing a byte of a remark for its event (1.1 nanoseconds)."""
+REMARK_PER_BYTE: Final[Weight] = 1_900
+"""Reading a byte of a remark and hashing it for its event (1.5 nanoseconds)."""
 
-BATCH: Final[Weight] = 3 * MICROSECOND
-"""The frame of a batch (2.0), the calls in it aside."""
+BATCH: Final[Weight] = 6 * MICROSECOND
+"""The frame of a batch (4.0), the calls in it aside."""
 
-BATCH_ITEM: Final[Weight] = 2 * MICROSECOND
-"""Checkpoint and event around a call of a batch (1.0)."""
+BATCH_ITEM: Final[Weight] = 3 * MICROSECOND
+"""Reading a call of a batch, checkpoint and event around it (2.0)."""
 
-INHERENT: Final[Weight] = 32 * MICROSECOND
-"""Reading and comparing an inherent, counting the author, the receipt (25)."""
+INHERENT: Final[Weight] = 51 * MICROSECOND
+"""Reading and comparing an inherent, counting the author, the receipt (40.5)."""
 
-COMMIT_FLAG: Final[Weight] = 6 * MICROSECOND
-"""Counting a validator that did not sign: a map entry read and written (4)."""
+COMMIT_FLAG: Final[Weight] = 9 * MICROSECOND
+"""Counting a validator that did not sign: a map entry read and written (6.9)."""
 
-OFFENCE: Final[Weight] = 20 * MICROSECOND
-"""Checking and recording an offence (15.4)."""
+OFFENCE: Final[Weight] = 21 * MICROSECOND
+"""Checking and recording an offence (16.3)."""
 
 DEADLINE_ITEM: Final[Weight] = 8 * MICROSECOND
 """Taking an item off the wheel (6.2); its work is prepaid by who put it there."""
