@@ -9,6 +9,15 @@
 
 #define ARENA_PAGE ((size_t)2 << 20)
 
+/* How much address space a large block takes: it has room to grow where it is, because growing by
+   copies would touch all memory twice. Only what is written becomes resident. */
+static inline size_t arena_reserved(size_t size)
+{
+    size_t reserved = (size_t)1 << 28;
+    while (reserved < size) reserved <<= 4;
+    return reserved;
+}
+
 /* Give back a block of `size` bytes that arena_resize made. */
 static inline void arena_release(void *block, size_t size)
 {
@@ -16,7 +25,24 @@ static inline void arena_release(void *block, size_t size)
     if (size < 2 * ARENA_PAGE)
         free(block);
     else
-        (void)munmap(block, (size + ARENA_PAGE - 1) / ARENA_PAGE * ARENA_PAGE);
+        (void)munmap(block, arena_reserved(size));
+}
+
+/* Address space for a large block, on a boundary of huge pages; NULL when there is none. */
+static inline void *arena_map(size_t size)
+{
+    const size_t reserved = arena_reserved(size);
+    uint8_t *mapped = (uint8_t *)mmap(NULL, reserved + ARENA_PAGE, PROT_READ | PROT_WRITE,
+                                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (mapped == MAP_FAILED) return NULL;
+    const size_t head = (ARENA_PAGE - (uintptr_t)mapped % ARENA_PAGE) % ARENA_PAGE;
+    uint8_t *block = mapped + head;
+    if (head) (void)munmap(mapped, head);
+    if (head < ARENA_PAGE) (void)munmap(block + reserved, ARENA_PAGE - head);
+#ifdef MADV_HUGEPAGE
+    (void)madvise(block, reserved, MADV_HUGEPAGE);
+#endif
+    return block;
 }
 
 /* A block of `size` bytes that begins with what `old` (of `old_size` bytes) begins with and takes
@@ -24,23 +50,11 @@ static inline void arena_release(void *block, size_t size)
    back leaves the process, on huge pages, because a tree walk misses the cache at each step. */
 static inline void *arena_resize(void *old, size_t old_size, size_t size)
 {
-    uint8_t *block;
-    if (size < 2 * ARENA_PAGE) {
-        block = (uint8_t *)malloc(size ? size : 1);
-        if (!block) return NULL;
-    } else {
-        size_t rounded = (size + ARENA_PAGE - 1) / ARENA_PAGE * ARENA_PAGE;
-        uint8_t *mapped = (uint8_t *)mmap(NULL, rounded + ARENA_PAGE, PROT_READ | PROT_WRITE,
-                                          MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        if (mapped == MAP_FAILED) return NULL;
-        size_t head = (ARENA_PAGE - (uintptr_t)mapped % ARENA_PAGE) % ARENA_PAGE;
-        block = mapped + head;
-        if (head) (void)munmap(mapped, head);
-        if (head < ARENA_PAGE) (void)munmap(block + rounded, ARENA_PAGE - head);
-#ifdef MADV_HUGEPAGE
-        (void)madvise(block, rounded, MADV_HUGEPAGE);
-#endif
-    }
+    const int was_large = old && old_size >= 2 * ARENA_PAGE, is_large = size >= 2 * ARENA_PAGE;
+    void *block;
+    if (was_large && is_large && arena_reserved(old_size) == arena_reserved(size)) return old;
+    block = is_large ? arena_map(size) : malloc(size ? size : 1);
+    if (!block) return NULL;
     if (old) memcpy(block, old, old_size < size ? old_size : size);
     arena_release(old, old_size);
     return block;

@@ -109,7 +109,11 @@ cdef int read_value(Record* out, bytes value) except -1:
         if words[2 * i + 1] or words[2 * i] > MONEY:
             field = int.from_bytes(value[16 + 16 * i : 32 + 16 * i], "little")
             raise StoreError(f"an account field of {field} is not between 0 and {MONEY_MAX}")
-    out.flags = read_flags(int.from_bytes(value[64:80], "little"))
+    cdef uint64_t[2] flags
+    memcpy(flags, data + 64, 16)
+    if flags[0] > 0x7FFF or (flags[1] and flags[1] != <uint64_t>1 << 63):
+        read_flags(int.from_bytes(value[64:80], "little"))
+    out.flags = <uint16_t>flags[0] | (0x8000 if flags[1] else 0)
     out.present = 1
     return 0
 

@@ -132,8 +132,6 @@ cdef class State:
         if under_accounts(key):
             if PyBytes_GET_SIZE(key) != 80:
                 raise StoreError("the key is under System.Account but is not the key of an account")
-            if self.tree.find(data + 48) != NONE:
-                raise StoreError(f"the key {key.hex()} appears twice")
             memset(&none, 0, sizeof(Record))
             memset(&record, 0, sizeof(Record))
             read_value(&record, value)

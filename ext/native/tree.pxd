@@ -162,6 +162,7 @@ cdef class Tree:
     cdef uint8_t* mark_of(self, uint32_t leaf) noexcept
     cdef int place_child(self, uint32_t link, uint32_t child) noexcept
     cdef int mark_up(self, uint32_t node) noexcept
+    cdef int fill_tables(self) except -1
     cdef int hash_paths(self) except -1
     cdef int untangle(self, path_order* order, uint32_t count) except -1
     cdef uint32_t walk(self, const uint8_t* path) noexcept

@@ -605,6 +605,7 @@ cdef class Tree:
                 i = start + j
                 if i + AHEAD < self.dirty.count:
                     PREFETCH(self.path(self.dirty.at[i + AHEAD]))
+                    PREFETCH(self.path(self.dirty.at[i + AHEAD]) + 64)
                     PREFETCH(self.link_of(self.dirty.at[i + AHEAD]))
                 leaf = self.dirty.at[i]
                 self.mark_of(leaf)[0] = 0
@@ -693,7 +694,7 @@ cdef class Tree:
     # --- building from nothing
 
     cdef int append_account(self, const uint8_t* key, const Record* record) except -1:
-        """Take in an account by its storage key (80 bytes) without a place in the tree.
+        """Take in an account by its storage key (80 bytes), without a place anywhere.
 
         The hash in the key waits in the path until `hash_paths` compares it.
         """
@@ -705,8 +706,7 @@ cdef class Tree:
         memcpy(account.who, key + 48, 32)
         memcpy(account.path, key + 32, 16)
         account.order = order_head(key + 32)
-        self.table_insert(index)
-        return self.order_insert(index)
+        return 0
 
     cdef uint32_t append_generic(self, bytes value) except? 0xFFFFFFFF:
         """Take in a generic entry without a place in the tree."""
@@ -721,6 +721,7 @@ cdef class Tree:
         cdef uint32_t i
         cdef path_order* pairs
         cdef path_order* spare = NULL
+        self.fill_tables()
         self.hash_paths()
         for i in range(self.generic_count):
             hash_bytes(self.generics[i].path, generic_keys[i])
@@ -741,6 +742,28 @@ cdef class Tree:
         self.flush()
         vector_release(&self.dirty)
         return vector_release(&self.queue)
+
+    cdef int fill_tables(self) except -1:
+        """Enter all accounts into table and order, sized once."""
+        cdef uint32_t i, count = self.account_count
+        cdef uint64_t room = 64, place
+        cdef uint32_t bits = 4
+        while 3 * room < 4 * <uint64_t>count:
+            room *= 2
+        while (<uint64_t>2 << bits) < count:
+            bits += 1
+        self.table_grow(room)
+        self.order_grow(bits)
+        for i in range(count):
+            if i + AHEAD < count:
+                self.prefetch(self.accounts[i + AHEAD].who)
+            place = self.home(i)
+            while self.table[place] != NONE:
+                place = (place + 1) & self.table_mask
+            self.table[place] = i
+            self.order_insert(i)
+        self.account_total = count
+        return 0
 
     cdef int hash_paths(self) except -1:
         """Hash the paths of all accounts; raise ValueError for a key that is not of its account."""
@@ -788,6 +811,9 @@ cdef class Tree:
             if i + AHEAD < count:
                 PREFETCH(self.path(order[i + AHEAD].index))
             depth = first_difference(self.path(order[i].index), self.path(order[i + 1].index))
+            if depth > 255:
+                key = account_key_of(self.accounts[order[i].index & INDEX].who)
+                raise ValueError(f"the key {key.hex()} appears twice")
             self.new_node()
             self.nodes[i].depth = depth
             last = order[i].index
