@@ -5,8 +5,9 @@
           ──> executed in order, each with the commit its child carries;
               a run of them is made durable together
 
-Consensus holds still meanwhile.  A peer's height counts only with a commit; who stalls or answers
-with less than it claimed loses score and the rest of the work; what fails is asked of another.
+Consensus holds still once a window is proved.  A peer's height counts only with a commit; who
+stalls or answers with less than it claimed loses score and the rest of the work; what fails is
+asked of another.
 """
 
 import logging
@@ -189,17 +190,29 @@ class BlockSync:
         """Catch up whenever we are behind; raises InvalidBlock when we disagree with the chain."""
         while True:
             if self.target - self._ledger.tip.number >= START_GAP:
-                async with self._suspended():
-                    await self.catch_up()
+                window = await self._find_first_window()
+                if window is not None:
+                    async with self._suspended():
+                        await self.catch_up(window)
             await trio.sleep(LOOK_SECONDS)
 
-    async def catch_up(self) -> None:
+    async def _find_first_window(self) -> Window | None:
+        """Prove that we are behind before consensus is held still: claims cost a liar nothing."""
+        try:
+            return await self._fetch_headers()
+        except SyncFailed as fault:
+            _log.info("nobody proves that we are behind: %s", fault)
+            return None
+
+    async def catch_up(self, window: Window) -> None:
         """Extend the chain up to the best claim, or as far as the peers at hand allow."""
         self.is_syncing = True
         begun, first = trio.current_time(), self._ledger.tip.number
         try:
             while self._ledger.tip.number < self.target:
-                await self._run_window()
+                if window.first != self._ledger.tip.number + 1:
+                    window = await self._fetch_headers()
+                await self._run_window(window)
         except SyncFailed as fault:
             _log.info("sync pauses at height %d: %s", self._ledger.tip.number, fault)
         finally:
@@ -208,8 +221,7 @@ class BlockSync:
             self._meter.count("sync_blocks_total", amount=done)
             _log.info("synced %d blocks in %.1f s", done, trio.current_time() - begun)
 
-    async def _run_window(self) -> None:
-        window = await self._fetch_headers()
+    async def _run_window(self, window: Window) -> None:
         peers = self._claims.at_least(self._network.peers(), window.last)[:BODY_PEERS_MAX]
         failure: Exception | None = None
         async with trio.open_nursery() as nursery:

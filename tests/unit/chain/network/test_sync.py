@@ -162,6 +162,34 @@ def test_a_height_without_its_commit_is_not_believed(long_chain):
     assert nodes[0].ledger.tip == decisions[19].block.header
 
 
+def test_consensus_is_not_held_still_for_a_height_that_nobody_proves(long_chain):
+    """A claim beyond the sets we know cannot be checked in the handshake: it costs nothing yet."""
+    teams, decisions = long_chain
+    other = make_blocks([make_team([1, 1], first=20)] * 50)
+    answered: dict[str, None] = {}
+
+    def arrange(hub):
+        liar = FakeLedger(teams, decisions[:40])
+        liar.decisions[-1] = replace(other[39], block=other[39].block)
+        mute = FakeLedger(teams, decisions[:40])
+
+        def tamper(flight: Flight) -> list[bytes]:
+            is_page = (flight.way, flight.name) == ("response", "headers")
+            if is_page:
+                answered[flight.sender] = None
+            return [] if is_page and flight.sender == "mute" else [flight.payload]
+
+        hub.tamper = tamper
+        return [
+            Node(hub, "new", FakeLedger(teams)),
+            Node(hub, "a liar", liar),
+            Node(hub, "mute", mute),
+        ]
+
+    nodes = play(arrange, lambda nodes: len(answered) == 2 and nodes[0].sync.target == 0)
+    assert nodes[0].suspensions == 0
+
+
 def test_a_claim_that_can_be_checked_is_checked_in_the_handshake(long_chain):
     teams, decisions = long_chain
     book = ClaimBook()
@@ -289,7 +317,7 @@ def test_a_block_that_was_decided_and_does_not_execute_stops_sync():
             for node in (new, full):
                 await nursery.start(node.network.run)
             with pytest.raises(InvalidBlock):
-                await new.sync.catch_up()
+                await new.sync.run()
             assert new.network.peers() == ["full"]
             nursery.cancel_scope.cancel()
 
