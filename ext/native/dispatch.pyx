@@ -531,12 +531,16 @@ def read_payment(bytes data not None, Py_ssize_t offset):
     return PyBytes_FromStringAndSize(PyBytes_AS_STRING(data) + offset + 1, 32), amount
 
 
-def encode_receipt(uint32_t index, list events not None):
+def encode_receipt(Py_ssize_t index, list events not None):
     """Give the SCALE `Vec<EventRecord>` of the encoded events of one extrinsic of a block."""
     cdef Py_ssize_t count = len(events), size = 4 + 6 * count, length
     cdef uint8_t phase[5]
+    cdef uint32_t number
     cdef uint8_t* at
     cdef bytes event, receipt
+    if not 0 <= index <= 0xFFFFFFFF:
+        raise OverflowError("the place of an extrinsic in a block is a u32")
+    number = <uint32_t>index
     for event in events:
         size += PyBytes_GET_SIZE(<bytes?>event)
     if count >= 1 << 30:
@@ -547,7 +551,7 @@ def encode_receipt(uint32_t index, list events not None):
         <uint8_t*>PyBytes_AS_STRING(receipt), <uint32_t>count
     )
     phase[0] = 0
-    memcpy(&phase[1], &index, 4)
+    memcpy(&phase[1], &number, 4)
     for event in events:
         length = PyBytes_GET_SIZE(event)
         memcpy(at, phase, 5)
