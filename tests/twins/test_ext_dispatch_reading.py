@@ -96,3 +96,10 @@ def test_events_are_bytes():
     for module in (native, plain):
         with pytest.raises(TypeError):
             module.encode_receipt(0, [b"a", "b"])
+
+
+@pytest.mark.parametrize("index", [-1, 1 << 32])
+def test_the_place_of_an_extrinsic_is_a_u32(index):
+    for module in (native, plain):
+        with pytest.raises(OverflowError):
+            module.encode_receipt(index, [])
