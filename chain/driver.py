@@ -112,6 +112,8 @@ class Driver:
         self._wake = trio.Event()
         self._claim_wanted = trio.Event()
         self._nursery: trio.Nursery | None = None
+        self._is_running = False
+        self._is_adopting = False
         self.decided_ms: deque[int] = deque(maxlen=1_024)
         """Milliseconds from a block's time to its finality here, newest last: for the metrics."""
 
@@ -128,9 +130,13 @@ class Driver:
             nursery.start_soon(self._tell_status)
             nursery.start_soon(self._claim)
             nursery.start_soon(self._pace)
-            async for news in self._inbox:
-                async with self._lock:
-                    await self._feed(news)
+            self._is_running = True
+            try:
+                async for news in self._inbox:
+                    async with self._lock:
+                        await self._feed(news)
+            finally:
+                self._is_running = False
 
     @asynccontextmanager
     async def suspended(self) -> AsyncIterator[None]:
@@ -416,36 +422,46 @@ class Driver:
         return verdict
 
     async def hear_decision(self, peer: PeerId, decision: Decision) -> Verdict:
-        """Adopt the next block when a peer proves that it was decided without us."""
-        async with self._lock:
-            if not self.gate.has_forked and self._is_rival(decision):
+        """Adopt the next block when a peer proves that it was decided without us.
+
+        Our own task does it, one at a time: whoever brought it may be cut off on the way, and a
+        failing disk is the node's concern and not the network's.
+        """
+        is_next = decision.height == self.ledger.tip.number + 1
+        if not is_next or not self._is_running or self._nursery is None or self._is_adopting:
+            return Verdict.IGNORE
+        self._is_adopting = True
+        verdicts: list[Verdict] = []
+        is_done = trio.Event()
+        self._nursery.start_soon(self._adopt, peer, decision, verdicts, is_done)
+        await is_done.wait()
+        return verdicts[0] if verdicts else Verdict.IGNORE
+
+    async def _adopt(
+        self, peer: PeerId, decision: Decision, verdicts: list[Verdict], is_done: trio.Event
+    ) -> None:
+        try:
+            async with self._lock:
+                verdicts.append(await self._judge_decision(peer, decision))
+        finally:
+            self._is_adopting = False
+            is_done.set()
+
+    async def _judge_decision(self, peer: PeerId, decision: Decision) -> Verdict:
+        is_next = decision.height == self.ledger.tip.number + 1
+        if not is_next or not self.machine.height or self.gate.has_forked:
+            return Verdict.IGNORE
+        try:
+            await self.ledger.adopt(decision)
+        except InvalidBlock as error:
+            if error.field == "parent_hash":
                 self._halt(decision)
                 return Verdict.IGNORE
-            is_next = decision.height == self.ledger.tip.number + 1
-            if not is_next or not self.machine.height or self.gate.has_forked:
-                return Verdict.IGNORE
-            try:
-                await self.ledger.adopt(decision)
-            except InvalidBlock as error:
-                if error.field == "parent_hash":
-                    self._halt(decision)
-                    return Verdict.IGNORE
-                self._log.warning("decision_refused", peer=peer, reason=error.reason)
-                return Verdict.REJECT
-            self._settle(decision)
-            await self._start_height()
-            return Verdict.ACCEPT
-
-    def _is_rival(self, decision: Decision) -> bool:
-        """Whether the right set decided another block at a height that was decided here."""
-        commit, block_id = decision.commit, decision.block.block_id
-        ours = self.ledger.decision(decision.height)
-        validators = self.ledger.validators_at(decision.height)
-        if ours is None or validators is None or ours.block.block_id == block_id:
-            return False
-        if (commit.height, commit.block_id) != (decision.height, block_id):
-            return False
-        return commit.verify(validators, self.ledger.genesis_hash)
+            self._log.warning("decision_refused", peer=peer, reason=error.reason)
+            return Verdict.REJECT
+        self._settle(decision)
+        await self._start_height()
+        return Verdict.ACCEPT
 
     def _halt(self, decision: Decision) -> None:
         """Stop for good: a commit of the right set is for another block than ours, or parent.

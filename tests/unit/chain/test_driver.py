@@ -1,13 +1,14 @@
 """The driver obeys the machine in order, signs behind the gate, and nothing lost stays lost."""
 
 import os
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
 import pytest
 import trio
 from trio.testing import MockClock
 
+from chain.errors import StorageError
 from chain.network.gossip import ConsensusGossip
 from chain.network.interface import Verdict
 from chain.network.messages import ConsensusStatus
@@ -388,6 +389,44 @@ def test_a_late_node_adopts_the_decision_and_goes_on(tmp_path):
             assert (await seat.wait_for_votes(1))[0].block_id == following.block_id
 
     play(scenario)
+
+
+def test_a_decision_is_adopted_to_the_end_though_its_bringer_is_gone(tmp_path):
+    """Whoever handed it over may be cut off at any moment; the next height must begin."""
+
+    async def scenario():
+        seat = Seat(tmp_path)
+        async with seat.running():
+            block = seat.block()
+            decision = Decision(block, TEAM.commit(1, block.block_id, signers=seat.others), None)
+            with trio.move_on_after(0.0005):
+                await seat.driver.hear_decision("p", decision)
+            await trio.sleep(0.1)
+            assert (seat.ledger.tip, seat.driver.machine.height) == (block.header, 2)
+
+    play(scenario)
+
+
+def test_a_disk_that_fails_under_a_decision_stops_the_node(tmp_path):
+    """The network catches what its handlers raise; the driver must not lose it there."""
+
+    async def scenario():
+        seat = Seat(tmp_path)
+
+        async def fail(_decision):
+            raise StorageError("the disk is gone")
+
+        seat.ledger.adopt = fail
+        async with seat.running():
+            block = seat.block()
+            decision = Decision(block, TEAM.commit(1, block.block_id), None)
+            with suppress(StorageError):
+                await seat.driver.hear_decision("p", decision)
+            await trio.sleep(1)
+
+    with pytest.raises(ExceptionGroup) as caught:
+        play(scenario)
+    assert caught.value.subgroup(StorageError)
 
 
 def test_conflicting_finality_stops_the_node_for_good(tmp_path):
