@@ -1,0 +1,1 @@
+"""Benchmarks: every performance goal as a figure and a ratio; never part of the test run."""
