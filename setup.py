@@ -41,6 +41,9 @@ HEADERS = sorted(
     str(path) for pattern in ("*.h", "*.pxd", "*.pxi") for path in NATIVE.glob(pattern)
 )
 
+WORKERS = os.cpu_count() or 1
+"""Modules translated and compiled at once."""
+
 sanitized = os.environ.get("GRISTMILL_SANITIZE") == "1"
 
 setup(
@@ -57,5 +60,7 @@ setup(
         ],
         compiler_directives=DIRECTIVES,
         force=sanitized,
+        nthreads=WORKERS,
     ),
+    options={"build_ext": {"parallel": WORKERS}},
 )
