@@ -80,7 +80,13 @@ class Gate:
     def on_claim(
         self, peer: PeerId, claim: Claim, validators: ValidatorSet, now_ms: int
     ) -> Verdict:
-        """Check a claim's age and signature and note the validator behind the peer."""
+        """Check a claim's age and signature and note the validator behind the peer.
+
+        Its index is of the set of the height it names, which may not be the one of ours.
+        """
+        is_near = abs(claim.height - self._ledger.tip.number - 1) <= 1
+        if is_near:
+            validators = self._ledger.validators_at(claim.height) or validators
         if abs(claim.time_ms - now_ms) > CLAIM_AGE_MS or not 0 <= claim.index < len(validators):
             return Verdict.IGNORE
         key = validators[claim.index].consensus_key
@@ -91,7 +97,6 @@ class Gate:
             time_ms=claim.time_ms,
         )
         if not signing.verify(key, signed, claim.signature):
-            is_near = abs(claim.height - self._ledger.tip.number - 1) <= 1
             return Verdict.REJECT if is_near else Verdict.IGNORE
         standing = self._standing(peer)
         standing.key = key

@@ -16,7 +16,7 @@ from chain.network.simulated import Faults, SimulatedHub, SimulatedNetwork
 from chain.signer import Refusal
 from consensus.record import Record
 from consensus.types import NIL, PRECOMMIT, PREVOTE, Decision, DuplicateVote
-from tests.support.consensus import GENESIS, make_team
+from tests.support.consensus import GENESIS, make_team, team_of
 from tests.support.drivers import (
     BASE_MS,
     TEAM,
@@ -285,6 +285,33 @@ def test_a_claim_under_another_key_or_for_another_peer_brings_nobody_near(tmp_pa
             await seat.propose(seat.block())
             await trio.sleep(1)
             assert seat.voices.said == []
+
+    play(scenario)
+
+
+def test_a_claim_is_judged_by_the_set_of_its_own_height(tmp_path):
+    """Around a change of the set honest peers have other indices than at our height."""
+    later = team_of(dict.fromkeys(TEAM.numbers[1:], 1), set_id=1)
+
+    class Changing(PaperLedger):
+        def validators_at(self, height):
+            if height == 2:
+                return later.validators
+            return super().validators_at(height)
+
+    async def scenario():
+        seat = Seat(tmp_path, ledger=Changing())
+        own = TEAM.numbers[seat.index]
+        async with seat.running(is_near=False):
+            for index in range(3):
+                number = later.numbers[index]
+                claim = claim_of(later, index, f"peer {number}", 2, BASE_MS)
+                verdict = await seat.driver.hear_claim(f"peer {number}", claim)
+                assert number == own or verdict is Verdict.ACCEPT
+            if own != TEAM.numbers[0]:
+                await seat.driver.hear_claim("peer 0", claim_of(TEAM, 0, "peer 0", 1, BASE_MS))
+            await seat.propose(seat.block())
+            await seat.wait_for_votes(1)
 
     play(scenario)
 
