@@ -69,8 +69,11 @@ class Offences:
             return False
         return self._pool.add(evidence, offenders)
 
-    def select(self, *, tip: Header, size_bytes_max: int) -> tuple[Evidence, ...]:
-        """Give the items for a block on top of `tip`; never raises for what has become stale."""
+    def select(self, *, tip: Header, time_ms: int, size_bytes_max: int) -> tuple[Evidence, ...]:
+        """Give the items for a block of this time on `tip`; never raises for what is stale.
+
+        The runtime counts the age up to the new block, a block more than the verifier does.
+        """
         room = min(size_bytes_max, EVIDENCE_BYTES_MAX)
         chosen: list[Evidence] = []
         taken: dict[tuple[int, bytes, int], None] = {}
@@ -79,7 +82,9 @@ class Offences:
                 new = self._find_new(item, tip, taken)
             except Malformed:
                 continue
-            if new:
+            if new and not self._window.is_expired(
+                age_blocks=tip.number + 1 - new[0].height, age_ms=time_ms - new[0].time_ms
+            ):
                 chosen.append(item)
                 taken.update(dict.fromkeys(offender.key for offender in new))
         return tuple(chosen)

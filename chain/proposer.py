@@ -101,7 +101,7 @@ class Proposer:
         deadline = self._clock.elapsed() + self._build_ms / 1000
         room = self._block_bytes_max - RESERVED_BYTES
         offences, tip = self._importer.offences, self._importer.tip
-        evidence = offences.select(tip=tip, size_bytes_max=EVIDENCE_BYTES_MAX)
+        evidence = offences.select(tip=tip, time_ms=plan.time_ms, size_bytes_max=EVIDENCE_BYTES_MAX)
         room -= sum(len(encode_evidence(item)) for item in evidence)
         try:
             built = self._try(plan, evidence, self._draw(candidates, room, deadline))
