@@ -406,6 +406,7 @@ def test_blocks_that_were_held_and_never_saved_are_gone_and_can_come_again(tmp_p
     chain.close()
     again = open_store(tmp_path, genesis)
     assert (again.height, again.is_finality_covered) == (2, True)
+    assert again.blocks.find_extrinsic(store_hash(b"x6")) is None
     assert grow_held(again, genesis, 5) == later
     again.save_held()
     assert [again.journal.find(height).height for height in range(1, 8)] == list(range(1, 8))
