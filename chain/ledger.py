@@ -34,6 +34,9 @@ SPACE_SECONDS: Final = 5.0
 KEPT_MAX: Final = 16
 """Bodies that came before somebody asked for them: a few rounds of two heights."""
 
+SAVED_MAX: Final = 16
+"""Durable bodies also in memory: what we proposed or locked on; the newest lock is among them."""
+
 Listener = Callable[[ImportedBlock], None]
 """Hears of each decided block; must not raise or wait."""
 
@@ -59,12 +62,11 @@ class ChainLedger:
         self._checkpoint = checkpoint
         self._listeners: list[Listener] = []
         self._kept: dict[bytes, Block] = {}
-        self._saved: dict[bytes, None] = {}
+        self._saved: dict[bytes, Block] = {}
         self.on_saved: Callable[[], None] = lambda: None
         self._lock = trio.Lock()
         for block in self._chain.saved_candidates():
-            self.keep_candidate(block)
-            self._saved[block.block_id] = None
+            self._saved[block.block_id] = block
 
     @property
     def _chain(self) -> StateStore:
@@ -124,7 +126,9 @@ class ChainLedger:
     def candidate(self, block_id: bytes) -> Block | None:
         """Give a block built, validated or kept for the next height."""
         executed = self._importer.find_candidate(block_id)
-        return self._kept.get(block_id) if executed is None else executed.block
+        if executed is not None:
+            return executed.block
+        return self._kept.get(block_id) or self._saved.get(block_id)
 
     def keep_candidate(self, block: Block) -> None:
         """Remember a received body until it is asked for; the oldest goes."""
@@ -140,7 +144,9 @@ class ChainLedger:
         if block is None:
             raise AssertionError("only a known candidate is signed for")
         await trio.to_thread.run_sync(self._chain.save_candidate, block)
-        self._saved[block_id] = None
+        self._saved[block_id] = block
+        if len(self._saved) > SAVED_MAX:
+            self._saved.pop(next(iter(self._saved)))
 
     async def build(self, plan: BuildPlan) -> Block:
         """Build, execute and keep a block on the tip; an empty one when nothing else works."""

@@ -1,0 +1,57 @@
+"""The ledger keeps the bodies that a height may still need."""
+
+from dataclasses import replace
+
+import pytest
+import trio
+
+from chain.ledger import ChainLedger
+from chain.log import silent_log
+from chain.seams import SystemClock
+from tests.support.solo import Solo
+
+
+@pytest.fixture
+def solo(tmp_path):
+    made = Solo(tmp_path / "one")
+    yield made
+    made.close()
+
+
+def make_ledger(solo: Solo) -> ChainLedger:
+    return ChainLedger(
+        solo.importer,
+        solo.proposer,
+        candidates=solo.pool.candidates,
+        on_rejected=solo.pool.on_rejected,
+        log=silent_log(SystemClock()),
+    )
+
+
+def test_a_body_that_we_locked_on_outlives_every_later_candidate(solo):
+    async def main():
+        ledger = make_ledger(solo)
+        plan = solo.plan()
+        locked = await ledger.build(plan)
+        await ledger.save_candidate(locked.block_id)
+        lost = await ledger.build(replace(plan, time_ms=plan.time_ms + 1))
+        for later in range(2, 40):
+            block = await ledger.build(replace(plan, time_ms=plan.time_ms + later))
+            ledger.keep_candidate(block)
+        assert ledger.candidate(lost.block_id) is None
+        assert ledger.candidate(locked.block_id) == locked
+        await ledger.finalize(locked, solo.commit_for(locked.header), None)
+        assert ledger.tip.block_id == locked.block_id
+
+    trio.run(main)
+
+
+def test_saved_bodies_come_back_after_a_restart(solo):
+    async def main():
+        first = make_ledger(solo)
+        block = await first.build(solo.plan())
+        await first.save_candidate(block.block_id)
+        return block
+
+    block = trio.run(main)
+    assert make_ledger(solo).candidate(block.block_id) == block
