@@ -1,10 +1,11 @@
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from typing import NamedTuple, final
 
+from ext.native.bodies import PAYLOAD_LENGTH_MAX as PAYLOAD_LENGTH_MAX
+from ext.native.bodies import SigningTerms as SigningTerms
+from ext.native.bodies import signature_items as signature_items
+from ext.native.bodies import verify_block as verify_block
 from ext.native.store import Overlay
-
-PAYLOAD_LENGTH_MAX: int
 
 class Rules(NamedTuple):
     existential_deposit: int
@@ -50,25 +51,9 @@ class Run(NamedTuple):
     weight_used: int
     tips: int
 
-class SigningTerms(NamedTuple):
-    height: int
-    suffix: bytes
-    find_anchor: Callable[[int], bytes | None]
-
 @final
 class Runner: ...
 
-@final
-class Payloads: ...
-
-@final
-class Verification:
-    def work(self) -> None: ...
-
-CORES: int
-
-def find_pool() -> ThreadPoolExecutor: ...
-def forget_pool() -> None: ...
 def apply_run(
     overlay: Overlay, rules: Rules, extrinsics: Sequence[bytes], first: int, room: Room
 ) -> Run: ...
@@ -78,7 +63,3 @@ def read_run(
 ) -> list[tuple[bytes, int, int, bytes] | None]: ...
 def read_payment(data: bytes, offset: int) -> tuple[bytes, int] | None: ...
 def encode_receipt(index: int, events: list[bytes]) -> bytes: ...
-def signature_items(
-    extrinsics: Sequence[bytes], terms: SigningTerms
-) -> list[tuple[bytes, bytes, bytes]] | None: ...
-def verify_block(extrinsics: Sequence[bytes], terms: SigningTerms) -> bool: ...

@@ -8,12 +8,14 @@ VALUE_LENGTH_MAX: int
 MONEY_MAX: int
 FLAG_NEW_LOGIC: int
 DIFFERENCE_VERSION: int
+__pyx_capi__: dict[str, object]
 
 class StoreError(ValueError): ...
 
 @final
 class Writer: ...
 
+@final
 class Reader: ...
 
 @final

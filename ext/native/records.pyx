@@ -292,6 +292,7 @@ def encode_difference(list changes not None):
     return writer.finish()
 
 
+@cython.final
 cdef class Reader:
     """A strict cursor over a difference."""
 
