@@ -143,8 +143,10 @@ def start(
     base: str,
 ) -> None:
     """Start the nodes NAMES (or all) that are down, with the data they have."""
-    layout, up, processes = _modules("layout", "up", "processes")
+    layout, nodes, up, processes = _modules("layout", "nodes", "up", "processes")
     net = layout.load_devnet(base_path(base))
+    # Who comes back is ready when it has what the others had: it learns only then that it is late.
+    height = max(status.height for status in nodes.ask_all(net.nodes))
     chosen = net.chosen(names)
     waking = [site.name for site in chosen if not processes.is_alive(site)]
     if session.console.verbosity:
@@ -152,7 +154,7 @@ def start(
     net = up.start_nodes(net, chosen)
     layout.save_devnet(net)
     if not no_wait:
-        up.wait_ready([net.node(name) for name in waking], session.console.note, height=0)
+        up.wait_ready([net.node(name) for name in waking], session.console.note, height=height)
     text = f"Started {', '.join(waking)}." if waking else "All of them were running."
     session.console.answer("devnet.start/1", {"started": waking}, [text])
 
