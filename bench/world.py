@@ -30,8 +30,8 @@ def genesis() -> Genesis:
 
 def account_names(count: int, seed: int = 7) -> list[bytes]:
     """Give identifiers that nobody has a key to."""
-    noise = random.Random(seed).randbytes(32 * count)
-    return [noise[32 * at : 32 * at + 32] for at in range(count)]
+    source = random.Random(seed)
+    return [source.randbytes(32) for _ in range(count)]
 
 
 @cache
