@@ -195,6 +195,17 @@ def decode_account(bytes value not None):
 
 # --- the difference
 
+cdef inline Py_ssize_t write_number(uint8_t* at, uint64_t value) noexcept:
+    """Write an unsigned LEB128 number of at most ten bytes; return how many."""
+    cdef Py_ssize_t size = 1
+    while value >= 0x80:
+        at[size - 1] = (value & 0x7F) | 0x80
+        size += 1
+        value >>= 7
+    at[size - 1] = <uint8_t>value
+    return size
+
+
 @cython.final
 cdef class Writer:
     """A growing difference; the caller writes counts and entries in order."""
@@ -224,32 +235,33 @@ cdef class Writer:
     cdef int number(self, uint64_t value) except -1:
         """Append an unsigned LEB128 number."""
         self.reserve(10)
-        while value >= 0x80:
-            self.data[self.size] = (value & 0x7F) | 0x80
-            self.size += 1
-            value >>= 7
-        self.data[self.size] = <uint8_t>value
-        self.size += 1
+        self.size += write_number(self.data + self.size, value)
         return 0
 
     cdef int account(self, const uint8_t* who, const Record* record) except -1:
         """Append an account as it is or (not present) as removed."""
         cdef uint64_t[8] fields
-        cdef size_t mask_at
+        cdef uint8_t* at
+        cdef uint8_t* mask
         cdef int i
-        self.raw(who, 32)
-        self.number(record.present)
+        self.reserve(128)
+        at = self.data + self.size
+        memcpy(at, who, 32)
+        at[32] = 1 if record.present else 0
         if not record.present:
+            self.size += 33
             return 0
         fields[0], fields[1], fields[2] = record.nonce, record.consumers, record.providers
         fields[3], fields[4], fields[5] = record.sufficients, record.free, record.reserved
         fields[6], fields[7] = record.frozen, record.flags
-        self.number(0)
-        mask_at = self.size - 1
+        mask = at + 33
+        mask[0] = 0
+        at += 34
         for i in range(8):
             if fields[i]:
-                self.data[mask_at] |= <uint8_t>(1 << i)
-                self.number(fields[i])
+                mask[0] |= <uint8_t>(1 << i)
+                at += write_number(at, fields[i])
+        self.size = <size_t>at - <size_t>self.data
         return 0
 
     cdef int generic(self, bytes key, bytes value) except -1:
