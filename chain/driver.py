@@ -427,8 +427,10 @@ class Driver:
         Our own task does it, one at a time: whoever brought it may be cut off on the way, and a
         failing disk is the node's concern and not the network's.
         """
+        if not self._is_running or self._nursery is None or self._is_adopting:
+            return Verdict.IGNORE
         is_next = decision.height == self.ledger.tip.number + 1
-        if not is_next or not self._is_running or self._nursery is None or self._is_adopting:
+        if not is_next and not self._is_rival(decision):
             return Verdict.IGNORE
         self._is_adopting = True
         verdicts: list[Verdict] = []
@@ -448,6 +450,9 @@ class Driver:
             is_done.set()
 
     async def _judge_decision(self, peer: PeerId, decision: Decision) -> Verdict:
+        if not self.gate.has_forked and self._is_rival(decision):
+            self._halt(decision)
+            return Verdict.IGNORE
         is_next = decision.height == self.ledger.tip.number + 1
         if not is_next or not self.machine.height or self.gate.has_forked:
             return Verdict.IGNORE
@@ -462,6 +467,17 @@ class Driver:
         self._settle(decision)
         await self._start_height()
         return Verdict.ACCEPT
+
+    def _is_rival(self, decision: Decision) -> bool:
+        """Whether the right set decided another block at a height that was decided here."""
+        commit, block_id = decision.commit, decision.block.block_id
+        ours = self.ledger.decision(decision.height)
+        validators = self.ledger.validators_at(decision.height)
+        if ours is None or validators is None or ours.block.block_id == block_id:
+            return False
+        if (commit.height, commit.block_id) != (decision.height, block_id):
+            return False
+        return commit.verify(validators, self.ledger.genesis_hash)
 
     def _halt(self, decision: Decision) -> None:
         """Stop for good: a commit of the right set is for another block than ours, or parent.
