@@ -21,7 +21,7 @@ help:  ## list the commands
 	@touch $@
 
 .make/build: .make/venv setup.py pyproject.toml $(NATIVE)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 setup: .make/build  ## make the virtual environment and build the core
@@ -32,7 +32,7 @@ devnet: setup  ## run a local network: four validators and a full node (Ctrl-C s
 test: setup  ## run the tests (Python only, under ten minutes)
 	$(BIN)/python -m pytest $(ARGS)
 
-test-fast: setup  ## run the tests that start no process (under one minute)
+test-fast: setup  ## run the tests that start no process (about a minute)
 	$(BIN)/python -m pytest -m "not e2e and not slow" tests/unit tests/twins tests/vectors tests/tidy $(ARGS)
 
 check: setup  ## lint, types, import contracts, stubs, spelling, tidiness
