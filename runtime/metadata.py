@@ -268,8 +268,13 @@ def _event_types(runtime: Runtime) -> dict[str, Variant]:
 
 
 def _error_type(module: Module) -> Variant:
+    """Give a module's errors; some clients look them up by place, so every place is filled."""
+    named = {error.index: error for error in module.errors}
     cases = tuple(
-        Case(error.__name__, error.index, (), error.__doc__ or "") for error in module.errors
+        Case(named[index].__name__, index, (), named[index].__doc__ or "")
+        if index in named
+        else Case(f"Unused{index}", index, (), "No call raises this.")
+        for index in range(max(named, default=-1) + 1)
     )
     return Variant((*pallet_path(module.name), "Error"), cases, (("T", None),))
 

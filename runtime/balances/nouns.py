@@ -206,15 +206,15 @@ class DeltaZero(CallError, index=11):
     """The amount is zero; name at least one grain."""
 
 
-class ProtectedAccount(CallError, index=64):
+class ProtectedAccount(CallError, index=12):
     """The account belongs to the chain itself; send to an account of a person."""
 
 
-class OutflowsFrozen(CallError, index=65):
+class OutflowsFrozen(CallError, index=13):
     """This part of the chain broke its books and pays nothing until a vote; try again later."""
 
 
-class HoldTooSmall(CallError, index=66):
+class HoldTooSmall(CallError, index=14):
     """Less than this is held for the reason; release at most what is held."""
 
 

@@ -81,10 +81,6 @@ def test_py_substrate_interface_sends_a_mortal_transfer_and_sees_its_events(
     assert after - before == 12 * GRIST
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="scalecodec finds an error by its place; Balances numbers them as Substrate, with gaps",
-)
 def test_py_substrate_interface_names_the_module_error_of_a_failed_transfer(
     substrate: SubstrateInterface,
 ) -> None:
