@@ -25,7 +25,7 @@ IDLE_SECONDS = 30
 STEADY = (200, 60)
 """Transfers a second and seconds of the load that the devnet must carry."""
 SATURATING = (400, 20)
-"""More than it can carry: what is final per second then is the rate it sustains."""
+"""A heavier load; what it offers bounds the rate that can be shown, so a pass needs more."""
 FAMILY = "gristmill_finality_seconds_bucket"
 
 
@@ -90,7 +90,7 @@ def resident_mb(pid: int) -> float:
 
 
 def measure(base: str) -> dict[str, Any]:
-    """Run a devnet through idling, a steady load and an excessive one."""
+    """Run a devnet through idling, a steady load and a heavier one."""
     at = ("--base", base)
     begun = time.monotonic()
     gristmill("devnet", "up", "--wait", "--port-base", str(PORT_BASE), *at)
