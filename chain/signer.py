@@ -20,10 +20,9 @@ from typing import Final, TypeVar
 from chain.errors import GristmillError
 from chain.keyfile import KEY_FILE, ValidatorKeys, load_keys
 from chain.storage.journal import SigningJournal
-from consensus import vrf
 from consensus.signbytes import VOTE_BYTES, possession_bytes, status_bytes, vrf_alpha
 from consensus.types import PRECOMMIT, Commit, Proposal, ValidatorSet, Vote
-from ext import scale, signing
+from ext import scale, signing, vrf
 
 JOURNAL_FILE: Final = "sign.journal"
 """Name of the journal beside the key file."""

@@ -11,8 +11,8 @@ biases R by one bit for each proposal it gives up.
 
 from collections.abc import Iterable
 
-from consensus import signbytes, vrf
-from ext import hashing
+from consensus import signbytes
+from ext import hashing, vrf
 
 
 def entropy(proof: bytes) -> bytes:

@@ -3,6 +3,7 @@
 `from ext import scale, hashing, signing, store, dispatch, election` gives the native modules, or
 their plain Python twins when the environment says `GRISTMILL_CORE=reference`. The choice is
 explicit and made once, at import; a missing native build is an error, never a silent fall back.
+`vrf` comes from the same door and has no twin: it is one plain file over whichever `signing` lives.
 """
 
 import importlib
@@ -33,9 +34,11 @@ def _open(name: str) -> ModuleType:
 
 
 if TYPE_CHECKING:
+    from ext import vrf
     from ext.reference import dispatch, election, hashing, scale, signing, store  # noqa: TC004  # bound below
 else:
     for _name in _MODULES:
         globals()[_name] = sys.modules[f"ext.{_name}"] = _open(_name)
+    vrf = importlib.import_module("ext.vrf")
 
-__all__ = ["CORE", "dispatch", "election", "hashing", "scale", "signing", "store"]
+__all__ = ["CORE", "dispatch", "election", "hashing", "scale", "signing", "store", "vrf"]

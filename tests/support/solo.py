@@ -23,11 +23,11 @@ from chain.storage.state import (
 )
 from chain.verified import VerifiedSignatures
 from chain.wallet.derivation import derive
-from consensus import leader, vrf
+from consensus import leader
 from consensus.evidence import EvidenceWindow
 from consensus.signbytes import vrf_alpha
 from consensus.types import PRECOMMIT, Commit, Vote
-from ext import signing
+from ext import signing, vrf
 from runtime.runtime import Runtime
 from runtime.transaction import IMMORTAL, encode_extra, encode_transaction, signing_payload
 

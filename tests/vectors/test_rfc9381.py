@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from consensus import vrf
-from ext import signing
+from ext import signing, vrf
 
 VECTORS = Path(__file__).parents[3] / "shared" / "vectors" / "rfc9381"
 FILE = VECTORS / "ecvrf-edwards25519.json"

@@ -18,10 +18,10 @@ from chain.signer import (
 )
 from chain.storage import durable
 from chain.storage.durable import Fault, SimulatedCrash
-from consensus import beacon, vrf
+from consensus import beacon
 from consensus.signbytes import possession_bytes, status_bytes
 from consensus.types import NIL, NO_ROUND, PRECOMMIT, PREVOTE, Proposal, Vote
-from ext import signing
+from ext import signing, vrf
 from tests.support.consensus import GENESIS, consensus_seed, h, make_team, vrf_seed
 
 TEAM = make_team([1, 1, 1, 1])

@@ -5,6 +5,8 @@ Try-and-increment is enough: the input is public, so its timing tells nothing. P
 libsodium's, which refuses points outside the prime-order subgroup and zero scalars; therefore this
 verifier is strict: Gamma must lie in the subgroup, and a challenge or response of zero is refused.
 Another implementation of this chain must do the same.
+
+One plain file serves both cores: it spends its time in `signing`, which has the twins.
 """
 
 import hashlib

@@ -1,8 +1,7 @@
 import pytest
 
-from consensus import beacon, vrf
-from ext import hashing, signing
-from tests.support.consensus import GENESIS, h, vrf_seed
+from ext import signing, vrf
+from tests.support.consensus import vrf_seed
 
 SEED = vrf_seed(1)
 PUBLIC = signing.public_key(SEED)
@@ -81,29 +80,3 @@ def test_a_seed_of_another_length_is_refused():
 def test_the_hash_of_bytes_that_are_no_point_is_refused():
     with pytest.raises(ValueError, match="point"):
         vrf.proof_to_hash(b"\x02" + bytes(79))
-
-
-def test_entropy_and_randomness_are_the_formulas_of_the_design():
-    proof = vrf.prove(SEED, b"input")
-    one = beacon.entropy(proof)
-    assert one == hashing.blake2b_256(b"ent" + vrf.proof_to_hash(proof))
-    other = h("entropy")
-    assert beacon.randomness_after_next(
-        randomness_next=h("R1"), epoch=0, entropies=[one, other]
-    ) == hashing.blake2b_256(b"rnd" + h("R1") + (2).to_bytes(8, "big") + one + other)
-    assert beacon.randomness_after_next(
-        randomness_next=h("R1"), epoch=0, entropies=[other, one]
-    ) != beacon.randomness_after_next(randomness_next=h("R1"), epoch=0, entropies=[one, other])
-
-
-def test_a_header_proof_is_bound_to_chain_epoch_and_height():
-    from consensus.signbytes import vrf_alpha
-
-    proof = vrf.prove(SEED, vrf_alpha(genesis_hash=GENESIS, randomness=h("R"), height=5))
-    fields = {
-        "vrf_key": PUBLIC, "proof": proof, "genesis_hash": GENESIS, "randomness": h("R"),
-        "height": 5,
-    }  # fmt: skip
-    assert beacon.verify_proof(**fields)
-    for change in ({"genesis_hash": h("x")}, {"randomness": h("x")}, {"height": 6}):
-        assert not beacon.verify_proof(**fields | change)
