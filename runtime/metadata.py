@@ -326,11 +326,12 @@ def _pallet(
 def _item(registry: Registry, item: ItemInfo) -> bytes:
     """Give a storage item; where it has no default, clients see None for an absent entry."""
     value = encode_compact(registry.number(item.value.type))
-    if item.key is None:
-        kind = b"\x00" + value
+    if item.keys:
+        types = tuple(key.type for key in item.keys)
+        key = encode_compact(registry.number(types[0] if len(types) == 1 else Tuple(types)))
+        kind = b"\x01" + _list([bytes((hasher,)) for hasher in item.hashers]) + key + value
     else:
-        key = encode_compact(registry.number(item.key.type))
-        kind = b"\x01" + _list([bytes((item.hasher,))]) + key + value
+        kind = b"\x00" + value
     modifier = bytes((item.has_default,))
     return _text(item.name) + modifier + kind + _bytes(item.encode_default()) + _docs("")
 

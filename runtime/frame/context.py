@@ -35,8 +35,10 @@ class StateView(Protocol):
         """Remove a key; it need not be there."""
         ...
 
-    def keys(self, prefix: bytes) -> list[bytes]:
-        """Give the keys that start with a prefix, ascending."""
+    def keys(
+        self, prefix: bytes, after: bytes | None = None, limit: int | None = None
+    ) -> list[bytes]:
+        """Give the keys that start with a prefix, ascending, beyond `after`, at most `limit`."""
         ...
 
     def account(self, who: bytes) -> AccountRecord | None:

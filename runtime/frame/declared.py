@@ -1,11 +1,12 @@
 """From annotations to codecs: how the frame reads what a module declares.
 
 Understood are the names of `runtime.primitives`, subclasses of `Record`, integer enumerations,
-`X | None`, and `Annotated[tuple[X, ...], Most(n)]`: every list has its longest length.
+`X | None`, `tuple[X, Y]`, and `Annotated[tuple[X, ...], Most(n)]`: every list has its longest
+length. An enumeration that carries something is `Annotated[Choice, make_choice(...)]`.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
 from enum import IntEnum
 from types import UnionType
 from typing import (
@@ -30,9 +31,14 @@ OWN_PATH: Final = "gristmill_runtime"
 
 @dataclass(frozen=True, slots=True)
 class Most:
-    """The longest length of a list."""
+    """The longest length of a list; a map is a list of pairs, ascending, that clients look up."""
 
     count: int
+    is_map: bool = False
+
+
+Choice = tuple[str, Any]
+"""A value of an enumeration whose cases carry something: the case's name, and that or None."""
 
 
 @dataclass_transform(frozen_default=True)
@@ -92,6 +98,8 @@ def wire_of(annotation: Any, place: str) -> Wired:
         return _annotated(annotation, place)
     if get_origin(annotation) in (UnionType, Union):
         return _optional(annotation, place)
+    if get_origin(annotation) is tuple and Ellipsis not in get_args(annotation):
+        return _row(annotation, place)
     if isinstance(annotation, type) and issubclass(annotation, Record):
         return annotation.wire
     if isinstance(annotation, type) and issubclass(annotation, IntEnum):
@@ -107,8 +115,49 @@ def _annotated(annotation: Any, place: str) -> Wired:
                 return Wired(mark.codec, mark.type, mark.label, _as_id, account_of)
             return Wired(mark.codec, mark.type, mark.label)
         if isinstance(mark, Most):
-            return bounded_list(wire_of(get_args(inner)[0], place), mark.count)
+            items = bounded_list(wire_of(get_args(inner)[0], place), mark.count)
+            return _as_map(items) if mark.is_map else items
     raise DeclarationError(f"{place}: {annotation!r} says neither Wire nor Most")
+
+
+def make_choice(path: tuple[str, ...], cases: Mapping[int, tuple[str, Any]]) -> Wire:
+    """Give how a `Choice` is written: `{number: (name, what it carries or None)}`.
+
+    Raises DeclarationError for a case that carries more than a plain value.
+    """
+    codecs: dict[int, tuple[str, scale.Codec, type | None]] = {}
+    described = []
+    for number, (name, carried) in cases.items():
+        if carried is None:
+            codecs[number] = (name, scale.UNIT, None)
+            described.append(Case(name, number))
+            continue
+        wired = wire_of(carried, f"{path[-1]}.{name}")
+        if wired.wrap or wired.unwrap:
+            raise DeclarationError(f"{path[-1]}.{name}: a case carries plain values only")
+        codecs[number] = (name, wired.codec, None)
+        described.append(Case(name, number, (Field(None, wired.type, wired.label),)))
+    return Wire(scale.variant(path[-1], codecs), Variant(path, tuple(described)), path[-1])
+
+
+def _row(annotation: Any, place: str) -> Wired:
+    """Give how a tuple of a fixed length is written: its items one after another."""
+    items = [wire_of(item, place) for item in get_args(annotation)]
+    label = f"({', '.join(item.label for item in items)})"
+    codec = scale.tuple_of(*(item.codec for item in items))
+    row = Tuple(tuple(item.type for item in items))
+    if not any(item.wrap or item.unwrap for item in items):
+        return Wired(codec, row, label)
+
+    def wrap(values: Any) -> Any:
+        pairs = zip(items, values, strict=True)
+        return tuple(item.wrap(value) if item.wrap else value for item, value in pairs)
+
+    def unwrap(values: Any) -> Any:
+        pairs = zip(items, values, strict=True)
+        return tuple(item.unwrap(value) if item.unwrap else value for item, value in pairs)
+
+    return Wired(codec, row, label, wrap, unwrap)
 
 
 def bounded_list(item: Wired, count_max: int) -> Wired:
@@ -123,6 +172,17 @@ def bounded_list(item: Wired, count_max: int) -> Wired:
 
     codec = scale.vector(item.codec, count_max)
     return Wired(codec, Sequence(item.type), f"Vec<{item.label}>", wrap, unwrap)
+
+
+def _as_map(pairs: Wired) -> Wired:
+    """Describe a list of pairs as the map that it is."""
+    if not isinstance(pairs.type, Sequence) or not isinstance(pairs.type.item, Tuple):
+        raise DeclarationError(f"{pairs.label}: a map is a list of pairs")
+    key, value = pairs.type.item.items
+    described = Composite(
+        ("BTreeMap",), (Field(None, pairs.type, pairs.label),), (("K", key), ("V", value))
+    )
+    return replace(pairs, type=described, label="BTreeMap")
 
 
 def _optional(annotation: Any, place: str) -> Wired:

@@ -71,7 +71,7 @@ class Module(Stateful):
     errors: ClassVar[tuple[type[CallError], ...]]
     items: ClassVar[tuple[ItemInfo, ...]]
     constants: ClassVar[tuple[Constant, ...]] = ()
-    _maps: ClassVar[tuple[tuple[str, ItemInfo, Wired], ...]]
+    _maps: ClassVar[tuple[tuple[str, ItemInfo], ...]]
 
     def __init_subclass__(
         cls,
@@ -98,8 +98,8 @@ class Module(Stateful):
 
     def __init__(self, ctx: Context) -> None:
         self.ctx = ctx
-        for name, info, key in self._maps:
-            setattr(self, name, StorageMap(info, key, ctx))
+        for name, info in self._maps:
+            setattr(self, name, StorageMap(info, ctx))
 
     def emit(self, event: Event) -> None:
         """Put an event into the receipt of the running step."""
@@ -141,7 +141,7 @@ def _claim(cls: type[Module]) -> None:
 
 def _declare_storage(cls: type[Module]) -> None:
     items: list[ItemInfo] = []
-    maps: list[tuple[str, ItemInfo, Wired]] = []
+    maps: list[tuple[str, ItemInfo]] = []
     annotations = inspect.get_annotations(cls)
     for attribute, declaration in list(cls.__dict__.items()):
         if not isinstance(declaration, Declaration):
@@ -150,10 +150,10 @@ def _declare_storage(cls: type[Module]) -> None:
             raise DeclarationError(f"{cls.__name__}.{attribute}: stored() needs an annotation")
         info = read_item(cls.name, attribute, annotations[attribute], declaration)
         items.append(info)
-        if info.key is None:
-            setattr(cls, attribute, StorageValue(info))
+        if info.keys:
+            maps.append((attribute, info))
         else:
-            maps.append((attribute, info, info.key))
+            setattr(cls, attribute, StorageValue(info))
     names = [item.name for item in items]
     if len(set(names)) != len(names):
         raise DeclarationError(f"{cls.__name__}: two storage items share a name")

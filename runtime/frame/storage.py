@@ -2,10 +2,12 @@
 
     total: StorageValue[Balance] = stored(default=0)           self.total += 5
     bonds: StorageMap[AccountId, Balance] = stored(default=0)  self.bonds[who] += 5
+    points: StorageMap[tuple[U32, AccountId], U32] = stored(default=0, hasher=(TWOX, TWOX))
+                                                               self.points[era, who] += 5
 
-Keys are Substrate's: twox128(module) ++ twox128(Item) ++ hash(key) ++ key. Default means absent:
-writing the default deletes the key. A map without a default raises KeyError for an absent key;
-`find` gives None instead.
+Keys are Substrate's: twox128(module) ++ twox128(Item) ++ hash(key) ++ key, the last two once for
+each part of a key. Default means absent: writing the default deletes the key. A map without a
+default raises KeyError for an absent key; `find` gives None instead.
 """
 
 from collections.abc import Iterator
@@ -38,32 +40,36 @@ class Declaration:
     """What `stored(...)` says about an item, until the module gives it a prefix."""
 
     default: Any
-    hasher: Hasher
+    hashers: tuple[Hasher, ...]
     name: str | None
 
 
 def stored(
     *,
     default: Any = _ABSENT,
-    hasher: Hasher = Hasher.BLAKE2_128_CONCAT,
+    hasher: Hasher | tuple[Hasher, ...] = Hasher.BLAKE2_128_CONCAT,
     name: str | None = None,
 ) -> Any:
     """Declare a storage item.
 
-    `name` is the item's on the wire, else CamelCase of the attribute.
+    `hasher` is a tuple where the key is one, a hasher for each part. `name` is the item's on the
+    wire, else CamelCase of the attribute.
     """
-    return Declaration(default, hasher, name)
+    return Declaration(default, hasher if isinstance(hasher, tuple) else (hasher,), name)
 
 
 @dataclass(frozen=True, slots=True)
 class ItemInfo:
-    """A storage item as the metadata tells it; `key` is None for a plain value."""
+    """A storage item as the metadata tells it; a plain value has no `keys`.
+
+    There is a hasher for each part of the key.
+    """
 
     name: str
     prefix: bytes
-    key: Wired | None
+    keys: tuple[Wired, ...]
     value: Wired
-    hasher: Hasher
+    hashers: tuple[Hasher, ...]
     default: Any
 
     @property
@@ -108,20 +114,34 @@ class StorageValue(Generic[V]):
 
 
 class StorageMap(Generic[K, V]):
-    """A map; `x[key]` never is None, `find` may be. Iteration is in the order of storage keys."""
+    """A map; `x[key]` never is None, `find` may be. Iteration is in the order of storage keys.
 
-    __slots__ = ("_ctx", "_default", "_key", "info")
+    A key of several parts is a tuple; entries that share the first parts stand together.
+    """
 
-    def __init__(self, info: ItemInfo, key: Wired, ctx: Context) -> None:
+    __slots__ = ("_ctx", "_default", "_is_simple", "_parts", "info")
+
+    def __init__(self, info: ItemInfo, ctx: Context) -> None:
         self.info = info
-        self._key = key
+        self._parts = tuple(zip(info.hashers, info.keys, strict=True))
+        self._is_simple = len(self._parts) == 1
         self._ctx = ctx
         self._default = info.default
 
     def storage_key(self, key: K) -> bytes:
         """Give the whole key under which an entry stands in the state."""
-        encoded = self._key.encode(key)
-        return self.info.prefix + _hash_key(self.info.hasher, encoded) + encoded
+        parts: Any = (key,) if self._is_simple else key
+        if len(parts) != len(self._parts):
+            raise KeyError(f"{self.info.name}: a key has {len(self._parts)} parts, not {parts!r}")
+        return self.storage_prefix(*parts)
+
+    def storage_prefix(self, *leading: Any) -> bytes:
+        """Give what the storage keys begin with whose first parts are these."""
+        found = self.info.prefix
+        for part, (hasher, wired) in zip(leading, self._parts, strict=False):
+            encoded = wired.encode(part)
+            found += _hash_key(hasher, encoded) + encoded
+        return found
 
     def find(self, key: K) -> V | None:
         """Give the value at a key, or None when there is none."""
@@ -154,15 +174,43 @@ class StorageMap(Generic[K, V]):
 
     def items(self) -> Iterator[tuple[K, V]]:
         """Yield (key, value) in the order of storage keys; for invariants, not for calls."""
-        skip = len(self.info.prefix) + _HASH_LENGTHS[self.info.hasher]
         for storage_key in self._ctx.state.keys(self.info.prefix):
             data = self._ctx.state.get(storage_key)
             if data is not None:
-                yield self._key.decode(storage_key[skip:]), self.info.value.decode(data)
+                yield self._read_key(storage_key), self.info.value.decode(data)
+
+    def walk(self, *leading: Any, limit: int, after: K | None = None) -> list[tuple[K, V]]:
+        """Give at most `limit` entries whose keys begin with these parts, in storage order.
+
+        The first is the one behind the key `after`, which need not be there any more.
+        """
+        state, found = self._ctx.state, []
+        passed = None if after is None else self.storage_key(after)
+        for storage_key in state.keys(self.storage_prefix(*leading), passed, limit):
+            data = state.get(storage_key)
+            if data is not None:
+                found.append((self._read_key(storage_key), self.info.value.decode(data)))
+        return found
+
+    def clear(self, *leading: Any, limit: int) -> int:
+        """Delete at most `limit` entries whose keys begin with these parts; gives how many."""
+        storage_keys = self._ctx.state.keys(self.storage_prefix(*leading), None, limit)
+        for storage_key in storage_keys:
+            self._ctx.state.delete(storage_key)
+        return len(storage_keys)
 
     def values(self) -> Iterator[V]:
         """Yield the values in the order of storage keys; for invariants, not for calls."""
         yield from (entry[1] for entry in self.items())
+
+    def _read_key(self, storage_key: bytes) -> K:
+        """Read a key back from what stands behind its hashes."""
+        offset, parts = len(self.info.prefix), []
+        for hasher, wired in self._parts:
+            part, offset = wired.decode_from(storage_key, offset + _HASH_LENGTHS[hasher])
+            parts.append(part)
+        key: Any = parts[0] if self._is_simple else tuple(parts)
+        return key  # type: ignore[no-any-return]  # what was decoded is what K says
 
 
 class Stateful:
@@ -195,11 +243,20 @@ def read_item(
     if origin not in (StorageValue, StorageMap):
         raise DeclarationError(f"{place}: stored() belongs to a StorageValue or a StorageMap")
     name = declaration.name or camel_case(attribute)
+    keys = _read_keys(args[0], place) if origin is StorageMap else ()
+    if keys and len(keys) != len(declaration.hashers):
+        raise DeclarationError(f"{place}: a key of {len(keys)} parts needs as many hashers")
     return ItemInfo(
         name,
         hashing.twox_128(module_name.encode()) + hashing.twox_128(name.encode()),
-        wire_of(args[0], place) if origin is StorageMap else None,
+        keys,
         wire_of(args[-1], place),
-        declaration.hasher,
+        declaration.hashers,
         declaration.default,
     )
+
+
+def _read_keys(annotation: Any, place: str) -> tuple[Wired, ...]:
+    """Read the parts of a key: those of a tuple, else one."""
+    parts = get_args(annotation) if get_origin(annotation) is tuple else (annotation,)
+    return tuple(wire_of(part, place) for part in parts)

@@ -9,7 +9,7 @@ from ext import hashing, store
 from runtime.arithmetic import split_exact
 from runtime.frame.call import call
 from runtime.frame.context import NO_BLOCK, Context
-from runtime.frame.declared import Most, Record, wire_of
+from runtime.frame.declared import Choice, Most, Record, make_choice, wire_of
 from runtime.frame.dispatch import Dispatcher
 from runtime.frame.errors import CallError, DeclarationError, InvalidTransaction
 from runtime.frame.events import Event
@@ -42,6 +42,9 @@ class Toy(Module, index=77, events=(), errors=()):
     needed: StorageValue[Pair] = stored()
     bonds: StorageMap[AccountId, Balance] = stored(default=0)
     pairs: StorageMap[U32, Pair] = stored(hasher=Hasher.TWOX_64_CONCAT, name="Couples")
+    grid: StorageMap[tuple[U8, Colour, AccountId], U32] = stored(
+        default=0, hasher=(Hasher.IDENTITY, Hasher.TWOX_64_CONCAT, Hasher.BLAKE2_128_CONCAT)
+    )
 
 
 @pytest.fixture
@@ -70,6 +73,70 @@ def test_a_map_stands_under_hash_and_key_and_its_default_is_absence(toy: Toy) ->
     assert (list(toy.bonds.items()), WHO in toy.bonds) == ([(WHO, 5)], True)
     toy.bonds[WHO] -= 5
     assert (list(toy.bonds.values()), WHO in toy.bonds, toy.bonds.find(WHO)) == ([], False, None)
+
+
+def test_a_key_of_several_parts_is_hashed_part_by_part(toy: Toy) -> None:
+    prefix = hashing.twox_128(b"Toy") + hashing.twox_128(b"Grid")
+    tail = hashing.twox_64(b"\x02") + b"\x02" + hashing.blake2b_128(WHO) + WHO
+    toy.grid[7, Colour.BLUE, WHO] += 5
+    assert toy.grid.storage_key((7, Colour.BLUE, WHO)) == prefix + b"\x07" + tail
+    assert list(toy.grid.items()) == [((7, Colour.BLUE, WHO), 5)]
+    toy.grid[7, Colour.BLUE, WHO] = 0
+    assert (7, Colour.BLUE, WHO) not in toy.grid
+
+
+def test_a_key_with_a_part_too_few_names_no_entry(toy: Toy) -> None:
+    with pytest.raises(KeyError, match="3 parts"):
+        toy.grid.storage_key((7, Colour.BLUE))  # type: ignore[arg-type]  # the point of the test
+
+
+def test_entries_that_share_their_first_parts_are_walked_and_cleared_alone(toy: Toy) -> None:
+    keys = [
+        (row, Colour.RED, AccountId(bytes((place,)) * 32)) for row in (1, 2) for place in (1, 2)
+    ]
+    for number, key in enumerate(keys):
+        toy.grid[key] = number + 1
+    ordered = [entry for entry in toy.grid.items() if entry[0][0] == 1]
+    assert toy.grid.walk(1, limit=9) == ordered
+    assert toy.grid.walk(1, limit=1) == ordered[:1]
+    assert toy.grid.walk(1, limit=9, after=ordered[0][0]) == ordered[1:]
+    assert toy.grid.walk(1, Colour.BLUE, limit=9) == []
+    assert (toy.grid.clear(1, limit=1), toy.grid.walk(1, limit=9)) == (1, ordered[1:])
+    assert (toy.grid.clear(1, limit=9), len(list(toy.grid.items()))) == (1, 2)
+
+
+def test_a_key_of_several_parts_needs_a_hasher_for_each() -> None:
+    with pytest.raises(DeclarationError, match="as many hashers"):
+
+        class Bad(Module, index=78, events=(), errors=()):
+            """A module."""
+
+            pairs: StorageMap[tuple[U8, U8], U8] = stored()
+
+
+def test_a_case_that_carries_something_is_its_number_and_that() -> None:
+    kinds = make_choice(("pallet", "Target"), {0: ("Nobody", None), 3: ("Account", AccountId)})
+    wired = wire_of(Annotated[Choice, kinds], "here")
+    for value, data in ((("Nobody", None), b"\x00"), (("Account", WHO), b"\x03" + WHO)):
+        assert (wired.encode(value), wired.decode(data)) == (data, value)
+    with pytest.raises(ValueError, match="1"):
+        wired.decode(b"\x01")
+    with pytest.raises(DeclarationError, match="plain"):
+        make_choice(("pallet", "Bad"), {0: ("Colour", Colour)})
+
+
+def test_rows_and_maps_come_back_as_tuples() -> None:
+    row = wire_of(tuple[Colour, U8], "here")
+    assert (row.encode((Colour.BLUE, 5)), row.decode(b"\x02\x05")) == (
+        b"\x02\x05",
+        (Colour.BLUE, 5),
+    )
+    scores = wire_of(Annotated[tuple[tuple[U8, U8], ...], Most(2, is_map=True)], "here")
+    assert scores.encode(((1, 2), (3, 4))) == b"\x08\x01\x02\x03\x04"
+    assert scores.decode(b"\x04\x01\x02") == ((1, 2),)
+    assert scores.type.path == ("BTreeMap",)
+    with pytest.raises(DeclarationError, match="pairs"):
+        wire_of(Annotated[tuple[U8, ...], Most(2, is_map=True)], "here")
 
 
 def test_what_has_no_default_is_missed_by_name(toy: Toy) -> None:
