@@ -21,11 +21,12 @@ from chain.engine import Ledger, Voices
 from chain.errors import InvalidBlock
 from chain.gate import Gate
 from chain.jobs import Jobs
+from chain.keychain import Keys
 from chain.log import Log
 from chain.network.interface import PeerId, TaskStatus, Verdict
 from chain.network.messages import Claim, ConsensusStatus
 from chain.seams import Clock
-from chain.signer import Signer, SigningRefused
+from chain.signer import SigningRefused
 from chain.standing import build_status, find_lacking
 from consensus.inputs import (
     CertificateArrived,
@@ -58,6 +59,7 @@ from consensus.types import (
     Decision,
     Evidence,
     Proposal,
+    ValidatorSet,
     Vote,
 )
 
@@ -78,7 +80,7 @@ class Driver:
         voices: Voices,
         clock: Clock,
         profile: TimeoutProfile,
-        signer: Signer | None,
+        signer: Keys | None,
         listen_blocks: int,
         log: Log,
         on_decided: Callable[[Decision], None],
@@ -165,7 +167,7 @@ class Driver:
             raise AssertionError(f"the chain does not know who decides height {height}")
         index = None
         if self._signer is not None:
-            index = validators.find_key(self._signer.consensus_key)
+            index = self._choose_key(self._signer, validators)
         self._own.clear()
         self._unsigned.clear()
         self._next_at = self._straggle_until = 0.0
@@ -179,6 +181,15 @@ class Driver:
         else:
             await self._obey(self.machine.resume(news, record, now_ms))
         await self._drain()
+
+    def _choose_key(self, signer: Keys, validators: ValidatorSet) -> int | None:
+        """Give our index in a set; peers hear at once of a key that begins to act."""
+        before = signer.consensus_key
+        index = signer.choose(validators)
+        was_member = bool(self.machine.height) and self.machine.index is not None
+        if index is not None and not (was_member and signer.consensus_key == before):
+            self._claim_wanted.set()
+        return index
 
     def _find_record(self, height: int) -> Record | None:
         if self._signer is None or not self._signer.record:
@@ -288,7 +299,7 @@ class Driver:
             await self._obey([Sign(message, record) for message in messages])
             await self._drain()
 
-    def _sign_now(self, signer: Signer, wish: Sign) -> Proposal | Vote:
+    def _sign_now(self, signer: Keys, wish: Sign) -> Proposal | Vote:
         set_id = self.machine.validators.set_id
         message = wish.message
         if isinstance(message, Proposal):

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from chain.engine import Ledger
+from chain.keychain import Keys
 from chain.log import Log
 from chain.network.interface import PeerId, Verdict
 from chain.network.messages import Claim
-from chain.signer import DOPPELGANGER_COMMITS, GateView, PeerHeight, Refusal, Signer
+from chain.signer import DOPPELGANGER_COMMITS, GateView, PeerHeight, Refusal
 from consensus.machine import Machine
 from consensus.signbytes import status_bytes
 from consensus.types import Proposal, ValidatorSet, Vote
@@ -36,7 +37,7 @@ class Gate:
     """Decides, each time the machine wants to sign, whether this node may."""
 
     def __init__(
-        self, ledger: Ledger, signer: Signer | None, *, listen_blocks: int, log: Log
+        self, ledger: Ledger, signer: Keys | None, *, listen_blocks: int, log: Log
     ) -> None:
         self.is_syncing = False
         self.has_forked = False

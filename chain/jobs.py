@@ -11,9 +11,9 @@ import trio
 
 from chain.engine import BuildPlan, Ledger, Voices
 from chain.errors import InvalidBlock
+from chain.keychain import Keys
 from chain.log import Log
 from chain.seams import Clock
-from chain.signer import Signer
 from consensus.inputs import BlockBuilt, BlockValidated, Input, TimeoutFired
 from consensus.machine import Machine
 from consensus.outputs import BuildBlock, SetTimer, ValidateBlock
@@ -32,7 +32,7 @@ class Jobs:
         ledger: Ledger,
         voices: Voices,
         machine: Machine,
-        signer: Signer | None,
+        signer: Keys | None,
         clock: Clock,
         log: Log,
         tell: Callable[[Input], Awaitable[None]],

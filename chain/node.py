@@ -27,6 +27,7 @@ from chain.execution import RuntimeExecution, RuntimeJudge
 from chain.forks import check_forks, find_fork, save_fork
 from chain.genesis import ChainStart, read_spec, start_chain
 from chain.importer import Importer
+from chain.keychain import Keychain
 from chain.ledger import ChainLedger
 from chain.log import FileSink, Level, Log, capture_libraries, stream_sink
 from chain.metrics import Metrics
@@ -49,7 +50,6 @@ from chain.rpc.server import RpcServer
 from chain.rpc.view import ChainView
 from chain.seams import Chance, Clock, SystemChance, SystemClock
 from chain.serving import MetricsPage, allows_unsafe, make_limits
-from chain.signer import Signer, open_signer
 from chain.storage import durable
 from chain.upkeep import Upkeep
 from chain.verified import VerifiedSignatures
@@ -94,13 +94,13 @@ class Node:
         self.clock = clock
         self.metrics = Metrics()
         self.chain = open_storage(config, start)
-        self.signer: Signer | None = None
+        self.signer: Keychain | None = None
         self._stopping = trio.Event()
         self._sync_scope = trio.CancelScope()
         try:
             check_forks(config.home, config.parsed_checkpoint)
             check_trust(config, start, self.chain, clock)
-            self.signer = open_keys(config, start)
+            self.signer = open_keys(config, start, log)
             self._build_chain()
             self._build_network(make_network)
             self._build_consensus()
@@ -203,7 +203,7 @@ class Node:
                 is_syncing=lambda: self.sync.is_syncing,
                 sync_target=lambda: self.sync.target,
                 find_prevoted=self._find_prevoted,
-                needs_peers=len(self.importer.schedule.current) > 1 or self.signer is None,
+                needs_peers=len(self.importer.schedule.current) > 1 or not self.signer,
                 interval_ms=self.start.profile.interval_ms,
             ),
         )
@@ -263,7 +263,7 @@ class Node:
             peer=self.network.local_peer,
             rpc=f"http://{config.rpc_host}:{self.rpc_port}",
             addresses=" ".join(addresses),
-            validator=self.signer is not None,
+            validator=bool(self.signer),
         )
 
     @property
@@ -345,7 +345,7 @@ class Node:
             node_version=VERSION,
             peer_id=self.network.local_peer,
             listen_addresses=(),
-            is_validator=self.signer is not None,
+            is_validator=bool(self.signer),
         )
 
     def _readings(self) -> dict[str, tuple[str, Callable[[], float]]]:
@@ -372,7 +372,7 @@ class Node:
             ),
             "gristmill_is_validating": (
                 "1 when the key may sign.",
-                lambda: float(self.signer is not None and not self.driver.gate.reasons),
+                lambda: float(bool(self.signer) and not self.driver.gate.reasons),
             ),
             "gristmill_state_entries": ("Entries of the state.", lambda: len(self.chain.state)),
             "gristmill_free_space_bytes": (
@@ -382,9 +382,17 @@ class Node:
         }
 
 
-def open_keys(config: NodeConfig, start: ChainStart) -> Signer | None:
-    """Open the validator's keys when the node is one; raises ConfigError or StorageError."""
-    return open_signer(config.keys_path, start.hash) if config.validator else None
+def open_keys(config: NodeConfig, start: ChainStart, log: Log) -> Keychain | None:
+    """Open the validator's keys when the node may be one; raises ConfigError or StorageError.
+
+    It may have none yet: then it follows the chain, and takes up the first that is made here.
+    """
+    if not config.validator:
+        return None
+    keys = Keychain(config.keys_path, start.hash, log.bind("keys"))
+    if not keys:
+        log.warning("no validator key yet", directory=str(config.keys_path))
+    return keys
 
 
 def compute_fork_id(genesis_hash: bytes) -> bytes:

@@ -8,9 +8,10 @@ from chain.errors import ConfigError, StorageError
 from chain.execution import RuntimeExecution
 from chain.genesis import read_spec, start_chain
 from chain.importer import Importer, ReceivedBlock
+from chain.keychain import find_key_directories
 from chain.offences import Offences
 from chain.opening import open_storage
-from chain.signer import JOURNAL_FILE, open_signer
+from chain.signer import open_signer
 from chain.storage.archive import ArchiveReader
 from chain.storage.rewind import rewind
 from chain.storage.state import StateStore
@@ -101,8 +102,8 @@ def rewind_node(config: NodeConfig, height: int, *, no_sign: bool) -> None:
     caller says `no_sign` to accept that. Raises ConfigError or StorageError.
     """
     start = start_chain(read_spec(config.chain))
-    if (config.keys_path / JOURNAL_FILE).exists() and not no_sign:
-        signer = open_signer(config.keys_path, start.hash)
+    for directory in [] if no_sign else find_key_directories(config.keys_path):
+        signer = open_signer(directory, start.hash)
         floor = signer.floor[0]
         signer.close()
         if floor > height:

@@ -211,6 +211,10 @@ class Signer:
         """Whether the key waits, for two epochs, to hear nobody else vote with it."""
         return self._state.listen_blocks > 0
 
+    def choose(self, validators: ValidatorSet) -> int | None:
+        """Give the key's index in a set, None when it is not there."""
+        return validators.find_key(self.consensus_key)
+
     def refusals(self, view: GateView) -> tuple[Refusal, ...]:
         """Give every reason not to sign at this moment; empty when the key may."""
         return decide_gate(
