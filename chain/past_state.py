@@ -25,9 +25,12 @@ class PastState:
         """Give the value at a key, or None."""
         return self._chain.get(key, self._height)
 
-    def keys(self, prefix: bytes) -> list[bytes]:
-        """Give the keys that start with a prefix, ascending."""
-        return self._chain.keys(prefix, self._height, limit=1 << 62)
+    def keys(
+        self, prefix: bytes, after: bytes | None = None, limit: int | None = None
+    ) -> list[bytes]:
+        """Give the keys that start with a prefix, ascending, beyond `after`, at most `limit`."""
+        limit = 1 << 62 if limit is None else limit
+        return self._chain.keys(prefix, self._height, after=after, limit=limit)
 
     def account(self, who: bytes) -> AccountRecord | None:
         """Give the record of an account, or None."""

@@ -4,6 +4,7 @@ Storage keys and types live in the modules; whoever reads through them cannot sp
 """
 
 from collections.abc import Iterator
+from itertools import islice
 
 from chain.rpc.view import NodeView
 from ext import hashing
@@ -35,12 +36,16 @@ class StoredState:
         """Give the value at a key, or None; raises StatePruned."""
         return self._node.storage(key, self._height)
 
-    def keys(self, prefix: bytes) -> list[bytes]:
-        """Give the keys that start with a prefix, ascending; raises StatePruned."""
-        return list(self._iterate(prefix))
+    def keys(
+        self, prefix: bytes, after: bytes | None = None, limit: int | None = None
+    ) -> list[bytes]:
+        """Give the keys with a prefix beyond `after`, ascending, at most `limit`.
 
-    def _iterate(self, prefix: bytes) -> Iterator[bytes]:
-        after: bytes | None = None
+        Raises StatePruned.
+        """
+        return list(islice(self._iterate(prefix, after), limit))
+
+    def _iterate(self, prefix: bytes, after: bytes | None) -> Iterator[bytes]:
         while True:
             page = self._node.storage_keys(prefix, after, PAGE_KEYS, self._height)
             yield from page
