@@ -8,7 +8,8 @@ from ext import store
 from runtime.balances import EXISTENTIAL_DEPOSIT, TREASURY
 from runtime.frame.errors import SpecError
 from runtime.genesis import build_genesis
-from runtime.spec import find_account, load_spec
+from runtime.section import find_account
+from runtime.spec import load_spec
 from runtime.totals import decode_totals
 from tests.support.runtime import PEOPLE, ROOT, Chain, genesis_of, person, spec_of
 
