@@ -44,7 +44,7 @@ class Libp2pWorld:
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
 def test_contract(scenario: Scenario) -> None:
     async def main() -> None:
-        with trio.fail_after(40):
+        with trio.fail_after(300):
             await scenario(Libp2pWorld())
 
     trio.run(main)

@@ -59,7 +59,7 @@ def test_a_new_node_syncs_a_chain_with_a_set_change_from_two_nodes() -> None:
                 if ledger is new:
                     sync = BlockSync(network, ledger, claims, suspended=no_consensus)
                     nursery.start_soon(sync.run)
-            await until(lambda: new.tip.number == 600, patience=60)
+            await until(lambda: new.tip.number == 600, patience=240)
             assert new.tip == decisions[-1].block.header
             assert sync.target == 600
             nursery.cancel_scope.cancel()

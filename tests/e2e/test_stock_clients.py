@@ -24,7 +24,7 @@ needs_node = pytest.mark.skipif(
 )
 
 
-def node_script(*args: str, seconds: int = 90) -> dict[str, object]:
+def node_script(*args: str, seconds: int = 300) -> dict[str, object]:
     done = subprocess.run(
         ["node", *args], cwd=JS, capture_output=True, text=True, timeout=seconds, check=False
     )

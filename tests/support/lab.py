@@ -14,7 +14,7 @@ from chain.network.simulated import SimulatedHub, SimulatedNetwork
 from chain.node import Node
 from chain.seams import SystemClock
 
-PATIENCE = 60.0
+PATIENCE = 240.0
 """Seconds after which a test that waits for news gives up."""
 
 

@@ -30,6 +30,7 @@ from tests.support.drivers import (
     open_key,
     turn,
 )
+from tests.support.loops import work_on_the_loop
 
 NOT_FIRST = next(index for index in range(4) if turn(1) != index)
 """A validator that does not propose in the first round of the first height."""
@@ -37,16 +38,8 @@ NOT_FIRST = next(index for index in range(4) if turn(1) != index)
 
 @pytest.fixture(autouse=True)
 def _work_on_the_loop(monkeypatch):
-    """Threads do not know trio's mock clock: what goes to one runs in place instead.
-
-    The disk is trusted to be there at the end of a test, which spares thousands of syncs.
-    """
-
-    async def run_here(work, *arguments, **_options):
-        await trio.lowlevel.checkpoint()
-        return work(*arguments)
-
-    monkeypatch.setattr(trio.to_thread, "run_sync", run_here)
+    """The disk is trusted to be there at the end of a test, which spares thousands of syncs."""
+    work_on_the_loop(monkeypatch)
     monkeypatch.setattr(os, "fdatasync", lambda _descriptor: None)
     monkeypatch.setattr(os, "fsync", lambda _descriptor: None)
 

@@ -5,7 +5,7 @@ import trio
 
 from chain.rpc.view import ExtrinsicStage, Refused
 from chain.wallet.derivation import derive
-from tests.support.lab import Lab, wait_for_height
+from tests.support.lab import PATIENCE, Lab, wait_for_height
 from tests.support.solo import Solo
 
 
@@ -96,7 +96,7 @@ def test_three_of_four_go_on_while_one_is_away_and_it_comes_back(tmp_path):
             async with lab.running("dave") as [dave]:
                 target = nodes[0].chain.height + 4
                 await wait_for_height(dave, target)
-                with trio.fail_after(60):
+                with trio.fail_after(PATIENCE):
                     while dave.signer.floor[0] < target:
                         await wait_for_height(dave, dave.chain.height + 1)
 
@@ -114,12 +114,12 @@ def test_a_full_disk_stops_decisions_until_there_is_room_again(tmp_path, monkeyp
             monkeypatch.setattr(alice.ledger._log, "error", lambda *_, **__: waiting.set())
             monkeypatch.setattr(alice.ledger._log, "info", lambda *_, **__: going_on.set())
             alice.chain.database._find_free_space = lambda _path: 0
-            with trio.fail_after(30):
+            with trio.fail_after(PATIENCE):
                 await waiting.wait()
             height = alice.chain.height
             assert alice.face.head().number == height
             alice.chain.database._find_free_space = lambda _path: 2
-            with trio.fail_after(30):
+            with trio.fail_after(PATIENCE):
                 await going_on.wait()
             await wait_for_height(alice, height + 3)
 

@@ -1,7 +1,6 @@
 """The devnet's commands on processes that look like nodes; real ones are the business of e2e."""
 
 import json
-import socket
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 
 from chain.devnet import up
 from chain.devnet.processes import spawn
+from tests.support.devnet import find_port_base
 from tests.unit.cli.conftest import gristmill  # noqa: F401 - a fixture
 from tests.unit.cli.schema import check
 
@@ -18,10 +18,8 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture
 def base_port():
-    """The first of a block of ports that are free at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return min(probe.getsockname()[1], 64000)
+    """The first of a block of ports that are free, and that the system gives to nobody else."""
+    return find_port_base()
 
 
 @pytest.fixture

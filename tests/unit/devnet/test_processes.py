@@ -4,6 +4,7 @@ import signal
 import socket
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -31,8 +32,18 @@ def make_site(tmp_path, program=WAITING, name="alice"):
     )
 
 
+def spawn_and_hear(site):
+    """Start a process and wait for its first word: its signals are set by then."""
+    started = spawn(site)
+    log = Path(site.log)
+    while not log.read_text():
+        assert is_alive(started), "it ended without a word"
+        os.sched_yield()
+    return started
+
+
 def test_a_process_is_started_with_its_log_and_stopped(tmp_path):
-    site = spawn(make_site(tmp_path))
+    site = spawn_and_hear(make_site(tmp_path))
     assert is_alive(site)
     assert stop([site]) == []
     assert not is_alive(site)
@@ -40,7 +51,7 @@ def test_a_process_is_started_with_its_log_and_stopped(tmp_path):
 
 def test_a_process_that_ignores_the_request_is_killed(tmp_path, monkeypatch):
     monkeypatch.setattr("chain.devnet.processes.STOP_S", 0)
-    site = spawn(make_site(tmp_path, STUBBORN))
+    site = spawn_and_hear(make_site(tmp_path, STUBBORN))
     assert stop([site]) == ["alice"]
     assert not is_alive(site)
 

@@ -160,7 +160,7 @@ def test_a_large_block_is_pushed_right_behind_its_proposal():
     async def scenario(a, b, c):
         await a.gossip.send_proposal(proposal, BIG.block)
         await until(lambda: (proposal, None) in b.heard("proposal"))
-        await until(lambda: BIG.block.block_id in b.gossip._pushed, patience=3600)
+        await until(lambda: BIG.block.block_id in b.gossip._pushed)
         assert await b.gossip.fetch_block(BIG.block.block_id) == BIG.block
 
     play(scenario)

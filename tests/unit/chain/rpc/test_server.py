@@ -29,6 +29,9 @@ from tests.support.fake_node import FakeNode
 
 Test = Callable[["Client"], Awaitable[None]]
 
+PATIENCE = 60
+"""Seconds for an answer that comes."""
+
 
 class Client:
     """Speaks to the server under test."""
@@ -45,7 +48,7 @@ class Client:
         async with await self.open() as stream:
             await stream.send_all(data)
             out = b""
-            with trio.move_on_after(5):
+            with trio.move_on_after(PATIENCE):
                 while chunk := await stream.receive_some(65536):
                     out += chunk
             return out
@@ -91,7 +94,7 @@ class Socket:
         await self.stream.send_all(self.ws.send(event))
 
     async def receive(self) -> Event:
-        with trio.fail_after(5):
+        with trio.fail_after(PATIENCE):
             while True:
                 for event in self.ws.events():
                     return event
@@ -125,7 +128,7 @@ def run(test: Test, limits: RpcLimits | None = None, *, allow_unsafe: bool = Fal
         server = RpcServer(
             node, limits or RpcLimits(), silent_log(SystemClock()), allow_unsafe=allow_unsafe
         )
-        with trio.fail_after(20):
+        with trio.fail_after(2 * PATIENCE):
             async with trio.open_nursery() as nursery:
                 listeners = await nursery.start(partial(server.serve, "127.0.0.1", 0))
                 await test(Client(node, listeners[0].socket.getsockname()[1]))
