@@ -23,7 +23,7 @@ from chain.devnet.layout import (
     save_devnet,
 )
 from chain.devnet.processes import is_alive, spawn, stop
-from chain.devnet.spec import check_spec_kept, find_validators, write_spec
+from chain.devnet.spec import NOMINATORS_MAX, check_spec_kept, find_validators, write_spec
 from chain.devnet.up import Beat, Plan, plan_devnet, read_chain, start_nodes, wait_ready, watch
 from chain.devnet.wiping import wipe
 from chain.genesis import read_spec
@@ -39,9 +39,14 @@ class UpOptions:
     """What `devnet up` was asked for; zero means not asked."""
 
     validators: int | None
+    nominators: int
+    candidates: int
     full_nodes: int
     spec: str
     interval_ms: int | None
+    epoch_blocks: int | None
+    era_epochs: int | None
+    changes: tuple[str, ...]
     port_base: int | None
     fresh: bool
     wait: bool
@@ -52,9 +57,17 @@ class UpOptions:
 
 @click.command(cls=Command)
 @click.option("--validators", type=int, help="Nodes that vote; the spec's number (4) if not given.")
+@click.option("--nominators", type=click.IntRange(0, NOMINATORS_MAX), default=0, show_default=True,
+              help="Accounts whose stake backs the validators, //Nominator//1 and on.")  # fmt: skip
+@click.option("--candidates", type=int, default=0, show_default=True,
+              help="Nodes that validate once a key made in their home is elected.")  # fmt: skip
 @click.option("--full-nodes", type=int, default=1, show_default=True, help="Nodes that follow.")
 @click.option("--spec", default="dev", show_default=True, help="Chain spec: a name or a file.")
 @click.option("--interval-ms", type=click.IntRange(0, 60_000), help="Time between blocks.")
+@click.option("--epoch-blocks", type=click.IntRange(2, 14_400), help="Blocks of an epoch.")
+@click.option("--era-epochs", type=click.IntRange(1, 1000), help="Epochs of an era.")
+@click.option("--set", "changes", multiple=True, metavar="NAME=NUMBER",
+              help="Set a number of the spec, like unbonding_eras=4. Repeatable.")  # fmt: skip
 @click.option("--port-base", type=int, help="First of a block of ports, not 9944 and 30333.")
 @click.option("--fresh", is_flag=True, help="Delete the chain of an earlier devnet first.")
 @click.option("--wait", is_flag=True, help="Return when it is ready; the nodes stay up.")
@@ -100,20 +113,37 @@ def _prepare(session: Session, path: Path, options: UpOptions) -> Devnet:
             )
     if options.fresh:
         wipe(path)
-    check_counts(1 if options.validators is None else options.validators, options.full_nodes)
+    given = 1 if options.validators is None else options.validators
+    check_counts(given, options.full_nodes, options.candidates)
     path.mkdir(parents=True, exist_ok=True)
     spec = path / "spec.toml"
     text = write_spec(
-        read_spec(options.spec), validators=options.validators, interval_ms=options.interval_ms
+        read_spec(options.spec),
+        validators=options.validators,
+        interval_ms=options.interval_ms,
+        nominators=options.nominators,
+        settings=_read_settings(options),
     )
     check_spec_kept(spec, text, has_chain=(path / "nodes").is_dir())
     spec.write_text(text)
     count = options.validators or len(find_validators(text))
-    plan = Plan(path, count, options.full_nodes, options.port_base)
+    plan = Plan(path, count, options.full_nodes, options.port_base, options.candidates)
     net = plan_devnet(plan, spec)
     if session.console.verbosity:
         tell_commands(session, net.nodes)
     return net
+
+
+def _read_settings(options: UpOptions) -> dict[str, int]:
+    """Return the numbers of the chain spec that were asked for."""
+    given = {"epoch_blocks": options.epoch_blocks, "era_epochs": options.era_epochs}
+    settings = {name: number for name, number in given.items() if number is not None}
+    for change in options.changes:
+        name, equals, text = change.partition("=")
+        if not (equals and text.isascii() and text.isdecimal() and len(text) < 20):
+            raise WrongUse(f"{change!r} sets nothing", "write --set NAME=NUMBER")
+        settings[name.strip().replace("-", "_")] = int(text)
+    return settings
 
 
 def _tell_ready(session: Session, net: Devnet, took: float) -> None:

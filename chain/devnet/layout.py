@@ -10,14 +10,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from chain.wallet.accounts import DEV_NAMES
+from chain.wallet.accounts import VALIDATOR_NAMES
 from chain.wallet.errors import BadContent, NotFound, WrongUse
 
 SCHEMA: Final = "gristmill.devnet/1"
 """The format of the file; another number is another format."""
 
-VALIDATORS_MAX: Final = len(DEV_NAMES)
-"""Validators have development keys, and there are six of those."""
+VALIDATORS_MAX: Final = len(VALIDATOR_NAMES)
+"""Validators have development keys, and there are sixteen of those."""
 
 FULL_NODES_MAX: Final = 10
 """Nodes without a vote; each takes 200 MB."""
@@ -116,17 +116,24 @@ def load_devnet(base: Path) -> Devnet:
         ) from None
 
 
-def check_counts(validators: int, full_nodes: int) -> None:
+def check_counts(validators: int, full_nodes: int, candidates: int = 0) -> None:
     """Raise WrongUse for a devnet that cannot be."""
     if not 1 <= validators <= VALIDATORS_MAX:
         raise WrongUse(f"a devnet has 1 to {VALIDATORS_MAX} validators")
+    if not 0 <= candidates <= VALIDATORS_MAX - validators:
+        raise WrongUse(f"a devnet has at most {VALIDATORS_MAX} validators and candidates")
     if not 0 <= full_nodes <= FULL_NODES_MAX:
         raise WrongUse(f"a devnet has at most {FULL_NODES_MAX} full nodes")
 
 
-def node_names(validators: int, full_nodes: int) -> list[tuple[str, str]]:
-    """Return (name, role) of every node: alice, bob ... full, full2."""
-    names = [(name.lower(), "validator") for name in DEV_NAMES[:validators]]
+def node_names(validators: int, full_nodes: int, candidates: int = 0) -> list[tuple[str, str]]:
+    """Return (name, role) of every node: alice, bob ... full, full2.
+
+    A candidate is a node that validates once its key, which it does not have yet, is elected.
+    """
+    end = validators + candidates
+    names = [(name.lower(), "validator") for name in VALIDATOR_NAMES[:validators]]
+    names += [(name.lower(), "candidate") for name in VALIDATOR_NAMES[validators:end]]
     fulls = ["full", *(f"full{number}" for number in range(2, full_nodes + 1))]
     return names + [(name, "full") for name in fulls[:full_nodes]]
 

@@ -32,7 +32,10 @@ READY_HEIGHT: Final = 2
 """The finalized height at which a devnet is ready: one block could be luck."""
 
 READY_S: Final = 60
-"""Seconds in which all nodes must be ready; warm it takes a few."""
+"""Seconds in which a few nodes must be ready; warm it takes a few."""
+
+READY_EACH_S: Final = 6
+"""Seconds more for each node: they share the processors of one machine."""
 
 STEP_S: Final = 0.25
 """Seconds between two rounds of questions."""
@@ -55,6 +58,7 @@ class Plan:
     validators: int
     full_nodes: int
     port_base: int | None = None
+    candidates: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +84,8 @@ class Beat:
 
 def plan_devnet(plan: Plan, spec: Path) -> Devnet:
     """Return the devnet of a plan, nothing started yet."""
-    check_counts(plan.validators, plan.full_nodes)
-    names = node_names(plan.validators, plan.full_nodes)
+    check_counts(plan.validators, plan.full_nodes, plan.candidates)
+    names = node_names(plan.validators, plan.full_nodes, plan.candidates)
     ports = node_ports(len(names), plan.port_base)
     first = boot_address(names[0][0], ports[0][1])
     sites = [
@@ -104,13 +108,15 @@ def wait_ready(
     tell: Tell,
     *,
     height: int = READY_HEIGHT,
-    patience_s: float = READY_S,
+    patience_s: float | None = None,
     wait: Callable[[float], None] = time.sleep,
 ) -> None:
     """Wait until every node says that it is ready, telling who is not and why.
 
     Raises WalletError when a node has ended, TryAgain when the time is over.
     """
+    if patience_s is None:
+        patience_s = READY_S + READY_EACH_S * len(sites)
     waited = 0.0
     told: dict[str, tuple[str, float]] = {}
     while True:
@@ -194,6 +200,8 @@ def _plan_node(
     command += ["--archive", "--account-index", "--dev-peer", name]
     if role == "validator":
         command += ["--dev-key", name]
+    elif role == "candidate":
+        command.append("--validator")
     if boot is not None:
         command += ["--bootnodes", boot]
     return NodeSite(

@@ -14,6 +14,12 @@ DEV_NAMES: Final = ("Alice", "Bob", "Charlie", "Dave", "Eve", "Ferdie")
 """The funded development accounts, in the order of the table that the devnet prints."""
 
 
+VALIDATOR_NAMES: Final = (
+    *DEV_NAMES, "Grace", "Heidi", "Ivan", "Judy", "Kim", "Leo", "Mia", "Nina", "Olivia", "Peggy",
+)  # fmt: skip
+"""The validators of a devnet, in the order in which it takes them; sixteen is what it runs."""
+
+
 @dataclass(frozen=True, slots=True)
 class DevValidator:
     """The four keys of one development validator; each is a 32-byte seed with its public key."""
@@ -37,7 +43,7 @@ def dev_address(name: str) -> str:
 
 def dev_validator(name: str) -> DevValidator:
     """Return the keys of a development validator: //Alice, and //consensus, //vrf, //node below."""
-    path = f"//{_canonical(name)}"
+    path = f"//{_canonical(name, VALIDATOR_NAMES)}"
     return DevValidator(
         name=name.lower(),
         account=derive(path),
@@ -47,11 +53,16 @@ def dev_validator(name: str) -> DevValidator:
     )
 
 
-def _canonical(name: str) -> str:
+def dev_nominator(number: int) -> KeyPair:
+    """Return the account of a devnet's nominator by its number, from 1 on: //Nominator//1."""
+    return derive(f"//Nominator//{number}")
+
+
+def _canonical(name: str, names: tuple[str, ...] = DEV_NAMES) -> str:
     word = name.removeprefix("//").capitalize()
-    if word not in DEV_NAMES:
+    if word not in names:
         raise NotFound(
             f"there is no development account {name!r}",
-            "the development accounts are " + ", ".join(DEV_NAMES),
+            "the development accounts are " + ", ".join(names),
         )
     return word

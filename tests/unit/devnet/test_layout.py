@@ -48,6 +48,8 @@ def test_the_nodes_are_named_after_the_development_keys():
     names = node_names(4, 2)
     assert [name for name, _ in names] == ["alice", "bob", "charlie", "dave", "full", "full2"]
     assert [role for _, role in names] == ["validator"] * 4 + ["full"] * 2
+    assert node_names(4, 0, 1)[-1] == ("eve", "candidate")
+    assert len({name for name, _ in node_names(12, 10, 4)}) == 26
 
 
 def test_ports_are_fixed_blocks_that_never_overlap():
@@ -60,19 +62,22 @@ def test_ports_are_fixed_blocks_that_never_overlap():
         node_ports(5, 0)
 
 
-@pytest.mark.parametrize("counts", [(0, 1), (7, 1), (4, -1), (4, 11)])
+@pytest.mark.parametrize("counts", [(0, 1), (17, 1), (4, -1), (4, 11), (4, 1, 13), (4, 1, -1)])
 def test_a_devnet_that_cannot_be_is_refused(counts):
     with pytest.raises(WrongUse):
         check_counts(*counts)
 
 
 def test_every_node_but_the_first_begins_with_the_address_of_the_first(tmp_path):
-    net = plan_devnet(Plan(tmp_path, 2, 1), tmp_path / "spec.toml")
+    net = plan_devnet(Plan(tmp_path, 2, 1, candidates=1), tmp_path / "spec.toml")
     commands = {site.name: site.command for site in net.nodes}
     assert "--bootnodes" not in commands["alice"]
     assert commands["bob"][-1] == boot_address("alice", 30333)
     assert "--dev-key" in commands["bob"]
     assert "--dev-key" not in commands["full"]
+    assert "--validator" not in commands["full"]
+    assert "--validator" in commands["charlie"]
+    assert "--dev-key" not in commands["charlie"]
     assert "--archive" in commands["full"]
 
 

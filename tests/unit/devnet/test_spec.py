@@ -14,7 +14,7 @@ def test_a_spec_is_left_alone_when_nothing_is_asked():
     assert write_spec(DEV, validators=4, interval_ms=None) == DEV
 
 
-@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 6])
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 6, 7, 16])
 def test_a_spec_with_another_number_of_validators_is_a_chain(count):
     text = write_spec(DEV, validators=count, interval_ms=0)
     assert len(find_validators(text)) == count
@@ -29,6 +29,28 @@ def test_only_what_was_asked_is_changed():
     assert after["limits"]["block_interval_ms"] == 250
     after["limits"]["block_interval_ms"] = before["limits"]["block_interval_ms"]
     assert after == before
+
+
+def test_numbers_of_the_spec_are_set_by_their_names():
+    settings = {"epoch_blocks": 8, "era_epochs": 2, "unbonding_eras": 4}
+    limits = tomllib.loads(write_spec(DEV, validators=4, interval_ms=0, settings=settings))[
+        "limits"
+    ]
+    assert {name: limits[name] for name in settings} == settings
+    for name in ("no_such", "id", "epoch.*"):
+        with pytest.raises(WrongUse):
+            write_spec(DEV, validators=4, interval_ms=0, settings={name: 1})
+
+
+def test_validators_beyond_the_funded_six_get_money_for_fees():
+    document = tomllib.loads(write_spec(DEV, validators=8, interval_ms=None))
+    assert [entry["label"] for entry in document["accounts"]][6:] == ["Grace", "Heidi"]
+
+
+def test_nominators_need_a_spec_with_staking():
+    bare = read_spec("bench")
+    with pytest.raises(WrongUse, match="staking"):
+        write_spec(bare, validators=4, interval_ms=None, nominators=3)
 
 
 def test_scheduled_sets_go_with_the_validators_that_they_name():
