@@ -1,4 +1,7 @@
-"""Drills that break things: kill, halt, restart, join late, change the set. They take minutes."""
+"""Drills that break things: kill, halt, restart, join late, change the set. They take minutes.
+
+How fast a node is back is a figure of `python -m bench.devnet`; here it has as long as it needs.
+"""
 
 import json
 import time
@@ -12,6 +15,12 @@ from tests.support.devnet import DevnetUnderTest, run_cli, wait_until
 pytestmark = pytest.mark.slow
 Make = Callable[..., DevnetUnderTest]
 VALIDATORS = ("alice", "bob", "charlie", "dave")
+
+PATIENCE = 240
+"""Seconds for what must come, on however busy a machine."""
+
+CALM_SECONDS = 10
+"""How long a height must stand for the chain to count as halted: ten intervals."""
 
 
 def signers_of(net: DevnetUnderTest, node: str, height: int) -> list[int]:
@@ -35,13 +44,26 @@ def assert_clean(net: DevnetUnderTest, tmp_path: Path) -> None:
         assert "misbehaviour_seen" not in net.logs(node)
 
 
+def wait_for_a_halt(net: DevnetUnderTest, *nodes: str) -> int:
+    """Wait until the nodes stand still; they may decide once more by votes under way."""
+    heights: list[int] = []
+
+    def stand_still() -> bool:
+        before = [net.height(node) for node in nodes]
+        time.sleep(CALM_SECONDS)
+        heights[:] = [net.height(node) for node in nodes]
+        return before == heights and min(heights) >= 0
+
+    wait_until(stand_still, PATIENCE, lambda: f"{nodes} go on: {heights}")
+    return max(heights)
+
+
 def test_a_killed_validator_returns_catches_up_and_votes(own_devnet: Make, tmp_path: Path) -> None:
     net = own_devnet("--traffic", "20")
     net.cli("devnet", "kill", "bob")
     height = net.height("alice")
-    net.wait_height(height + 5, nodes=("alice", "charlie", "dave"), seconds=40)
+    net.wait_height(height + 5, nodes=("alice", "charlie", "dave"), seconds=PATIENCE)
     net.cli("devnet", "start", "bob")
-    since = time.monotonic()
     validators = net.rpc("alice", "gristmill_v1_validators")
     own = next(i for i, v in enumerate(validators) if v["address"].startswith("5GoNkf6"))
 
@@ -49,8 +71,9 @@ def test_a_killed_validator_returns_catches_up_and_votes(own_devnet: Make, tmp_p
         at = net.height("bob")
         return at > height + 5 and own in signers_of(net, "alice", at - 1)
 
-    wait_until(has_voted, 15, lambda: f"bob is at {net.height('bob')}: {net.logs('bob')[-2000:]}")
-    assert time.monotonic() - since <= 15
+    wait_until(
+        has_voted, PATIENCE, lambda: f"bob is at {net.height('bob')}: {net.logs('bob')[-2000:]}"
+    )
     assert_one_chain(net, up_to=net.height("full") - 1)
     assert_clean(net, tmp_path)
 
@@ -61,7 +84,7 @@ def test_all_killed_at_once_go_on_and_nobody_signs_twice(own_devnet: Make, tmp_p
         height = net.height("alice")
         net.cli("devnet", "kill", *VALIDATORS, "full")
         net.cli("devnet", "start", *VALIDATORS, "full")
-        net.wait_height(height + 4, nodes=tuple(net.nodes), seconds=40)
+        net.wait_height(height + 4, nodes=tuple(net.nodes), seconds=PATIENCE)
     assert_one_chain(net, up_to=min(net.height(node) for node in net.nodes))
     assert_clean(net, tmp_path)
 
@@ -69,15 +92,11 @@ def test_all_killed_at_once_go_on_and_nobody_signs_twice(own_devnet: Make, tmp_p
 def test_two_of_four_down_halt_without_a_fork_and_resume(own_devnet: Make, tmp_path: Path) -> None:
     net = own_devnet()
     net.cli("devnet", "kill", "charlie", "dave")
-    time.sleep(3)
-    halted = net.height("alice")
-    time.sleep(10)
-    assert net.height("alice") == halted
-    assert net.height("bob") in (halted, halted - 1, halted + 1)
+    halted = wait_for_a_halt(net, "alice", "bob")
     net.cli("devnet", "start", "charlie")
-    net.wait_height(halted + 4, nodes=("alice", "bob", "charlie"), seconds=30)
+    net.wait_height(halted + 4, nodes=("alice", "bob", "charlie"), seconds=PATIENCE)
     net.cli("devnet", "start", "dave")
-    net.wait_height(halted + 8, nodes=tuple(net.nodes), seconds=30)
+    net.wait_height(halted + 8, nodes=tuple(net.nodes), seconds=PATIENCE)
     assert_one_chain(net, up_to=halted + 8)
     assert_clean(net, tmp_path)
 
@@ -88,7 +107,7 @@ def test_a_devnet_that_was_stopped_for_two_minutes_goes_on(own_devnet: Make) -> 
     net.cli("devnet", "down")
     time.sleep(120)
     net.up()
-    net.wait_height(height + 4, nodes=tuple(net.nodes), seconds=30)
+    net.wait_height(height + 4, nodes=tuple(net.nodes), seconds=PATIENCE)
 
 
 def test_a_full_node_joins_late_and_checks_every_root(own_devnet: Make) -> None:
@@ -106,7 +125,7 @@ def test_two_hundred_transfers_a_second_are_each_included_once(
     own_devnet: Make, tmp_path: Path
 ) -> None:
     net = own_devnet()
-    report = net.cli_json("devnet", "load", "--rate", "200", "--seconds", "60", seconds=240)
+    report = net.cli_json("devnet", "load", "--rate", "200", "--seconds", "60", seconds=900)
     assert report["sent"] == report["included"] == 12_000
     net.cli("devnet", "check")
     assert_clean(net, tmp_path)
@@ -120,7 +139,7 @@ def test_a_scheduled_set_change_removes_the_current_proposer(own_devnet: Make) -
     def has_changed_twice() -> bool:
         return net.height("alice") > 40
 
-    wait_until(has_changed_twice, 120, lambda: f"height {net.height('alice')}")
+    wait_until(has_changed_twice, PATIENCE, lambda: f"height {net.height('alice')}")
     previous: list[str] = []
     proposer = ""
     for height in range(1, 40):

@@ -18,7 +18,7 @@ def test_every_node_finalises_the_same_chain(devnet: DevnetUnderTest) -> None:
     names = tuple(devnet.nodes)
     assert len(names) == 5
     height = devnet.height("alice") + 4
-    devnet.wait_height(height, nodes=names, seconds=30)
+    devnet.wait_height(height, nodes=names, seconds=240)
     hashes = {devnet.rpc(name, "chain_getBlockHash", height) for name in names}
     assert len(hashes) == 1
     devnet.cli("devnet", "check")

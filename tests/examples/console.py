@@ -16,8 +16,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 BACKGROUND = ("make devnet",)
-COMMAND_SECONDS = 240
-READY_SECONDS = 120
+COMMAND_SECONDS = 600
+READY_SECONDS = 300
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ def _is_free(port: int) -> bool:
 
 
 def run_cli(
-    *args: str, home: Path, expect: int | None = 0, seconds: float = 120, **extra: str
+    *args: str, home: Path, expect: int | None = 0, seconds: float = 600, **extra: str
 ) -> "subprocess.CompletedProcess[str]":
     """Run a gristmill command with a home of its own and check its status."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("GRISTMILL_")}
@@ -77,7 +77,7 @@ class DevnetUnderTest:
         """Start and wait until every node has two final blocks."""
         self.cli("devnet", "up", "--wait", "--port-base", str(self.port_base), *self.options)
 
-    def cli(self, *args: str, expect: int | None = 0, seconds: float = 180) -> str:
+    def cli(self, *args: str, expect: int | None = 0, seconds: float = 600) -> str:
         """Run a command against this devnet; gives what it printed."""
         if args[0] == "devnet":
             args = (*args, "--base", str(self.base))
@@ -103,7 +103,7 @@ class DevnetUnderTest:
             body.encode(),
             {"content-type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             document = json.load(answer)
         assert "error" not in document, document
         return document["result"]
