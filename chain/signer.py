@@ -20,9 +20,10 @@ from typing import Final, TypeVar
 from chain.errors import GristmillError
 from chain.keyfile import KEY_FILE, ValidatorKeys, load_keys
 from chain.storage.journal import SigningJournal
-from consensus.signbytes import VOTE_BYTES, possession_bytes, status_bytes, vrf_alpha
+from consensus.signbytes import VOTE_BYTES, status_bytes, vrf_alpha
 from consensus.types import PRECOMMIT, Commit, Proposal, ValidatorSet, Vote
 from ext import scale, signing, vrf
+from runtime import possession
 
 JOURNAL_FILE: Final = "sign.journal"
 """Name of the journal beside the key file."""
@@ -276,8 +277,8 @@ class Signer:
         )
         return signing.sign(self.keys.consensus_seed, signed_bytes)
 
-    def prove_possession(self) -> tuple[bytes, bytes]:
-        """Give the signature and the VRF proof that register these session keys."""
+    def prove_possession(self) -> bytes:
+        """Give the 144 bytes that register these session keys."""
         return prove_possession(self.keys, self._genesis_hash)
 
     def on_commits(
@@ -352,15 +353,14 @@ def _describe(position: Position) -> str:
     return f"height {height}, round {round_}, step {kind}"
 
 
-def prove_possession(keys: ValidatorKeys, genesis_hash: bytes) -> tuple[bytes, bytes]:
-    """Give the signature of the consensus key and the VRF proof over the same statement."""
-    statement = possession_bytes(
+def prove_possession(keys: ValidatorKeys, genesis_hash: bytes) -> bytes:
+    """Give the 144 bytes that `Session.set_keys` asks for: both keys vouch for account and chain."""
+    return possession.prove_possession(
         genesis_hash=genesis_hash,
         account=keys.account,
-        consensus_key=keys.consensus_key,
-        vrf_key=keys.vrf_key,
+        consensus_seed=keys.consensus_seed,
+        vrf_seed=keys.vrf_seed,
     )
-    return signing.sign(keys.consensus_seed, statement), vrf.prove(keys.vrf_seed, statement)
 
 
 def open_signer(directory: Path, genesis_hash: bytes) -> Signer:

@@ -10,7 +10,8 @@
         61    4  valid round, signed
         65   32  block id, or 32 zero bytes for nil
 
-A transaction is signed without a tag, so no runtime module has index 0x63, the letter c.
+The proof that somebody holds the session keys it registers is the runtime's, and begins with
+b"cnspop1". A transaction is signed without a tag, so no runtime module has index 0x63, the letter c.
 """
 
 import struct
@@ -21,9 +22,6 @@ VOTE_TAG: Final = b"cnsv1\0\0\0"
 
 VRF_TAG: Final = b"cnsvrf1\0"
 """First bytes of the VRF input of a header."""
-
-POSSESSION_TAG: Final = b"cnspop1\0"
-"""First bytes of the proof that somebody holds the session keys it registers."""
 
 STATUS_TAG: Final = b"cnshb1\0\0"
 """First bytes of a signed peer status."""
@@ -53,16 +51,6 @@ def vote_sign_bytes(
         )
     except struct.error as error:
         raise ValueError(f"a field of the vote is out of its range: {error}") from error
-
-
-def possession_bytes(
-    *, genesis_hash: bytes, account: bytes, consensus_key: bytes, vrf_key: bytes
-) -> bytes:
-    """Give what a registrant signs with its consensus key and proves with its VRF key."""
-    parts = (genesis_hash, account, consensus_key, vrf_key)
-    if any(len(part) != 32 for part in parts):
-        raise ValueError("a proof of possession covers four values of 32 bytes")
-    return POSSESSION_TAG + b"".join(parts)
 
 
 def status_bytes(*, genesis_hash: bytes, peer: bytes, height: int, time_ms: int) -> bytes:

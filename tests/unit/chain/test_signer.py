@@ -19,9 +19,10 @@ from chain.signer import (
 from chain.storage import durable
 from chain.storage.durable import Fault, SimulatedCrash
 from consensus import beacon
-from consensus.signbytes import possession_bytes, status_bytes
+from consensus.signbytes import status_bytes
 from consensus.types import NIL, NO_ROUND, PRECOMMIT, PREVOTE, Proposal, Vote
-from ext import signing, vrf
+from ext import signing
+from runtime.possession import is_possessed
 from tests.support.consensus import GENESIS, consensus_seed, h, make_team, vrf_seed
 
 TEAM = make_team([1, 1, 1, 1])
@@ -192,13 +193,10 @@ def test_a_status_is_signed_and_is_no_vote(signer):
 
 
 def test_possession_is_proved_with_both_keys(signer):
-    signature, proof = signer.prove_possession()
-    statement = possession_bytes(
-        genesis_hash=GENESIS, account=KEYS.account, consensus_key=KEYS.consensus_key,
-        vrf_key=KEYS.vrf_key,
+    assert is_possessed(
+        signer.prove_possession(), genesis_hash=GENESIS, account=KEYS.account,
+        consensus_key=KEYS.consensus_key, vrf_key=KEYS.vrf_key,
     )  # fmt: skip
-    assert signing.verify(KEYS.consensus_key, statement, signature)
-    assert vrf.verify(KEYS.vrf_key, statement, proof)
 
 
 # ---- the gate
