@@ -354,7 +354,7 @@ def _describe(position: Position) -> str:
 
 
 def prove_possession(keys: ValidatorKeys, genesis_hash: bytes) -> bytes:
-    """Give the 144 bytes that `Session.set_keys` asks for: both keys vouch for account and chain."""
+    """Give the 144 bytes that `Session.set_keys` asks for: both keys vouch for the account."""
     return possession.prove_possession(
         genesis_hash=genesis_hash,
         account=keys.account,

@@ -10,8 +10,8 @@
         61    4  valid round, signed
         65   32  block id, or 32 zero bytes for nil
 
-The proof that somebody holds the session keys it registers is the runtime's, and begins with
-b"cnspop1". A transaction is signed without a tag, so no runtime module has index 0x63, the letter c.
+The proof that somebody holds the session keys it registers is the runtime's; it begins with
+b"cnspop1". A transaction is signed without a tag: no runtime module has index 0x63, the letter c.
 """
 
 import struct
