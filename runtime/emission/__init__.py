@@ -1,0 +1,1 @@
+"""Emission: how new money comes into being, bounded in every era and for all time."""
