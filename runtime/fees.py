@@ -27,13 +27,50 @@ from runtime.frame.declared import Record
 from runtime.frame.errors import InvalidTransaction, Reason
 from runtime.frame.events import Event
 from runtime.frame.module import Check, Module
+from runtime.frame.parameters import PERBILL, Parameter, Unit
 from runtime.frame.storage import StorageValue, stored
 from runtime.primitives import AccountId, Balance, Weight
 from runtime.system import NO_ACCOUNT, System
 from runtime.weights import MICROSECOND
 
-SHARES: Final = (50, 20, 30)
-"""Burned, treasury, author: users pay for what they use up, the author has a reason to include."""
+BURN_SHARE: Final = Parameter(
+    "fees.burn_share", 500_000_000, low=300_000_000, high=600_000_000, step=50_000_000,
+    unit=Unit.PERBILL, docs="Part of each fee that is burned: users pay for what they use up.",
+)  # fmt: skip
+"""Half, which makes spam cost everybody's gain; the bounds leave the author a tenth at least."""
+
+TREASURY_SHARE: Final = Parameter(
+    "fees.treasury_share", 200_000_000, low=100_000_000, high=300_000_000, step=50_000_000,
+    unit=Unit.PERBILL, docs="Part of each fee for the treasury; the author has the rest.",
+)  # fmt: skip
+"""A fifth; with the burned part at its highest a tenth is left for the author."""
+
+BASE: Final = Parameter(
+    "fees.base", 500_000, low=0, high=50_000_000, step=500_000,
+    unit=Unit.GRAINS, docs="What any transaction pays.",
+)  # fmt: skip
+"""0.0005 GRIST: a receipt and a signature are kept for ever."""
+
+PER_BYTE: Final = Parameter(
+    "fees.per_byte", 1_000, low=0, high=100_000, step=1_000,
+    unit=Unit.GRAINS, docs="What a transaction pays for each of its bytes.",
+)  # fmt: skip
+"""A transfer has about 150 bytes."""
+
+RATE_FLOOR: Final = Parameter(
+    "fees.rate_floor", 1_000, low=1_000, high=1_000_000, step=10_000,
+    unit=Unit.GRAINS, docs="What a microsecond of work costs at least.",
+)  # fmt: skip
+"""No less than 1,000, so that an eighth of it is not zero."""
+
+RATE_CEILING: Final = Parameter(
+    "fees.rate_ceiling", 1_000_000_000, low=1_000_000, high=10_000_000_000, step=1_000_000_000,
+    unit=Unit.GRAINS, docs="What a microsecond of work costs at most.",
+)  # fmt: skip
+"""Never below the highest floor, so that no two votes can cross them."""
+
+PRICES: Final = (BASE, PER_BYTE, RATE_FLOOR, RATE_CEILING)
+"""The parameters of which a fee is made, as a chain spec names them."""
 
 RATE_STEP: Final = 8
 """The rate moves by at most one part in eight (12.5 %) a block: ten blocks treble it."""
@@ -50,6 +87,10 @@ class FeeSchedule(Record):
     per_byte: Balance
     rate_floor: Balance
     rate_ceiling: Balance
+
+    def prices(self) -> tuple[int, int, int, int]:
+        """Give the numbers in the order of `PRICES`."""
+        return self.base, self.per_byte, self.rate_floor, self.rate_ceiling
 
 
 class FeeTotals(Record):
@@ -98,7 +139,8 @@ def check_signer(record: AccountRecord, *, paid: int, nonce: int) -> None:
 class TransactionPayment(Module, index=6):
     """Fees: the price of a transaction, the moving rate, the split of what was paid."""
 
-    schedule: StorageValue[FeeSchedule] = stored()
+    parameters = (BURN_SHARE, TREASURY_SHARE, BASE, PER_BYTE, RATE_FLOOR, RATE_CEILING)
+
     rate: StorageValue[Balance] = stored(default=0)
     tips_pending: StorageValue[Balance] = stored(default=0)
     totals: StorageValue[FeeTotals] = stored(default=FeeTotals(0, 0, 0, 0))
@@ -113,9 +155,15 @@ class TransactionPayment(Module, index=6):
         self._on_the_way = 0
 
     def genesis(self, *, schedule: FeeSchedule) -> None:
-        """Begin with the lowest rate."""
-        self.schedule = schedule
+        """Begin with the lowest rate; raises ValueError for a price outside its bounds."""
+        for parameter, value in zip(PRICES, schedule.prices(), strict=True):
+            parameter.begin(self.ctx, value)
         self.rate = schedule.rate_floor
+
+    @property
+    def schedule(self) -> FeeSchedule:
+        """The prices of the state that the context points at."""
+        return FeeSchedule(*(parameter.read(self.ctx) for parameter in PRICES))
 
     def load_prices(self) -> None:
         """Read the prices of the state that the context points at; they hold for a whole block."""
@@ -205,7 +253,9 @@ class TransactionPayment(Module, index=6):
 
     def _share(self, collected: int) -> None:
         author, tips = self.ctx.block.proposer, self.tips_pending
-        burned, treasury, share = split_exact(collected - tips, SHARES)
+        burn_part, treasury_part = BURN_SHARE.read(self.ctx), TREASURY_SHARE.read(self.ctx)
+        parts = (burn_part, treasury_part, PERBILL - burn_part - treasury_part)
+        burned, treasury, share = split_exact(collected - tips, parts)
         if share + tips < EXISTENTIAL_DEPOSIT and not self.system.has_account(author):
             treasury, share, tips = treasury + share + tips, 0, 0
         self.tips_pending = 0

@@ -48,6 +48,9 @@ def build_genesis(spec: ChainSpec) -> Genesis:
     runtime.ctx.enter(overlay, NO_BLOCK)
     first, second = (genesis_randomness(spec.seed, epoch) for epoch in (0, 1))
     runtime.system.genesis(chain_id=spec.id, params=spec.params)
+    runtime.parameters.genesis(
+        era_blocks=spec.era_epochs * spec.params.epoch_blocks, values=spec.parameters
+    )
     runtime.timestamp.genesis(time_ms=spec.time_ms)
     runtime.balances.genesis(accounts=[(e.account, e.amount) for e in spec.accounts])
     runtime.fees.genesis(schedule=spec.fees)

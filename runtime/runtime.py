@@ -15,6 +15,7 @@ from runtime.frame.dispatch import Dispatcher
 from runtime.frame.errors import DeclarationError
 from runtime.frame.module import Check, Module
 from runtime.offences import Offences
+from runtime.parameters import Parameters
 from runtime.session import Session
 from runtime.system import System
 from runtime.timestamp import Timestamp
@@ -30,6 +31,7 @@ class Runtime:
         self.system = System(ctx)
         self.utility = Utility(ctx, calls)
         self.timestamp = Timestamp(ctx)
+        self.parameters = Parameters(ctx)
         self.balances = Balances(ctx, self.system)
         self.fees = TransactionPayment(ctx, self.system, self.balances)
         self.session = Session(ctx, self.system)
@@ -41,6 +43,7 @@ class Runtime:
             self.system,
             self.utility,
             self.timestamp,
+            self.parameters,
             self.balances,
             self.fees,
             self.session,
@@ -50,6 +53,7 @@ class Runtime:
             self.deadlines,
         )
         register(calls, self.modules)
+        self.parameters.register(self.modules)
 
     def invariants(self) -> Iterator[Check]:
         """Yield every invariant and guard of every module, its name in front."""

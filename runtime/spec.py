@@ -6,14 +6,15 @@ Keys of validators are public; no spec ever holds a secret.
 
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from runtime.balances import EXISTENTIAL_DEPOSIT, PROTECTED
 from runtime.block import VALIDATORS_MAX
-from runtime.fees import FeeSchedule
+from runtime.fees import PRICES, FeeSchedule
 from runtime.frame.errors import SpecError
 from runtime.primitives import MONEY_MAX, AccountId
+from runtime.runtime import Runtime
 from runtime.section import Section
 from runtime.session import ValidatorRecord
 from runtime.system import ChainParams
@@ -53,7 +54,8 @@ class GenesisAccount:
 class ChainSpec:
     """A checked chain spec; `schedule` is of later validator sets by epoch.
 
-    `labels` name validators and funded accounts for people; `seed` makes the first randomness.
+    `labels` name validators and funded accounts for people; `seed` makes the first randomness;
+    `parameters` are the values that are not the defaults.
     """
 
     id: str
@@ -69,6 +71,7 @@ class ChainSpec:
     schedule: dict[int, tuple[ValidatorRecord, ...]]
     accounts: tuple[GenesisAccount, ...]
     labels: dict[AccountId, str]
+    parameters: dict[str, int] = field(default_factory=dict)
 
 
 def load_spec(text: str) -> ChainSpec:
@@ -94,11 +97,14 @@ def load_spec(text: str) -> ChainSpec:
     labelled = _read_validators(root)
     schedule = _read_schedule(root, labelled)
     accounts = _read_accounts(root)
+    parameters = _read_parameters(root)
     root.finish()
     labels = {entry.account: entry.label for entry in accounts}
     labels.update({record.account: label for label, record in labelled.items()})
     validators = tuple(sorted(_initial(labelled), key=lambda record: record.account))
-    return ChainSpec(*identity, era_epochs, params, fees, validators, schedule, accounts, labels)
+    return ChainSpec(
+        *identity, era_epochs, params, fees, validators, schedule, accounts, labels, parameters
+    )
 
 
 def _read_limits(limits: Section) -> tuple[int, ChainParams]:
@@ -139,13 +145,27 @@ def _read_fees(fees: Section) -> FeeSchedule:
         fees.amount("rate_ceiling"),
     )
     fees.finish()
-    if not 1_000 <= schedule.rate_floor <= schedule.rate_ceiling:
-        raise SpecError(
-            "fees.rate_floor",
-            "it is under 0.000001 GRIST or above rate_ceiling",
-            "use 0.000001 at least, so that an eighth of it is not zero, and no more than the top",
-        )
+    for parameter, value in zip(PRICES, schedule.prices(), strict=True):
+        if not parameter.low <= value <= parameter.high:
+            raise SpecError(
+                parameter.name,
+                f"{value} grains are outside its bounds",
+                f"use {parameter.low} to {parameter.high} grains",
+            )
     return schedule
+
+
+def _read_parameters(root: Section) -> dict[str, int]:
+    """Read values of parameters that are not the defaults, each inside its bounds."""
+    if not root.has("parameters"):
+        return {}
+    table = Section(root.take("parameters", dict, "write a [parameters] table"), "parameters")
+    values: dict[str, int] = {}
+    for name, declared in sorted(Runtime().parameters.declared.items()):
+        if table.has(name):
+            values[name] = table.integer(name, declared.parameter.low, declared.parameter.high)
+    table.finish()
+    return values
 
 
 def _read_validators(root: Section) -> dict[str, ValidatorRecord]:

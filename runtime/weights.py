@@ -52,3 +52,6 @@ OFFENCE: Final[Weight] = 21 * MICROSECOND
 
 DEADLINE_ITEM: Final[Weight] = 8 * MICROSECOND
 """Taking an item off the wheel (6.2); its work is prepaid by who put it there."""
+
+PARAMETER: Final[Weight] = 60 * MICROSECOND
+"""Checking bounds and writing value and era of a parameter."""

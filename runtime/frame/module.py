@@ -21,6 +21,7 @@ from runtime.frame.context import Context
 from runtime.frame.declared import Wired, wire_of
 from runtime.frame.errors import ERRORS_BY_FILE, CallError, DeclarationError, DispatchFault
 from runtime.frame.events import EVENTS_BY_FILE, Event
+from runtime.frame.parameters import Parameter
 from runtime.frame.storage import (
     Declaration,
     ItemInfo,
@@ -71,6 +72,7 @@ class Module(Stateful):
     errors: ClassVar[tuple[type[CallError], ...]]
     items: ClassVar[tuple[ItemInfo, ...]]
     constants: ClassVar[tuple[Constant, ...]] = ()
+    parameters: ClassVar[tuple[Parameter, ...]] = ()
     _maps: ClassVar[tuple[tuple[str, ItemInfo], ...]]
 
     def __init_subclass__(

@@ -73,7 +73,7 @@ def test_a_description_that_two_chains_do_not_share() -> None:
         ('base = "0.0005"', 'base = "0.00000000005"', "fees.base"),
         ('base = "0.0005"', 'base = "9999999999"', "fees.base"),
         ('rate_floor = "0.000001"', 'rate_floor = "0"', "fees.rate_floor"),
-        ('rate_ceiling = "1"', 'rate_ceiling = "0.0000001"', "fees.rate_floor"),
+        ('rate_ceiling = "1"', 'rate_ceiling = "0.0000001"', "fees.rate_ceiling"),
         ('consensus_key = "0x47', 'consensus_key = "0xGG', "validators[0].consensus_key"),
         ('consensus_key = "0x47', 'consensus_key = "0x48', "validators[0].consensus_key"),
         ("power = 0", "power = -1", "validators[4].power"),

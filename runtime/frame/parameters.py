@@ -1,0 +1,108 @@
+"""Parameters: numbers that a vote may change, each declared once beside the module that reads it.
+
+    BURN_SHARE = Parameter(
+        "fees.burn_share", 500_000_000, low=300_000_000, high=600_000_000, step=50_000_000,
+        unit=Unit.PERBILL, docs="Part of each fee that is burned.",
+    )
+    class TransactionPayment(Module, index=6):
+        parameters = (BURN_SHARE,)
+        ...  BURN_SHARE.read(self.ctx)
+
+The bounds are the constitution: no vote moves a value outside them, or faster than they say. The
+state holds only values that are not the default; reading one is a single look into the state.
+"""
+
+import re
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from typing import Final
+
+from ext import hashing, scale
+from runtime.frame.context import Context
+from runtime.frame.errors import DeclarationError
+
+PERBILL: Final = 1_000_000_000
+"""The whole, where a parameter is a part of something."""
+
+MILLIERA: Final = 1_000
+"""Thousandths in an era: periods are in them, so that chains with short eras vote in short time."""
+
+NAME_BYTES_MAX: Final = 48
+"""Longest name of a parameter."""
+
+VALUE_MAX: Final = (1 << 64) - 1
+"""Values fit eight bytes, as all money does; on the wire they have sixteen."""
+
+VALUES_PREFIX: Final = hashing.twox_128(b"Parameters") + hashing.twox_128(b"Values")
+"""Where Parameters.Values stands in the state."""
+
+_NAME: Final = re.compile(r"[a-z]+(?:\.[a-z][a-z0-9_]*)+")
+
+
+class Track(IntEnum):
+    """Kinds of proposals; each has deposits, periods and curves of its own."""
+
+    PARAMETERS = 0
+    TREASURY_SMALL = 1
+    TREASURY_LARGE = 2
+    SLASHES = 3
+    UPGRADE = 4
+    SAFETY = 5
+
+
+class Unit(StrEnum):
+    """What a value counts."""
+
+    GRAINS = "grains"
+    PERBILL = "perbill"
+    BLOCKS = "blocks"
+    ERAS = "eras"
+    MILLIERAS = "thousandths of an era"
+    COUNT = "count"
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A number that a vote may set from `low` to `high`, by at most `step` each `cooldown_eras`.
+
+    `track` is the kind of vote that it takes. Raises DeclarationError for numbers that do not fit
+    each other.
+    """
+
+    name: str
+    default: int
+    low: int = field(kw_only=True)
+    high: int = field(kw_only=True)
+    step: int = field(kw_only=True)
+    unit: Unit = field(kw_only=True)
+    docs: str = field(kw_only=True)
+    cooldown_eras: int = field(default=7, kw_only=True)
+    track: Track = field(default=Track.PARAMETERS, kw_only=True)
+    key: bytes = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name) or len(self.name) > NAME_BYTES_MAX:
+            raise DeclarationError(f"parameter {self.name!r}: a name is like fees.burn_share")
+        if not 0 <= self.low <= self.default <= self.high <= VALUE_MAX:
+            raise DeclarationError(f"{self.name}: low <= default <= high, none of them negative")
+        if not 1 <= self.step <= max(self.high - self.low, 1) or self.cooldown_eras < 1:
+            raise DeclarationError(f"{self.name}: a step moves it, inside its bounds, and rests")
+        if not self.docs:
+            raise DeclarationError(f"{self.name}: its docs say what it is for")
+        encoded = scale.text(NAME_BYTES_MAX).encode(self.name)
+        key = VALUES_PREFIX + hashing.blake2b_128(encoded) + encoded
+        object.__setattr__(self, "key", key)
+
+    def read(self, ctx: Context) -> int:
+        """Give the value in the state that the context points at."""
+        data = ctx.state.get(self.key)
+        return self.default if data is None else int.from_bytes(data, "little")
+
+    def begin(self, ctx: Context, value: int) -> None:
+        """Set the value in the first state; raises ValueError when it is outside the bounds."""
+        if not self.low <= value <= self.high:
+            raise ValueError(f"{self.name} is {value}, but only {self.low}..{self.high} is allowed")
+        if value == self.default:
+            ctx.state.delete(self.key)
+        else:
+            ctx.state.put(self.key, scale.U128.encode(value))
