@@ -13,7 +13,7 @@ from consensus.types import Validator, ValidatorSet
 from runtime.frame.errors import SpecError
 from runtime.genesis import ChainSpec, build_genesis, load_spec
 
-SHIPPED: Final = ("dev", "local", "test", "bench")
+SHIPPED: Final = ("dev", "local", "test", "bench", "public")
 """Specs that come with the program, by name."""
 
 SPEC_BYTES_MAX: Final = 16 << 20
@@ -50,6 +50,14 @@ def read_spec(chain: str) -> str:
         ) from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"the chain spec {path} is not UTF-8 text") from error
+
+
+def load_chain(chain: str) -> ChainSpec:
+    """Give the checked spec of a chain by name or path; raises ConfigError."""
+    try:
+        return load_spec(read_spec(chain))
+    except SpecError as error:
+        raise ConfigError(f"the chain spec is wrong: {error}") from error
 
 
 def start_chain(text: str) -> ChainStart:

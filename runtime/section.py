@@ -105,6 +105,12 @@ class Section:
             raise SpecError(self.key(name), f"it has {len(values)} items", f"use {count_max}")
         return [Section(value, f"{self.key(name)}[{i}]") for i, value in enumerate(values)]
 
+    def table(self, name: str) -> "Section | None":
+        """Take a table that need not be there."""
+        if not self.has(name):
+            return None
+        return Section(self.take(name, dict, f"write a [{name}] table"), self.key(name))
+
     def finish(self) -> None:
         """Raise SpecError when a key was never taken."""
         if self._rest:

@@ -6,11 +6,12 @@ Keys of validators are public; no spec ever holds a secret.
 
 import re
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from runtime.balances import EXISTENTIAL_DEPOSIT, PROTECTED
 from runtime.block import VALIDATORS_MAX
+from runtime.emission.reading import EmissionRules, read_emission
 from runtime.fees import PRICES, FeeSchedule
 from runtime.frame.errors import SpecError
 from runtime.primitives import MONEY_MAX, AccountId
@@ -72,6 +73,12 @@ class ChainSpec:
     accounts: tuple[GenesisAccount, ...]
     labels: dict[AccountId, str]
     parameters: dict[str, int] = field(default_factory=dict)
+    emission: EmissionRules | None = None
+
+    @property
+    def issued(self) -> int:
+        """Grains that genesis mints."""
+        return sum(entry.amount for entry in self.accounts)
 
 
 def load_spec(text: str) -> ChainSpec:
@@ -98,13 +105,15 @@ def load_spec(text: str) -> ChainSpec:
     schedule = _read_schedule(root, labelled)
     accounts = _read_accounts(root)
     parameters = _read_parameters(root)
+    emission = root.table("emission")
     root.finish()
     labels = {entry.account: entry.label for entry in accounts}
     labels.update({record.account: label for label, record in labelled.items()})
     validators = tuple(sorted(_initial(labelled), key=lambda record: record.account))
-    return ChainSpec(
+    spec = ChainSpec(
         *identity, era_epochs, params, fees, validators, schedule, accounts, labels, parameters
     )
+    return replace(spec, emission=emission and read_emission(emission, issued=spec.issued))
 
 
 def _read_limits(limits: Section) -> tuple[int, ChainParams]:

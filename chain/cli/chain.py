@@ -22,6 +22,9 @@ chain = LazyGroup(
         "spec": Place("chain.cli.chain:spec", "Show versions, properties and constants."),
         "block": Place("chain.cli.chain:block", "Show a block with its transactions."),
         "state": Place("chain.cli.state:state", "Read storage by name."),
+        "schedule": Place(
+            "chain.cli.schedule:schedule", "Show how much may be minted, era by era."
+        ),
         "events": Place("chain.cli.chain:events", "Show the events of a block."),
         "rpc": Place("chain.cli.chain:rpc", "Call any method of the node."),
     },
