@@ -113,7 +113,9 @@ def load_spec(text: str) -> ChainSpec:
     spec = ChainSpec(
         *identity, era_epochs, params, fees, validators, schedule, accounts, labels, parameters
     )
-    return replace(spec, emission=emission and read_emission(emission, issued=spec.issued))
+    if emission is None:
+        return spec
+    return replace(spec, emission=read_emission(emission, issued=spec.issued))
 
 
 def _read_limits(limits: Section) -> tuple[int, ChainParams]:
