@@ -45,7 +45,7 @@ from chain.offences import Offences
 from chain.opening import check_trust, open_storage
 from chain.pool import Pool, PoolLimits
 from chain.process import harden
-from chain.proposer import Proposer
+from chain.proposer import BUILD_SHARE, Proposer
 from chain.rpc.server import RpcServer
 from chain.rpc.view import ChainView
 from chain.seams import Chance, Clock, SystemChance, SystemClock
@@ -128,7 +128,7 @@ class Node:
         self.pool = Pool(self.judge, limits, self.verified)
         self.proposer = Proposer(
             self.importer, self.execution, self.clock, self.log.bind("proposer"),
-            block_bytes_max=block_bytes_max,
+            block_bytes_max=block_bytes_max, build_ms=start.profile.propose_ms // BUILD_SHARE,
         )  # fmt: skip
         self.ledger = ChainLedger(
             self.importer,

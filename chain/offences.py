@@ -1,12 +1,32 @@
 """Evidence and the finalised chain: who is guilty of something that no block has recorded yet."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from chain.storage.blocks import BlockStore
 from consensus.errors import Malformed
-from consensus.evidence import EvidencePool, EvidenceWindow, Offender, verify_evidence
-from consensus.types import EVIDENCE_BYTES_MAX, EVIDENCE_MAX, Evidence, Header, ValidatorSet
+from consensus.evidence import (
+    POOL_ITEMS_MAX,
+    EvidencePool,
+    EvidenceWindow,
+    Offender,
+    verify_evidence,
+)
+from consensus.types import (
+    EVIDENCE_BYTES_MAX,
+    EVIDENCE_MAX,
+    Evidence,
+    Header,
+    ValidatorSet,
+    encode_evidence,
+    evidence_hash,
+)
+
+BLAMED_MAX: Final = 4 * POOL_ITEMS_MAX
+"""Items remembered as spoiling blocks, some of which the pool has forgotten."""
+
+ROOMY: Final = POOL_ITEMS_MAX * EVIDENCE_BYTES_MAX
+"""Bytes that all items of the pool fit into."""
 
 OFFENDERS_MAX: Final = 32
 """Offences that one block records; the runtime takes no more. The rest waits for the next one."""
@@ -23,6 +43,8 @@ class Offences:
         self._blocks = blocks
         self._window = window
         self._pool = EvidencePool()
+        self._suspects: dict[bytes, None] = {}
+        self._banned: dict[bytes, None] = {}
         self.genesis_hash = genesis_hash
 
     def validators_at(self, height: int) -> ValidatorSet | None:
@@ -77,7 +99,10 @@ class Offences:
         room = min(size_bytes_max, EVIDENCE_BYTES_MAX)
         chosen: list[Evidence] = []
         taken: dict[tuple[int, bytes, int], None] = {}
-        for item in self._pool.select(count_max=EVIDENCE_MAX, size_bytes_max=room):
+        for item in self._trusted():
+            size = len(encode_evidence(item))
+            if len(chosen) == EVIDENCE_MAX or size > room:
+                continue
             try:
                 new = self._find_new(item, tip, taken)
             except Malformed:
@@ -86,8 +111,29 @@ class Offences:
                 age_blocks=tip.number + 1 - new[0].height, age_ms=time_ms - new[0].time_ms
             ):
                 chosen.append(item)
+                room -= size
                 taken.update(dict.fromkeys(offender.key for offender in new))
         return tuple(chosen)
+
+    def _trusted(self) -> tuple[Evidence, ...]:
+        """Give the items that no failed block is blamed on; when there are none, one suspect."""
+        items = self._pool.select(count_max=POOL_ITEMS_MAX, size_bytes_max=ROOMY)
+        named = [(evidence_hash(item), item) for item in items]
+        named = [(name, item) for name, item in named if name not in self._banned]
+        clean = tuple(item for name, item in named if name not in self._suspects)
+        return clean or tuple(item for _, item in named[:1])
+
+    def blame(self, items: Sequence[Evidence]) -> None:
+        """Note that a block could not be built with these and could without.
+
+        One alone is not tried again; of several each is tried alone later. It may still come in a
+        block of somebody else's.
+        """
+        names = dict.fromkeys(evidence_hash(item) for item in items)
+        book = self._banned if len(names) == 1 else self._suspects
+        book.update(names)
+        while len(book) > BLAMED_MAX:
+            book.pop(next(iter(book)))
 
     def on_block(self, offenders: Iterable[Offender], *, tip: Header) -> None:
         """Follow a decided block that recorded these offences."""

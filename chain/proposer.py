@@ -4,8 +4,9 @@
         ─> header ─> ExecutedBlock, kept like anybody's proposal
 
 Two budgets bound it: bytes, and the time until peers stop waiting; when time is up the block is
-closed with what it has. An empty block is always possible: if building fails for whatever reason,
-the same block is built again without evidence and transactions.
+closed with what it has: the runtime draws transactions as it runs them. If building fails, evidence
+is blamed first and the block built again without it, at last also without transactions: an empty
+block is always possible.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -34,8 +35,11 @@ from ext import hashing, store
 from runtime.block import BlockContext, ExecResult
 from runtime.frame.errors import CONTAINED
 
+BUILD_SHARE: Final = 4
+"""Transactions are added for one part in four of the wait for a proposal: peers execute too."""
+
 BUILD_MS: Final = 250
-"""How long transactions are added: a quarter of the shortest wait for a proposal."""
+"""How long transactions are added where nobody says otherwise, in milliseconds."""
 
 RESERVED_BYTES: Final = 32 * 1024
 """Room in a block for header, last commit and inherents, which are always there."""
@@ -92,27 +96,39 @@ class Proposer:
         self._block_bytes_max = block_bytes_max
         self._build_ms = build_ms
 
-    def build(self, plan: BuildPlan, candidates: Iterable[bytes]) -> BuiltBlock:
+    def build(self, plan: BuildPlan, candidates: Sequence[bytes]) -> BuiltBlock:
         """Build a block for the height above the tip and keep it as an executed candidate.
 
         `candidates` are transactions, dearest first, each sender's in the order of nonces. Raises
         InvalidBlock when not even an empty block can be built, which is a mistake of ours.
         """
-        deadline = self._clock.elapsed() + self._build_ms / 1000
-        room = self._block_bytes_max - RESERVED_BYTES
         offences, tip = self._importer.offences, self._importer.tip
         evidence = offences.select(tip=tip, time_ms=plan.time_ms, size_bytes_max=EVIDENCE_BYTES_MAX)
-        room -= sum(len(encode_evidence(item)) for item in evidence)
-        try:
-            built = self._try(plan, evidence, self._draw(candidates, room, deadline))
-        except (InvalidBlock, *CONTAINED) as error:
-            self._log.error("building failed, trying an empty block", reason=str(error))
+        built = self._attempt(plan, evidence, candidates)
+        if built is None and evidence:
+            built = self._attempt(plan, (), candidates)
+            if built is not None:
+                offences.blame(evidence)
+        if built is None:
             built = self._try(plan, (), ())
         self._importer.keep(built.executed)
         return built
 
-    def _draw(self, candidates: Iterable[bytes], room: int, deadline: float) -> Iterator[bytes]:
+    def _attempt(
+        self, plan: BuildPlan, evidence: tuple[Evidence, ...], candidates: Sequence[bytes]
+    ) -> BuiltBlock | None:
+        """Build a block with evidence and transactions, each attempt with its own time; or None."""
+        try:
+            return self._try(plan, evidence, self._draw(candidates, evidence))
+        except (InvalidBlock, *CONTAINED) as error:
+            self._log.error("building failed", evidence=len(evidence), reason=str(error))
+            return None
+
+    def _draw(self, candidates: Sequence[bytes], evidence: tuple[Evidence, ...]) -> Iterator[bytes]:
         """Yield candidates that fit until bytes or time run out."""
+        deadline = self._clock.elapsed() + self._build_ms / 1000
+        room = self._block_bytes_max - RESERVED_BYTES
+        room -= sum(len(encode_evidence(item)) for item in evidence)
         for raw in candidates:
             if self._clock.elapsed() > deadline:
                 return
