@@ -34,7 +34,7 @@ class Runtime:
         self.parameters = Parameters(ctx)
         self.balances = Balances(ctx, self.system)
         self.fees = TransactionPayment(ctx, self.system, self.balances)
-        self.session = Session(ctx, self.system)
+        self.session = Session(ctx, self.system, self.balances)
         self.offences = Offences(ctx, self.system, self.session)
         self.authorship = Authorship(ctx, self.session, self.offences)
         self.beacon = Beacon(ctx, self.session)

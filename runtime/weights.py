@@ -55,3 +55,9 @@ DEADLINE_ITEM: Final[Weight] = 8 * MICROSECOND
 
 PARAMETER: Final[Weight] = 60 * MICROSECOND
 """Checking bounds and writing value and era of a parameter."""
+
+SET_KEYS: Final[Weight] = 600 * MICROSECOND
+"""Verifying a signature and a VRF proof, and writing three entries and a hold."""
+
+PURGE_KEYS: Final[Weight] = 40 * MICROSECOND
+"""Deleting three entries and releasing a hold."""
