@@ -14,7 +14,7 @@ from runtime.emission.schedule import (
 )
 from runtime.frame.declared import Record
 from runtime.frame.errors import SpecError
-from runtime.primitives import MONEY_MAX, U32, Balance
+from runtime.primitives import MONEY_MAX, Balance
 from runtime.section import Section
 
 DECAY_MIN: Final = PERBILL // 100
@@ -31,21 +31,16 @@ REWARD_PER_FEE_MAX: Final = 4 * PERBILL
 
 
 class EmissionRules(Record):
-    """What genesis says of emission: the plan, the greatest supply, and the greatest stake yield.
-
-    `stake_yield_max` is parts per 10^9 a year of the active stake.
-    """
+    """What genesis says of emission: the plan, and the supply that is never passed."""
 
     plan: Plan
     max_supply: Balance
-    stake_yield_max: U32
 
 
 def read_emission(table: Section, *, issued: int) -> EmissionRules:
     """Read [emission]; `issued` grains are minted at genesis. Raises SpecError."""
     supply = table.choice("supply", ("cap", "tail"))
     budget = table.amount("initial_budget")
-    yield_max = table.integer("stake_yield_max", 0, PERBILL)
     if supply == "cap":
         ceiling, rights, tail = table.amount("max_supply"), table.amount("rights"), 0
     else:
@@ -56,7 +51,7 @@ def read_emission(table: Section, *, issued: int) -> EmissionRules:
     table.finish()
     plan = Plan(budget, rights, supply == "tail", tail, phases)
     _check_plan(table, plan, ceiling=ceiling, issued=issued)
-    return EmissionRules(plan, ceiling, yield_max)
+    return EmissionRules(plan, ceiling)
 
 
 def _read_phases(table: Section) -> tuple[Phase, ...]:

@@ -29,7 +29,6 @@ def test_the_public_table_says_what_was_published():
     rules = rules_of(public_table())
     assert rules.max_supply == 1_000_000_000 * GRIST
     assert rules.plan.rights == 385_000_000 * GRIST
-    assert rules.stake_yield_max == 150_000_000
     assert [phase.eras_max for phase in rules.plan.phases] == [730, 1_095, 0]
     assert [phase.gate for phase in rules.plan.phases] == [15_000 * GRIST, 40_000 * GRIST, 0]
     assert [phase.shares for phase in rules.plan.phases] == [
@@ -52,7 +51,6 @@ def test_the_public_table_says_what_was_published():
         ("rights", "384000000", "emission.initial_budget"),
         ("initial_budget", "231000", "emission.initial_budget"),
         ("terminal_rate", 1, "emission.terminal_rate"),
-        ("stake_yield_max", 1_000_000_001, "emission.stake_yield_max"),
         ("phases", [], "emission.phases"),
         ("phases.0.name", "growth", "emission.phases[0].name"),
         ("phases.0.compute", 450_000_001, "emission.phases[0]"),
