@@ -12,6 +12,7 @@ import trio
 
 from chain.engine import Ledger
 from chain.network.interface import Verdict
+from consensus import leader
 from consensus.machine import Machine
 from consensus.types import Proposal, ValidatorSet, Vote
 from consensus.votes import ROUNDS_AHEAD, ROUNDS_BEHIND
@@ -50,7 +51,7 @@ class BallotJudge:
         if validators is None:
             return Verdict.IGNORE, None
         for ballot in ballots:
-            verdict = self._judge_turn(ballot)
+            verdict = self._judge_turn(ballot, validators)
             if verdict is not Verdict.ACCEPT:
                 return verdict, None
         if not await self._verify(ballots, validators):
@@ -67,16 +68,19 @@ class BallotJudge:
             return _verify_all(ballots, validators, genesis_hash)
         return await trio.to_thread.run_sync(_verify_all, ballots, validators, genesis_hash)
 
-    def _judge_turn(self, ballot: Ballot) -> Verdict:
+    def _judge_turn(self, ballot: Ballot, validators: ValidatorSet) -> Verdict:
         """Drop a proposal that the machine would not look at, before its signature is."""
-        if isinstance(ballot, Vote) or ballot.height != self._machine.height:
+        if isinstance(ballot, Vote):
             return Verdict.ACCEPT
-        ahead = ballot.round - self._machine.round
-        if not -ROUNDS_BEHIND <= ahead <= ROUNDS_AHEAD:
+        height = self._machine.height
+        now = self._machine.round if ballot.height == height else 0
+        if ballot.height < height or not -ROUNDS_BEHIND <= ballot.round - now <= ROUNDS_AHEAD:
             return Verdict.IGNORE
-        if ballot.index != self._machine.proposer(ballot.round):
-            return Verdict.REJECT
-        return Verdict.ACCEPT
+        randomness = self._ledger.randomness_at(ballot.height)
+        if randomness is None:
+            return Verdict.IGNORE
+        turn = leader.proposer(validators, randomness, ballot.height, ballot.round)
+        return Verdict.ACCEPT if ballot.index == turn else Verdict.REJECT
 
 
 def _verify_all(ballots: Sequence[Ballot], validators: ValidatorSet, genesis_hash: bytes) -> bool:

@@ -98,7 +98,7 @@ class PaperLedger:
         return self.team.validators if height <= self.tip.number + 2 else None
 
     def randomness_at(self, height):
-        return RANDOMNESS if height <= self.tip.number + 1 else None
+        return RANDOMNESS if height <= self.tip.number + 2 else None
 
     def last_commits(self, count):
         heights = range(self.tip.number, max(0, self.tip.number - count), -1)

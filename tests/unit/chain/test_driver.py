@@ -376,6 +376,28 @@ def test_bad_ballots_are_rejected_and_distant_ones_ignored(tmp_path):
     play(scenario)
 
 
+def test_a_proposal_for_the_next_height_is_judged_by_its_turn_too(tmp_path):
+    """Bodies that come early push each other out of memory: nobody but the proposer may do that."""
+
+    async def scenario():
+        seat = Seat(tmp_path)
+        async with seat.running():
+            for parent in (genesis_header(), seat.block().header):
+                height = parent.number + 1
+                right = turn(height)
+                for by in range(4):
+                    block = make_block(parent, TEAM, by, time_ms=BASE_MS, mark=by)
+                    proposal = TEAM.proposal(by, height=height, block_id=block.block_id)
+                    verdict = await seat.driver.hear_proposal("p", proposal, block)
+                    assert verdict is (Verdict.ACCEPT if by == right else Verdict.REJECT)
+                    is_kept = seat.ledger.candidate(block.block_id) is not None
+                    assert is_kept == (by == right)
+            late = TEAM.proposal(turn(2, 40), height=2, round_=40, block_id=NIL)
+            assert await seat.driver.hear_proposal("p", late, None) is Verdict.IGNORE
+
+    play(scenario)
+
+
 def test_a_vote_that_came_too_early_counts_when_it_is_heard_again(tmp_path):
     async def scenario():
         seat = Seat(tmp_path)

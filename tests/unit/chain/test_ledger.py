@@ -46,6 +46,19 @@ def test_a_body_that_we_locked_on_outlives_every_later_candidate(solo):
     trio.run(main)
 
 
+def test_the_randomness_of_two_heights_ahead_is_known_over_an_epochs_end(solo):
+    """Proposals come early: their turn is judged with what the chain has announced."""
+    ledger = make_ledger(solo)
+    length = solo.start.spec.params.epoch_blocks
+    assert length > 1
+    for _ in range(2 * length + 1):
+        ahead = [ledger.randomness_at(ledger.tip.number + step) for step in (1, 2, 3)]
+        assert ahead[2] is None
+        assert None not in ahead[:2]
+        solo.step()
+        assert ledger.randomness_at(ledger.tip.number + 1) == ahead[1]
+
+
 def test_saved_bodies_come_back_after_a_restart(solo):
     async def main():
         first = make_ledger(solo)
