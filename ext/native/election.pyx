@@ -4,6 +4,7 @@
 The rules are pinned there. Numbers that grow by up to 64 bits a seat lie in rows of `stride` limbs
 of which `width` are in use; after p seats the unit is below 2^(63 p), burdens and loads are at most
 p units, so one limb more than the unit has is room enough, and two more hold a cross product.
+Voters lie in arrays that grow twofold when full, so that a page of them costs what it holds.
 """
 
 import operator
@@ -13,7 +14,7 @@ from typing import NamedTuple
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from cpython.mem cimport PyMem_Calloc, PyMem_Free
+from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Realloc
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
@@ -144,6 +145,13 @@ cdef void* _room(size_t count, size_t size) except NULL:
     return block
 
 
+cdef void* _more(void* block, size_t size) except NULL:
+    cdef void* grown = PyMem_Realloc(block, size or 1)
+    if grown == NULL:
+        raise MemoryError
+    return grown
+
+
 @cython.final
 cdef class Election:
     """One election: its snapshot, which never changes, and the seats filled so far.
@@ -151,20 +159,23 @@ cdef class Election:
     Opened from a canonical snapshot; raises ElectionError for any other bytes.
     """
 
-    # The snapshot, and where in it each voter begins.
     cdef bytes content
     cdef bytes mark
     cdef Py_ssize_t seat_count
     cdef Py_ssize_t candidate_count
+    # Voters, with room for more; targets of voter v: edges[first_edge[v]] up to first_edge[v + 1].
     cdef Py_ssize_t voter_count
-    cdef uint32_t* voters
-    # Targets of voter v: edges[first_edge[v]] up to first_edge[v + 1]; voters of candidate c alike.
+    cdef Py_ssize_t room
+    cdef uint64_t total
+    cdef uint8_t* names
     cdef uint64_t* budgets
     cdef uint32_t* first_edge
     cdef uint16_t* edges
+    # For each candidate the voters that name it, in order, how many, and the room for them.
     cdef uint64_t* approvals
-    cdef uint32_t* first_supporter
-    cdef uint32_t* supporters
+    cdef uint32_t** supporters
+    cdef uint32_t* supporter_counts
+    cdef uint32_t* supporter_rooms
     # Seats filled: the candidates in order, the place (from 1) of each candidate, and for each
     # voter the place of the candidate that it last helped to a seat.
     cdef Py_ssize_t filled
@@ -182,24 +193,35 @@ cdef class Election:
     cdef uint64_t* moved
     cdef uint8_t* touched
     cdef uint64_t* rows
+    # Once the election is finished and read in pages: the part of each edge, voter by voter.
+    cdef uint64_t* amounts
+    cdef uint8_t* is_split
 
     def __cinit__(self, bytes snapshot not None):
         self._read_head(snapshot)
+        self._make_candidates()
         self._read_voters(snapshot)
-        self._link()
+        self._link(0)
         self.content = snapshot
         self.mark = blake2b(snapshot, digest_size=32).digest()
         self._make_rows()
         self._reset()
 
     def __dealloc__(self):
-        PyMem_Free(self.voters)
+        cdef Py_ssize_t c
+        if self.supporters != NULL:
+            for c in range(self.candidate_count):
+                PyMem_Free(self.supporters[c])
+        PyMem_Free(self.supporters)
+        PyMem_Free(self.supporter_counts)
+        PyMem_Free(self.supporter_rooms)
+        PyMem_Free(self.names)
         PyMem_Free(self.budgets)
         PyMem_Free(self.first_edge)
         PyMem_Free(self.edges)
         PyMem_Free(self.approvals)
-        PyMem_Free(self.first_supporter)
-        PyMem_Free(self.supporters)
+        PyMem_Free(self.amounts)
+        PyMem_Free(self.is_split)
         PyMem_Free(self.seated)
         PyMem_Free(self.places)
         PyMem_Free(self.held)
@@ -237,35 +259,60 @@ cdef class Election:
             raise ElectionError("the snapshot ends too early")
         return 0
 
+    cdef int _make_candidates(self) except -1:
+        self.approvals = <uint64_t*>_room(self.candidate_count, sizeof(uint64_t))
+        self.supporters = <uint32_t**>_room(self.candidate_count, sizeof(uint32_t*))
+        self.supporter_counts = <uint32_t*>_room(self.candidate_count, sizeof(uint32_t))
+        self.supporter_rooms = <uint32_t*>_room(self.candidate_count, sizeof(uint32_t))
+        self._make_room(1)
+        self.first_edge[0] = 0
+        return 0
+
+    cdef int _make_room(self, Py_ssize_t count) except -1:
+        # For at least so many voters in all.
+        if count <= self.room:
+            return 0
+        cdef size_t room = max(count, 2 * self.room)
+        self.names = <uint8_t*>_more(self.names, room * ID)
+        self.budgets = <uint64_t*>_more(self.budgets, room * sizeof(uint64_t))
+        self.first_edge = <uint32_t*>_more(self.first_edge, (room + 1) * sizeof(uint32_t))
+        self.edges = <uint16_t*>_more(self.edges, room * EDGES * sizeof(uint16_t))
+        self.held = <uint16_t*>_more(self.held, room * sizeof(uint16_t))
+        self.room = room
+        return 0
+
     cdef int _read_voters(self, bytes snapshot) except -1:
         cdef const uint8_t* content = <const uint8_t*>PyBytes_AS_STRING(snapshot)
         cdef Py_ssize_t length = PyBytes_GET_SIZE(snapshot)
         cdef Py_ssize_t at = IDS + ID * self.candidate_count, v
-        cdef uint64_t total = 0
+        cdef Py_ssize_t count = <Py_ssize_t>_number(content + at, 4)
         cdef bint ascend = True
-        self.voter_count = <Py_ssize_t>_number(content + at, 4)
         at += 4
-        if self.voter_count > VOTERS_MAX:
-            raise ElectionError(
-                f"an election has at most {VOTERS_MAX} voters, not {self.voter_count}"
-            )
-        self.voters = <uint32_t*>_room(self.voter_count, sizeof(uint32_t))
-        self.budgets = <uint64_t*>_room(self.voter_count, sizeof(uint64_t))
-        self.first_edge = <uint32_t*>_room(self.voter_count + 1, sizeof(uint32_t))
-        self.edges = <uint16_t*>_room(self.voter_count * EDGES, sizeof(uint16_t))
-        for v in range(self.voter_count):
-            self.voters[v] = <uint32_t>at
+        if count > VOTERS_MAX:
+            raise ElectionError(f"an election has at most {VOTERS_MAX} voters, not {count}")
+        self._make_room(count)
+        for v in range(count):
             at = self._read_voter(content, length, at, v)
-            if v and memcmp(content + self.voters[v - 1], content + self.voters[v], ID) >= 0:
+            if v and memcmp(self.names + ID * (v - 1), self.names + ID * v, ID) >= 0:
                 ascend = False
         if not ascend:
             raise ElectionError("the voters of a snapshot do not ascend")
         if at != length:
             raise ElectionError("the snapshot goes on after its end")
-        for v in range(self.voter_count):
+        self._take(count)
+        return 0
+
+    cdef int _take(self, Py_ssize_t count) except -1:
+        # Let the voters that were read behind the last one take part.
+        cdef uint64_t total = self.total
+        cdef Py_ssize_t v
+        for v in range(self.voter_count, self.voter_count + count):
             if self.budgets[v] > MONEY - total:
                 raise ElectionError(f"the budgets together are more than {MONEY_MAX} grains")
             total += self.budgets[v]
+        memset(self.held + self.voter_count, 0, count * <Py_ssize_t>sizeof(uint16_t))
+        self.total = total
+        self.voter_count += count
         return 0
 
     cdef Py_ssize_t _read_voter(
@@ -274,6 +321,7 @@ cdef class Election:
         cdef Py_ssize_t count, i, edge = self.first_edge[v]
         if length - at < VOTER:
             raise ElectionError("the snapshot ends too early")
+        memcpy(self.names + ID * v, content + at, ID)
         self.budgets[v] = _number(content + at + ID, 8)
         count = content[at + ID + 8]
         if not 1 <= self.budgets[v] <= MONEY:
@@ -295,33 +343,53 @@ cdef class Election:
         self.first_edge[v + 1] = <uint32_t>(edge + count)
         return at + VOTER + 2 * count
 
-    cdef int _link(self) except -1:
-        # Approvals, and the voters of each candidate in ascending order.
+    cdef int _link(self, Py_ssize_t first) except -1:
+        # Approvals, and the voters of each candidate in the order of their rows.
         cdef Py_ssize_t v, c, e
-        cdef uint32_t* end
-        self.approvals = <uint64_t*>_room(self.candidate_count, sizeof(uint64_t))
-        self.first_supporter = <uint32_t*>_room(self.candidate_count + 2, sizeof(uint32_t))
-        self.supporters = <uint32_t*>_room(self.first_edge[self.voter_count], sizeof(uint32_t))
-        # While they are filled, the candidate's end stands two further.
-        end = self.first_supporter + 1
-        for e in range(self.first_edge[self.voter_count]):
-            end[self.edges[e] + 1] += 1
-        for c in range(self.candidate_count):
-            end[c + 1] += end[c]
-        for v in range(self.voter_count):
+        cdef uint32_t room
+        for v in range(first, self.voter_count):
             for e in range(self.first_edge[v], self.first_edge[v + 1]):
                 c = self.edges[e]
+                if self.supporter_counts[c] == self.supporter_rooms[c]:
+                    room = max(8, 2 * self.supporter_rooms[c])
+                    self.supporters[c] = <uint32_t*>_more(
+                        self.supporters[c], room * sizeof(uint32_t)
+                    )
+                    self.supporter_rooms[c] = room
                 self.approvals[c] += self.budgets[v]
-                self.supporters[end[c]] = <uint32_t>v
-                end[c] += 1
+                self.supporters[c][self.supporter_counts[c]] = <uint32_t>v
+                self.supporter_counts[c] += 1
         return 0
+
+    def append(self, bytes rows not None):
+        """Let more voters take part, rows as in a snapshot in any order; give how many came.
+
+        Raises ElectionError, and stays as it was, for rows that cannot be, or after the first seat.
+        """
+        cdef const uint8_t* content = <const uint8_t*>PyBytes_AS_STRING(rows)
+        cdef Py_ssize_t length = PyBytes_GET_SIZE(rows), at = 0, count = 0
+        cdef Py_ssize_t first = self.voter_count
+        if self.filled:
+            raise ElectionError("no voter comes after the first seat was filled")
+        while at < length:
+            self._make_room(first + count + 1)
+            at = self._read_voter(content, length, at, first + count)
+            count += 1
+        if first + count > VOTERS_MAX:
+            raise ElectionError(
+                f"an election has at most {VOTERS_MAX} voters, not {first + count}"
+            )
+        self._take(count)
+        self._link(first)
+        self._forget_parts()
+        self.mark = blake2b(self.mark + rows, digest_size=32).digest()
+        return count
 
     cdef int _make_rows(self) except -1:
         cdef Py_ssize_t places = self._count_places()
         self.stride = places + 3
         self.seated = <uint16_t*>_room(places, sizeof(uint16_t))
         self.places = <uint16_t*>_room(self.candidate_count, sizeof(uint16_t))
-        self.held = <uint16_t*>_room(self.voter_count, sizeof(uint16_t))
         self.unit = <uint64_t*>_room(self.stride, sizeof(uint64_t))
         self.loads = <uint64_t*>_room((places + 1) * self.stride, sizeof(uint64_t))
         self.rises = <uint64_t*>_room((places + 1) * self.stride, sizeof(uint64_t))
@@ -348,13 +416,18 @@ cdef class Election:
 
     @property
     def snapshot(self):
-        """The canonical bytes of what is put to the vote."""
+        """The canonical bytes that it was opened with."""
         return self.content
 
     @property
     def digest(self):
-        """The 32-byte blake2b of the snapshot."""
+        """The 32-byte blake2b of the snapshot; with voters appended, that of digest and page."""
         return self.mark
+
+    @property
+    def voter_count(self):
+        """How many voters take part."""
+        return self.voter_count
 
     @property
     def seats(self):
@@ -375,8 +448,7 @@ cdef class Election:
         return self.content[IDS + ID * c : IDS + ID * (c + 1)]
 
     cdef bytes _voter_id(self, Py_ssize_t v):
-        cdef Py_ssize_t at = self.voters[v]
-        return self.content[at : at + ID]
+        return (<char*>self.names)[ID * v : ID * (v + 1)]
 
     def advance(self, rounds):
         """Fill at most `rounds` more seats; give how many were filled."""
@@ -446,8 +518,8 @@ cdef class Election:
                 self.rises + i * self.stride, self.loads + place * self.stride,
                 self.loads + i * self.stride, self.width,
             )
-        for s in range(self.first_supporter[winner], self.first_supporter[winner + 1]):
-            v = self.supporters[s]
+        for s in range(self.supporter_counts[winner]):
+            v = self.supporters[winner][s]
             for e in range(self.first_edge[v], self.first_edge[v + 1]):
                 c = self.edges[e]
                 if not self.places[c]:
@@ -523,11 +595,7 @@ cdef class Election:
         cdef uint64_t[EDGES] parts
         cdef list exposures = [[] for i in range(self.filled)]
         cdef uint64_t[SEATS] totals
-        if self.filled != self._count_places():
-            raise ElectionError(
-                f"{self.filled} of {self._count_places()} seats are filled;"
-                " advance the election first"
-            )
+        self._check_finished()
         memset(totals, 0, sizeof(totals))
         for v in range(self.voter_count):
             count = self._seats_of(v, seats)
@@ -543,6 +611,92 @@ cdef class Election:
             Support(self._candidate_id(self.seated[i]), totals[i], tuple(exposures[i]))
             for i in range(self.filled)
         ])
+
+    def support(self, seat, start, count):
+        """Give at most `count` exposures above zero behind a seat, from 0 on, and where to go on.
+
+        `start` is 0, or where the last page said; voters come in the order of their rows. Raises
+        ElectionError while seats can still be filled, and for a seat or a start that is not there.
+        """
+        seat, start, count = operator.index(seat), operator.index(start), operator.index(count)
+        self._check_finished()
+        if not 0 <= seat < self.filled:
+            raise ElectionError(f"there are {self.filled} seats, and none is {seat}")
+        cdef Py_ssize_t winner = self.seated[seat], e, v
+        cdef Py_ssize_t end = self.supporter_counts[winner]
+        if not 0 <= start <= end or count < 0:
+            raise ElectionError(f"{end} voters are behind the seat, and none is {start}")
+        cdef Py_ssize_t at = start, left = min(count, end)
+        cdef list found = []
+        while at < end and len(found) < left:
+            v = self.supporters[winner][at]
+            self._split_voter(v)
+            for e in range(self.first_edge[v], self.first_edge[v + 1]):
+                if self.edges[e] == winner and self.amounts[e]:
+                    found.append((self._voter_id(v), self.amounts[e]))
+            at += 1
+        return tuple(found), at
+
+    def parts(self, first, count):
+        """Give what becomes of the budgets of `count` voters from a row on, in order of seats.
+
+        Each is (voter id, ((candidate id, amount above zero), ..)); raises ElectionError while
+        seats can still be filled.
+        """
+        first, count = operator.index(first), operator.index(count)
+        self._check_finished()
+        if first < 0 or count < 0:
+            raise ElectionError("voters are counted from 0 on")
+        cdef Py_ssize_t v
+        cdef Py_ssize_t begin = min(first, self.voter_count)
+        cdef Py_ssize_t end = min(begin + count, self.voter_count)
+        return tuple([(self._voter_id(v), self._parts_of(v)) for v in range(begin, end)])
+
+    cdef tuple _parts_of(self, Py_ssize_t v):
+        cdef Py_ssize_t e
+        cdef list found = []
+        self._split_voter(v)
+        for e in range(self.first_edge[v], self.first_edge[v + 1]):
+            if self.amounts[e]:
+                place = self.places[self.edges[e]]
+                found.append((place, self._candidate_id(self.edges[e]), self.amounts[e]))
+        found.sort()
+        return tuple([(who, amount) for _, who, amount in found])
+
+    cdef int _split_voter(self, Py_ssize_t v) except -1:
+        # Split the budget of a voter once, and keep the part of each edge.
+        cdef Py_ssize_t[EDGES] seats
+        cdef uint64_t[EDGES] parts
+        cdef Py_ssize_t count, e, i
+        if self.amounts == NULL:
+            self.is_split = <uint8_t*>_room(self.voter_count, 1)
+            self.amounts = <uint64_t*>_room(self.first_edge[self.voter_count], sizeof(uint64_t))
+        if self.is_split[v]:
+            return 0
+        count = self._seats_of(v, seats)
+        if count:
+            self._split(self.budgets[v], seats, count, parts)
+        for i in range(count):
+            for e in range(self.first_edge[v], self.first_edge[v + 1]):
+                if self.edges[e] == self.seated[seats[i] - 1]:
+                    self.amounts[e] = parts[i]
+        self.is_split[v] = 1
+        return 0
+
+    cdef int _forget_parts(self) except -1:
+        PyMem_Free(self.amounts)
+        PyMem_Free(self.is_split)
+        self.amounts = NULL
+        self.is_split = NULL
+        return 0
+
+    cdef int _check_finished(self) except -1:
+        if self.filled != self._count_places():
+            raise ElectionError(
+                f"{self.filled} of {self._count_places()} seats are filled;"
+                " advance the election first"
+            )
+        return 0
 
     cdef Py_ssize_t _seats_of(self, Py_ssize_t v, Py_ssize_t* seats) except -1:
         # The places of a voter's seated candidates, ascending.

@@ -31,6 +31,11 @@ The order of the input never matters: the snapshot is canonical. Numbers are lit
 
 Progress is that short because all else follows from it: to resume is to hold the election again up
 to there and compare. Whoever keeps the open election beside the record pays nothing for that.
+
+Large elections are held in bounded steps. Until the first seat is filled an election takes more
+voters, in pages of the same rows, in any order; whoever appends sees to it that nobody comes twice.
+The digest then is that of the digest before and the page. In the end the result is read in pages,
+too, by seat or by voter, and no budget is split twice.
 """
 
 from collections.abc import Iterable, Sequence
@@ -114,15 +119,45 @@ class Election:
         if type(snapshot) is not bytes:
             raise TypeError("a snapshot is bytes")
         self._seats, self._ids, self._voters = _decode_snapshot(snapshot)
+        self._total = sum(voter.budget for voter in self._voters)
         self._snapshot = snapshot
         self._digest = blake2b(snapshot, digest_size=32).digest()
         self._approvals = [0] * len(self._ids)
         self._supporters: list[list[int]] = [[] for _ in self._ids]
-        for number, voter in enumerate(self._voters):
+        self._link(0)
+        self._reset()
+
+    def _link(self, first: int) -> None:
+        for number, voter in enumerate(self._voters[first:], first):
             for target in voter.targets:
                 self._approvals[target] += voter.budget
                 self._supporters[target].append(number)
-        self._reset()
+
+    def append(self, rows: bytes) -> int:
+        """Let more voters take part, rows as in a snapshot in any order; give how many came.
+
+        Raises ElectionError, and stays as it was, for rows that cannot be, or after the first seat.
+        """
+        if type(rows) is not bytes:
+            raise TypeError("rows of voters are bytes")
+        if self._seated:
+            raise ElectionError("no voter comes after the first seat was filled")
+        reader, found = _Reader(rows), []
+        while reader.at < len(rows):
+            found.append(_decode_voter(reader, len(self._ids)))
+        first = len(self._voters)
+        if first + len(found) > VOTERS_MAX:
+            raise ElectionError(
+                f"an election has at most {VOTERS_MAX} voters, not {first + len(found)}"
+            )
+        total = self._total + sum(voter.budget for voter in found)
+        _check_total(total)
+        self._total = total
+        self._voters += found
+        self._link(first)
+        self._held = [0] * len(self._voters)
+        self._digest = blake2b(self._digest + rows, digest_size=32).digest()
+        return len(found)
 
     def _reset(self) -> None:
         self._seated: list[int] = []
@@ -136,13 +171,18 @@ class Election:
 
     @property
     def snapshot(self) -> bytes:
-        """The canonical bytes of what is put to the vote."""
+        """The canonical bytes that it was opened with."""
         return self._snapshot
 
     @property
     def digest(self) -> bytes:
-        """The 32-byte blake2b of the snapshot."""
+        """The 32-byte blake2b of the snapshot; with voters appended, that of digest and page."""
         return self._digest
+
+    @property
+    def voter_count(self) -> int:
+        """How many voters take part."""
+        return len(self._voters)
 
     @property
     def seats(self) -> int:
@@ -252,15 +292,10 @@ class Election:
 
         Raises ElectionError while seats can still be filled.
         """
-        places = min(self._seats, len(self._ids))
-        if not self.is_finished:
-            raise ElectionError(
-                f"{len(self._seated)} of {places} seats are filled; advance the election first"
-            )
+        self._check_finished()
         exposures: list[list[tuple[bytes, int]]] = [[] for _ in self._seated]
         for voter in self._voters:
-            seats = sorted(self._places[t] for t in voter.targets if t in self._places)
-            for place, amount in zip(seats, self._split(voter.budget, seats), strict=True):
+            for place, amount in self._split(voter):
                 if amount:
                     exposures[place - 1].append((voter.who, amount))
         return tuple(
@@ -268,18 +303,75 @@ class Election:
             for winner, behind in zip(self._seated, exposures, strict=True)
         )
 
-    def _split(self, budget: int, seats: list[int]) -> list[int]:
+    def support(
+        self, seat: int, start: int, count: int
+    ) -> tuple[tuple[tuple[bytes, int], ...], int]:
+        """Give at most `count` exposures above zero behind a seat, from 0 on, and where to go on.
+
+        `start` is 0, or where the last page said; voters come in the order of their rows. Raises
+        ElectionError while seats can still be filled, and for a seat or a start that is not there.
+        """
+        seat, start, count = index(seat), index(start), index(count)
+        self._check_finished()
+        if not 0 <= seat < len(self._seated):
+            raise ElectionError(f"there are {len(self._seated)} seats, and none is {seat}")
+        winner = self._seated[seat]
+        behind = self._supporters[winner]
+        if not 0 <= start <= len(behind) or count < 0:
+            raise ElectionError(f"{len(behind)} voters are behind the seat, and none is {start}")
+        found: list[tuple[bytes, int]] = []
+        while start < len(behind) and len(found) < count:
+            voter = self._voters[behind[start]]
+            amount = dict(self._split(voter))[seat + 1]
+            if amount:
+                found.append((voter.who, amount))
+            start += 1
+        return tuple(found), start
+
+    def parts(
+        self, first: int, count: int
+    ) -> tuple[tuple[bytes, tuple[tuple[bytes, int], ...]], ...]:
+        """Give what becomes of the budgets of `count` voters from a row on, in order of seats.
+
+        Each is (voter id, ((candidate id, amount above zero), ..)); raises ElectionError while
+        seats can still be filled.
+        """
+        first, count = index(first), index(count)
+        self._check_finished()
+        if first < 0 or count < 0:
+            raise ElectionError("voters are counted from 0 on")
+        return tuple(
+            (
+                voter.who,
+                tuple(
+                    (self._ids[self._seated[place - 1]], amount)
+                    for place, amount in self._split(voter)
+                    if amount
+                ),
+            )
+            for voter in self._voters[first : first + count]
+        )
+
+    def _check_finished(self) -> None:
+        if not self.is_finished:
+            places = min(self._seats, len(self._ids))
+            raise ElectionError(
+                f"{len(self._seated)} of {places} seats are filled; advance the election first"
+            )
+
+    def _split(self, voter: _Voter) -> list[tuple[int, int]]:
         """Split a budget by the load taken from each seat, by largest remainder."""
+        seats = sorted(self._places[t] for t in voter.targets if t in self._places)
         if not seats:
             return []
-        whole = self._loads[seats[-1]]
+        budget, whole = voter.budget, self._loads[seats[-1]]
         steps = [self._loads[b] - self._loads[a] for a, b in pairwise([0, *seats])]
         parts = [budget * step // whole for step in steps]
         remainders = [budget * step % whole for step in steps]
         order = sorted(range(len(seats)), key=lambda i: (-remainders[i], i))
         for i in order[: budget - sum(parts)]:
             parts[i] += 1
-        return parts
+        return list(zip(seats, parts, strict=True))
 
 
 def _check_id(who: bytes) -> bytes:
