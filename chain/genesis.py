@@ -9,12 +9,16 @@ from chain.errors import ConfigError
 from chain.storage.state import Genesis
 from consensus.header import ZERO_HASH, ConsensusFields, NextEpoch, make_genesis_header
 from consensus.rounds import PROFILES, TimeoutProfile
-from consensus.types import Validator, ValidatorSet
+from consensus.types import BLOCK_BYTES_MAX, Validator, ValidatorSet
 from runtime.frame.errors import SpecError
 from runtime.genesis import ChainSpec, build_genesis, load_spec
 
 SHIPPED: Final = ("dev", "local", "test", "bench", "public")
 """Specs that come with the program, by name."""
+
+CARRIED_BYTES_MAX: Final = BLOCK_BYTES_MAX - (512 << 10)
+"""Transactions of a block that peers can send each other; the rest of 2 MiB is for evidence, the
+last commit and the header of the largest set."""
 
 SPEC_BYTES_MAX: Final = 16 << 20
 """A larger file is no chain spec."""
@@ -60,12 +64,27 @@ def load_chain(chain: str) -> ChainSpec:
         raise ConfigError(f"the chain spec is wrong: {error}") from error
 
 
+def check_carried(spec: ChainSpec) -> None:
+    """Raise ConfigError when blocks may be larger than validators can send each other.
+
+    One validator alone sends nobody anything: benchmarks do with larger blocks.
+    """
+    allowed = spec.params.block_bytes_max
+    if len(spec.validators) > 1 and allowed > CARRIED_BYTES_MAX:
+        raise ConfigError(
+            f"the chain spec allows blocks of {allowed} bytes (limits.block_bytes_max), and "
+            f"validators can send each other {CARRIED_BYTES_MAX}: a full block would never be "
+            f"decided; lower it to {CARRIED_BYTES_MAX}, or have a single validator"
+        )
+
+
 def start_chain(text: str) -> ChainStart:
     """Build block 0 and its state from the text of a spec; raises ConfigError."""
     try:
         spec = load_spec(text)
     except SpecError as error:
         raise ConfigError(f"the chain spec is wrong: {error}") from error
+    check_carried(spec)
     built = build_genesis(spec)
     members = [Validator(v.account, v.consensus_key, v.vrf_key, v.power) for v in built.validators]
     validators = ValidatorSet(0, tuple(sorted(members, key=lambda member: member.account)))

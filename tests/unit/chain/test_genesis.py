@@ -1,0 +1,29 @@
+"""A chain begins only when its nodes can keep what its spec promises."""
+
+import pytest
+
+from chain.devnet.spec import write_spec
+from chain.errors import ConfigError
+from chain.genesis import CARRIED_BYTES_MAX, read_spec, start_chain
+from chain.network import limits
+
+
+def spec_of(validators: int, block_bytes: int) -> str:
+    text = write_spec(read_spec("dev"), validators=validators, interval_ms=None)
+    shipped = f"block_bytes_max = {CARRIED_BYTES_MAX}"
+    assert shipped in text
+    return text.replace(shipped, f"block_bytes_max = {block_bytes}")
+
+
+def test_blocks_that_peers_cannot_send_each_other_are_refused_where_there_are_peers():
+    with pytest.raises(ConfigError, match="lower it to 1572864") as caught:
+        start_chain(spec_of(2, CARRIED_BYTES_MAX + 1))
+    assert "limits.block_bytes_max" in str(caught.value)
+    assert start_chain(spec_of(1, CARRIED_BYTES_MAX + 1)).spec.params.block_bytes_max > 1_572_864
+    assert start_chain(spec_of(2, CARRIED_BYTES_MAX)).spec.params.block_bytes_max == 1_572_864
+    assert CARRIED_BYTES_MAX < limits.BLOCK_BYTES_MAX
+
+
+@pytest.mark.parametrize("name", ["dev", "local", "test", "bench", "public"])
+def test_every_shipped_spec_begins_a_chain(name):
+    assert start_chain(read_spec(name)).genesis.header.number == 0
