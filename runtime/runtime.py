@@ -17,6 +17,8 @@ from runtime.frame.module import Check, Module
 from runtime.offences import Offences
 from runtime.parameters import Parameters
 from runtime.session import Session
+from runtime.staking.module import Staking
+from runtime.staking.voter_list import VoterList
 from runtime.system import System
 from runtime.timestamp import Timestamp
 from runtime.utility import Utility
@@ -35,10 +37,12 @@ class Runtime:
         self.balances = Balances(ctx, self.system)
         self.fees = TransactionPayment(ctx, self.system, self.balances)
         self.session = Session(ctx, self.system, self.balances)
+        self.deadlines = Deadlines(ctx)
+        self.voter_list = VoterList(ctx)
+        self.staking = Staking(ctx, self.balances, self.session, self.deadlines, self.voter_list)
         self.offences = Offences(ctx, self.system, self.session)
         self.authorship = Authorship(ctx, self.session, self.offences)
         self.beacon = Beacon(ctx, self.session)
-        self.deadlines = Deadlines(ctx)
         self.modules: tuple[Module, ...] = (
             self.system,
             self.utility,
@@ -47,10 +51,12 @@ class Runtime:
             self.balances,
             self.fees,
             self.session,
+            self.deadlines,
+            self.voter_list,
+            self.staking,
             self.offences,
             self.authorship,
             self.beacon,
-            self.deadlines,
         )
         register(calls, self.modules)
         self.parameters.register(self.modules)

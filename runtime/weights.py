@@ -61,3 +61,24 @@ SET_KEYS: Final[Weight] = 600 * MICROSECOND
 
 PURGE_KEYS: Final[Weight] = 40 * MICROSECOND
 """Deleting three entries and releasing a hold."""
+
+STAKE: Final[Weight] = 90 * MICROSECOND
+"""A ledger and a hold read and written, an entry of a list moved, eight eras settled."""
+
+VALIDATE: Final[Weight] = 110 * MICROSECOND
+"""The ledger, both lists, somebody displaced, preferences written."""
+
+NOMINATE: Final[Weight] = 110 * MICROSECOND
+"""The ledger, both lists, somebody displaced, an item for the wheel; the targets aside."""
+
+NOMINATE_TARGET: Final[Weight] = 5 * MICROSECOND
+"""Looking up a validator, and writing its name."""
+
+ERA_VALIDATOR: Final[Weight] = 60 * MICROSECOND
+"""Paying a validator for an era, and setting its nominators' part aside."""
+
+ERA_ENTRY: Final[Weight] = 6 * MICROSECOND
+"""Forgetting an entry of an old era."""
+
+SLASH_PAGE: Final[Weight] = 5_000 * MICROSECOND
+"""Charging 64 nominators: a ledger, a hold, a list and two accounts written for each."""

@@ -14,6 +14,7 @@ class MintCause(IntEnum):
     """Why money came into being."""
 
     GENESIS = 0
+    STAKING = 1
 
 
 class BurnCause(IntEnum):
@@ -21,6 +22,7 @@ class BurnCause(IntEnum):
 
     FEE = 0
     OWNER = 1
+    SLASH = 2
 
 
 class MoveCause(IntEnum):
@@ -33,6 +35,7 @@ class MoveCause(IntEnum):
     HOLD = 4
     RELEASE = 5
     SLASH = 6
+    REWARD = 7
 
 
 class HoldReason(IntEnum):
@@ -75,7 +78,19 @@ TREASURY: Final = module_account("treasury")
 INSURANCE: Final = module_account("insurance")
 """Pays what a bond could not, once there is a market."""
 
-PROTECTED: Final = {FEE_POT: "fee pot", TREASURY: "treasury", INSURANCE: "insurance"}
+STAKING_POT: Final = module_account("staking")
+"""Nominators' part of the rewards of past eras, until each of them is paid."""
+
+SLASH_POT: Final = module_account("slash")
+"""What an open report took so far; split when the report is done."""
+
+PROTECTED: Final = {
+    FEE_POT: "fee pot",
+    TREASURY: "treasury",
+    INSURANCE: "insurance",
+    STAKING_POT: "staking pot",
+    SLASH_POT: "slash pot",
+}
 """Accounts that users can neither create, pay into, drain nor reap."""
 
 

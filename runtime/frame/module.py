@@ -8,7 +8,8 @@
             self.balances = balances
 
 Events and errors of the same Python file belong to the module; `events=` and `errors=` say it
-where several modules share a file. Everything wrong with a declaration is an error at import.
+where several modules share a file. A module that is too long for one file has a `Part` in each.
+Everything wrong with a declaration is an error at import.
 """
 
 import inspect
@@ -62,10 +63,22 @@ class Constant:
         return Constant(name, wire_of(annotation, name), value, docs)
 
 
-class Module(Stateful):
-    """The parent of all modules; subclasses are declared with `index=`, and `name=` if needed."""
+class Part(Stateful):
+    """A part of a module in a file of its own: storage and functions, no calls and no number.
+
+    class Staking(Bonds, Module, index=8) has the storage of its part Bonds, under its own name.
+    """
 
     index: ClassVar[int]
+
+    def emit(self, event: Event) -> None:
+        """Put an event into the receipt of the running step."""
+        self.ctx.events.append(event.encode())
+
+
+class Module(Part):
+    """The parent of all modules; subclasses are declared with `index=`, and `name=` if needed."""
+
     name: ClassVar[str]
     calls: ClassVar[tuple[CallInfo, ...]]
     events: ClassVar[tuple[type[Event], ...]]
@@ -102,10 +115,6 @@ class Module(Stateful):
         self.ctx = ctx
         for name, info in self._maps:
             setattr(self, name, StorageMap(info, ctx))
-
-    def emit(self, event: Event) -> None:
-        """Put an event into the receipt of the running step."""
-        self.ctx.events.append(event.encode())
 
     def on_initialize(self) -> Weight:
         """React to the beginning of a block and give the weight used; never raises outward."""
@@ -144,13 +153,8 @@ def _claim(cls: type[Module]) -> None:
 def _declare_storage(cls: type[Module]) -> None:
     items: list[ItemInfo] = []
     maps: list[tuple[str, ItemInfo]] = []
-    annotations = inspect.get_annotations(cls)
-    for attribute, declaration in list(cls.__dict__.items()):
-        if not isinstance(declaration, Declaration):
-            continue
-        if attribute not in annotations:
-            raise DeclarationError(f"{cls.__name__}.{attribute}: stored() needs an annotation")
-        info = read_item(cls.name, attribute, annotations[attribute], declaration)
+    for attribute, declaration, annotation in _declarations(cls):
+        info = read_item(cls.name, attribute, annotation, declaration)
         items.append(info)
         if info.keys:
             maps.append((attribute, info))
@@ -161,6 +165,22 @@ def _declare_storage(cls: type[Module]) -> None:
         raise DeclarationError(f"{cls.__name__}: two storage items share a name")
     cls.items = tuple(items)
     cls._maps = tuple(maps)
+
+
+def _declarations(cls: type[Module]) -> list[tuple[str, Declaration, Any]]:
+    """Give what a module and its parts declare to store, the parts first."""
+    found: list[tuple[str, Declaration, Any]] = []
+    for parent in reversed(cls.__mro__):
+        if not issubclass(parent, Part) or (issubclass(parent, Module) and parent is not cls):
+            continue
+        annotations = inspect.get_annotations(parent)
+        for attribute, declaration in parent.__dict__.items():
+            if not isinstance(declaration, Declaration):
+                continue
+            if attribute not in annotations:
+                raise DeclarationError(f"{cls.__name__}.{attribute}: stored() needs an annotation")
+            found.append((attribute, declaration, annotations[attribute]))
+    return found
 
 
 def _check_hooks(cls: type[Module]) -> None:

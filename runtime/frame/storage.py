@@ -42,6 +42,7 @@ class Declaration:
     default: Any
     hashers: tuple[Hasher, ...]
     name: str | None
+    is_kept: bool
 
 
 def stored(
@@ -49,13 +50,16 @@ def stored(
     default: Any = _ABSENT,
     hasher: Hasher | tuple[Hasher, ...] = Hasher.BLAKE2_128_CONCAT,
     name: str | None = None,
+    is_kept: bool = False,
 ) -> Any:
     """Declare a storage item.
 
     `hasher` is a tuple where the key is one, a hasher for each part. `name` is the item's on the
-    wire, else CamelCase of the attribute.
+    wire, else CamelCase of the attribute. With `is_kept` an entry of a map that is the default is
+    there all the same, for maps in which being there says something.
     """
-    return Declaration(default, hasher if isinstance(hasher, tuple) else (hasher,), name)
+    hashers = hasher if isinstance(hasher, tuple) else (hasher,)
+    return Declaration(default, hashers, name, is_kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,7 @@ class ItemInfo:
     value: Wired
     hashers: tuple[Hasher, ...]
     default: Any
+    is_kept: bool
 
     @property
     def has_default(self) -> bool:
@@ -119,7 +124,7 @@ class StorageMap(Generic[K, V]):
     A key of several parts is a tuple; entries that share the first parts stand together.
     """
 
-    __slots__ = ("_ctx", "_default", "_is_simple", "_parts", "info")
+    __slots__ = ("_ctx", "_default", "_has_absence", "_is_simple", "_parts", "info")
 
     def __init__(self, info: ItemInfo, ctx: Context) -> None:
         self.info = info
@@ -127,6 +132,7 @@ class StorageMap(Generic[K, V]):
         self._is_simple = len(self._parts) == 1
         self._ctx = ctx
         self._default = info.default
+        self._has_absence = info.has_default and not info.is_kept
 
     def storage_key(self, key: K) -> bytes:
         """Give the whole key under which an entry stands in the state."""
@@ -161,7 +167,7 @@ class StorageMap(Generic[K, V]):
         return value
 
     def __setitem__(self, key: K, value: V) -> None:
-        if self._default is not _ABSENT and value == self._default:
+        if self._has_absence and value == self._default:
             self._ctx.state.delete(self.storage_key(key))
         else:
             self._ctx.state.put(self.storage_key(key), self.info.value.encode(value))
@@ -253,6 +259,7 @@ def read_item(
         wire_of(args[-1], place),
         declaration.hashers,
         declaration.default,
+        declaration.is_kept,
     )
 
 

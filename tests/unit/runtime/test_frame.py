@@ -45,6 +45,7 @@ class Toy(Module, index=77, events=(), errors=()):
     grid: StorageMap[tuple[U8, Colour, AccountId], U32] = stored(
         default=0, hasher=(Hasher.IDENTITY, Hasher.TWOX_64_CONCAT, Hasher.BLAKE2_128_CONCAT)
     )
+    marks: StorageMap[U8, U8] = stored(default=0, is_kept=True)
 
 
 @pytest.fixture
@@ -137,6 +138,13 @@ def test_rows_and_maps_come_back_as_tuples() -> None:
     assert scores.type.path == ("BTreeMap",)
     with pytest.raises(DeclarationError, match="pairs"):
         wire_of(Annotated[tuple[U8, ...], Most(2, is_map=True)], "here")
+
+
+def test_an_entry_of_a_kept_map_is_there_even_as_the_default(toy: Toy) -> None:
+    toy.marks[3] = 0
+    assert (toy.marks[3], 3 in toy.marks, toy.marks[4], 4 in toy.marks) == (0, True, 0, False)
+    del toy.marks[3]
+    assert 3 not in toy.marks
 
 
 def test_what_has_no_default_is_missed_by_name(toy: Toy) -> None:

@@ -1,0 +1,235 @@
+"""Eras: what stands behind validators in each, and what each earned; a part of Staking."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from runtime import weights
+from runtime.balances import STAKING_POT, HoldReason, MintCause, MoveCause
+from runtime.balances.nouns import ExistentialDeposit
+from runtime.frame.storage import StorageMap, StorageValue, stored
+from runtime.primitives import U32, U128, AccountId, Balance, Flag, Weight
+from runtime.session import Session
+from runtime.staking import ledger, rewards
+from runtime.staking.bonds import TWOX, Bonds
+from runtime.staking.exposures import Exposures
+from runtime.staking.nouns import (
+    HISTORY_ERAS,
+    ActiveEraInfo,
+    Backing,
+    CarriedExposure,
+    EraPaid,
+    EraRewardPoints,
+    ExposureOverview,
+    ExposurePage,
+    Rewarded,
+    RewardKept,
+    StakersElected,
+    StakingElectionFailed,
+    Stint,
+    ValidatorPrefs,
+)
+
+PRUNED_PER_BLOCK: Final = 64
+"""Entries of past eras that a block forgets: more than an era of 100 blocks writes."""
+
+
+class Eras(Bonds):
+    """The eras of Staking: exposures, positions, points and rewards."""
+
+    session: Session
+    exposures: Exposures
+
+    eras_start_session_index: StorageMap[U32, U32] = stored(hasher=TWOX)
+    eras_stakers_overview: StorageMap[tuple[U32, AccountId], ExposureOverview] = stored(
+        hasher=(TWOX, TWOX)
+    )
+    eras_stakers_paged: StorageMap[tuple[U32, AccountId, U32], ExposurePage] = stored(
+        hasher=(TWOX, TWOX, TWOX)
+    )
+    eras_validator_prefs: StorageMap[tuple[U32, AccountId], ValidatorPrefs] = stored(
+        default=ValidatorPrefs(0, blocked=False), hasher=(TWOX, TWOX)
+    )
+    eras_stakers_carried: StorageMap[tuple[U32, AccountId], CarriedExposure] = stored(
+        hasher=(TWOX, TWOX)
+    )
+    eras_assigned_in: StorageMap[U32, U32] = stored(hasher=TWOX)
+    eras_oldest_exposure: StorageMap[U32, U32] = stored(hasher=TWOX)
+    eras_reward_points: StorageMap[U32, EraRewardPoints] = stored(
+        default=rewards.NO_POINTS, hasher=TWOX
+    )
+    eras_validator_reward: StorageMap[U32, Balance] = stored(hasher=TWOX)
+    eras_total_stake: StorageMap[U32, Balance] = stored(default=0, hasher=TWOX)
+    eras_reward_index: StorageMap[tuple[U32, AccountId], U128] = stored(
+        default=0, hasher=(TWOX, TWOX)
+    )
+    eras_owed: StorageMap[U32, Balance] = stored(default=0, hasher=TWOX)
+    pot_owed: StorageValue[Balance] = stored(default=0)
+    pot_rest: StorageValue[Balance] = stored(default=0)
+    pruned_eras: StorageValue[U32] = stored(default=0)
+    is_pruning: StorageValue[Flag] = stored(default=False)
+
+    # For elections
+
+    def write_assignment(
+        self, era: int, who: AccountId, backings: Sequence[tuple[AccountId, int]]
+    ) -> None:
+        """Write what the election for `era` puts behind whom out of a nominator's stake."""
+        self.settle(who)
+        stint = Stint(era, tuple(Backing(validator, value) for validator, value in backings))
+        active = self.active_era
+        self.positions[who] = rewards.with_stint(
+            self.positions.find(who),
+            stint,
+            settled=active,
+            in_force=self.eras_assigned_in[active],
+        )
+
+    def finish_election(self, era: int, total_stake: int) -> None:
+        """Put the exposures and positions written for `era` in force, when it begins."""
+        self.eras_assigned_in[era] = era
+        self.eras_total_stake[era] = total_stake
+        self.emit(StakersElected())
+
+    def fail_election(self, era: int) -> None:
+        """Let the exposures and positions of the era before `era` stay in force."""
+        before = era - 1
+        self.exposures.carry_all(source=before, era=era)
+        self.eras_assigned_in[era] = self.eras_assigned_in[before]
+        self.eras_total_stake[era] = self.eras_total_stake[before]
+        self.emit(StakingElectionFailed())
+
+    def note_points(self, author: AccountId, flags: Sequence[bool]) -> None:
+        """Count a block for its author, and for who signed the last commit, a flag each."""
+        if not self.is_enabled:
+            return
+        era = self.active_era
+        gains = rewards.block_points(author, self.session.previous_set, flags)
+        self.eras_reward_points[era] = rewards.add_points(self.eras_reward_points[era], gains)
+
+    def settle(self, who: AccountId) -> None:
+        """Pay a nominator what the eras that are over owe it; nothing happens if they do not."""
+        position, era = self.positions.find(who), self.active_era
+        if position is None or position.settled >= era:
+            return
+        amount = 0
+        for past in range(max(position.settled, self.pruned_eras), era):
+            backings = rewards.backings_in(position, self.eras_assigned_in[past])
+            part = rewards.reward_of(
+                backings, [self.eras_reward_index[past, entry.validator] for entry in backings]
+            )
+            self.eras_owed[past] -= part
+            amount += part
+        left = rewards.settled_position(position, settled=era, in_force=self.eras_assigned_in[era])
+        if left is None:
+            del self.positions[who]
+        else:
+            self.positions[who] = left
+        if amount:
+            self.pot_owed -= amount
+            if not self._pay(who, amount, is_minted=False):
+                self.pot_rest += amount
+
+    # Inside
+
+    def _settle_late(self, payload: bytes) -> None:
+        who = AccountId(payload)
+        self.settle(who)
+        if who not in self.nominators:
+            self._plan_settling(who)
+
+    def _pay(self, who: AccountId, amount: int, *, is_minted: bool) -> bool:
+        """Pay a reward where its owner wants it; gives False where it cannot be paid."""
+        kind, account = dest = self.payee[who]
+        target = account if kind == "Account" else who
+        try:
+            if kind == "None":
+                raise ExistentialDeposit
+            if is_minted:
+                self.balances.mint(MintCause.STAKING, target, amount)
+            else:
+                self.balances.move(MoveCause.REWARD, STAKING_POT, target, amount, keep_alive=False)
+        except ExistentialDeposit:
+            self.emit(RewardKept(who, amount))
+            return False
+        bond = self.ledger.find(who)
+        if kind == "Staked" and bond is not None:
+            self.balances.hold(who, HoldReason.STAKE, amount)
+            self._write(bond, ledger.with_more(bond, amount))
+        self.emit(Rewarded(who, dest, amount))
+        return True
+
+    def _pay_era(self, era: int) -> int:
+        """Pay the validators of an era and set their nominators' parts aside; gives how many."""
+        reward = self.params.era_reward
+        paid = pooled = 0
+        shares = rewards.split_by_points(self.eras_reward_points[era], reward)
+        for who, share in shares:
+            overview = self.exposures.overview(era, who)
+            if overview is None or self.is_jailed(who) or not share:
+                continue
+            if not self.exposures.is_rewarded(era, who):
+                continue
+            commission = self.exposures.prefs(era, who).commission
+            own, others = rewards.divide(share, commission, overview)
+            if others:
+                self.eras_reward_index[era, who] = rewards.reward_index(others, overview)
+                pooled += others
+            if own and self._pay(who, own, is_minted=True):
+                paid += own
+        self._fill_pot(era, pooled)
+        self.eras_validator_reward[era] = paid + pooled
+        self.emit(EraPaid(era, paid + pooled, reward - paid - pooled))
+        return len(shares)
+
+    def _fill_pot(self, era: int, amount: int) -> None:
+        """Put an era's nominators' parts into the pot: first what rounding left there."""
+        used = min(self.pot_rest, amount)
+        if amount > used:
+            self.balances.mint(MintCause.STAKING, STAKING_POT, amount - used)
+        self.pot_rest -= used
+        self.pot_owed += amount
+        self.eras_owed[era] = amount
+
+    def _begin_era(self, era: int) -> None:
+        if era not in self.eras_assigned_in:
+            self.fail_election(era)
+        self.active_era_info = ActiveEraInfo(era, self.ctx.block.time_ms)
+        self.current_era = era
+        self.eras_start_session_index[era] = era * self.params.era_epochs
+        self.eras_oldest_exposure[era] = self.exposures.oldest_made(era)
+        if not self.is_pruning:
+            self._begin_pruning()
+
+    def _begin_pruning(self) -> None:
+        """Begin to forget the oldest era, if nobody may ask for it any more.
+
+        What it still owes by then is what rounding left, and goes into the rest.
+        """
+        era = self.pruned_eras
+        kept = self.active_era - self.params.unbonding_eras - HISTORY_ERAS
+        self.is_pruning = kept > 0 and era < min(kept, self.eras_oldest_exposure[kept])
+        if self.is_pruning:
+            self.pruned_eras = era + 1
+            self.pot_owed -= self.eras_owed[era]
+            self.pot_rest += self.eras_owed[era]
+
+    def _prune(self) -> Weight:
+        era = self.pruned_eras - 1
+        done = self.exposures.prune(era, PRUNED_PER_BLOCK)
+        done += self.eras_reward_index.clear(era, limit=PRUNED_PER_BLOCK)
+        if done < PRUNED_PER_BLOCK:
+            for entries in self._values_by_era():
+                del entries[era]
+            self._begin_pruning()
+        return done * weights.ERA_ENTRY
+
+    def _values_by_era(self) -> tuple[StorageMap[int, Any], ...]:
+        return (
+            self.eras_start_session_index,
+            self.eras_assigned_in,
+            self.eras_oldest_exposure,
+            self.eras_reward_points,
+            self.eras_validator_reward,
+            self.eras_total_stake,
+            self.eras_owed,
+        )
