@@ -612,17 +612,18 @@ cdef class Election:
             for i in range(self.filled)
         ])
 
+    def count_behind(self, seat):
+        """Give how many voters named the candidate of a seat, from 0 on; raises ElectionError."""
+        return self.supporter_counts[self.seated[self._check_seat(seat)]]
+
     def support(self, seat, start, count):
         """Give at most `count` exposures above zero behind a seat, from 0 on, and where to go on.
 
         `start` is 0, or where the last page said; voters come in the order of their rows. Raises
         ElectionError while seats can still be filled, and for a seat or a start that is not there.
         """
-        seat, start, count = operator.index(seat), operator.index(start), operator.index(count)
-        self._check_finished()
-        if not 0 <= seat < self.filled:
-            raise ElectionError(f"there are {self.filled} seats, and none is {seat}")
-        cdef Py_ssize_t winner = self.seated[seat], e, v
+        start, count = operator.index(start), operator.index(count)
+        cdef Py_ssize_t winner = self.seated[self._check_seat(seat)], e, v
         cdef Py_ssize_t end = self.supporter_counts[winner]
         if not 0 <= start <= end or count < 0:
             raise ElectionError(f"{end} voters are behind the seat, and none is {start}")
@@ -689,6 +690,13 @@ cdef class Election:
         self.amounts = NULL
         self.is_split = NULL
         return 0
+
+    cdef Py_ssize_t _check_seat(self, object seat) except -1:
+        self._check_finished()
+        seat = operator.index(seat)
+        if not 0 <= seat < self.filled:
+            raise ElectionError(f"there are {self.filled} seats, and none is {seat}")
+        return seat
 
     cdef int _check_finished(self) except -1:
         if self.filled != self._count_places():

@@ -303,6 +303,10 @@ class Election:
             for winner, behind in zip(self._seated, exposures, strict=True)
         )
 
+    def count_behind(self, seat: int) -> int:
+        """Give how many voters named the candidate of a seat, from 0 on; raises ElectionError."""
+        return len(self._supporters[self._seated[self._check_seat(seat)]])
+
     def support(
         self, seat: int, start: int, count: int
     ) -> tuple[tuple[tuple[bytes, int], ...], int]:
@@ -311,11 +315,8 @@ class Election:
         `start` is 0, or where the last page said; voters come in the order of their rows. Raises
         ElectionError while seats can still be filled, and for a seat or a start that is not there.
         """
-        seat, start, count = index(seat), index(start), index(count)
-        self._check_finished()
-        if not 0 <= seat < len(self._seated):
-            raise ElectionError(f"there are {len(self._seated)} seats, and none is {seat}")
-        winner = self._seated[seat]
+        start, count = index(start), index(count)
+        winner = self._seated[self._check_seat(seat)]
         behind = self._supporters[winner]
         if not 0 <= start <= len(behind) or count < 0:
             raise ElectionError(f"{len(behind)} voters are behind the seat, and none is {start}")
@@ -351,6 +352,13 @@ class Election:
             )
             for voter in self._voters[first : first + count]
         )
+
+    def _check_seat(self, seat: int) -> int:
+        self._check_finished()
+        seat = index(seat)
+        if not 0 <= seat < len(self._seated):
+            raise ElectionError(f"there are {len(self._seated)} seats, and none is {seat}")
+        return seat
 
     def _check_finished(self) -> None:
         if not self.is_finished:

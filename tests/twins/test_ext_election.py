@@ -198,6 +198,7 @@ def test_both_read_the_result_in_pages_by_seat_and_by_voter(ballot: Ballot, coun
             pages.append(page)
         assert all(len(page) == count for page in pages[:-1])
         assert [entry for page in pages for entry in page] == list(behind)
+        assert start == pair[0].count_behind(seat) == pair[1].count_behind(seat)
     by_voter: dict[bytes, list[tuple[bytes, int]]] = {}
     for who_, _, behind in whole:
         for name, amount in behind:
@@ -255,6 +256,9 @@ def test_pages_have_their_time_and_their_bounds(core: Any) -> None:
             election.support(*bad)
     with pytest.raises(core.ElectionError):
         election.parts(-1, 1)
+    with pytest.raises(core.ElectionError, match="none is 2"):
+        election.count_behind(2)
+    assert election.count_behind(0) == 1
     assert election.support(1, 0, 1) == (((who(6), 1),), 1)
     assert election.parts(9, 5) == ()
     # Back at the start it takes voters again, and the parts are those of all.
