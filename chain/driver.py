@@ -28,6 +28,7 @@ from chain.network.messages import Claim, ConsensusStatus
 from chain.seams import Clock
 from chain.signer import SigningRefused
 from chain.standing import build_status, find_lacking
+from consensus.evidence import height_of
 from consensus.inputs import (
     CertificateArrived,
     HeightStarted,
@@ -65,6 +66,9 @@ from consensus.types import (
 
 INBOX_MAX: Final = 4_096
 """News waiting for the machine; past it the network's are dropped, and anti-entropy repairs it."""
+
+ACCUSATIONS_MAX: Final = 256
+"""Misbehaviour of the running height that waits for its end: two kinds of every validator."""
 
 CLAIM_SECONDS: Final = 5.0
 """How often a validator says which peer speaks for it; at once when a new one says so to it."""
@@ -107,6 +111,7 @@ class Driver:
         )
         self._own: deque[Input] = deque()
         self._unsigned: list[Proposal | Vote] = []
+        self._accusations: list[Evidence] = []
         self._judge = BallotJudge(ledger, self.machine)
         self._lock = trio.Lock()
         self._next_at = 0.0
@@ -170,6 +175,9 @@ class Driver:
             index = self._choose_key(self._signer, validators)
         self._own.clear()
         self._unsigned.clear()
+        due, self._accusations = self._accusations, []
+        for evidence in due:
+            await self._accuse(evidence)
         self._next_at = self._straggle_until = 0.0
         news = HeightStarted(height, validators, randomness, index)
         record = None if index is None else self._find_record(height)
@@ -321,6 +329,13 @@ class Driver:
             await trio.to_thread.run_sync(self._signer.save, record)
 
     async def _accuse(self, evidence: Evidence) -> None:
+        """Prove misbehaviour; what happened at the running height can be proved once it is over.
+
+        Its time is the decided block's, and nobody can judge it before that is known.
+        """
+        if height_of(evidence) > self.ledger.tip.number:
+            self._accusations = [*self._accusations, evidence][-ACCUSATIONS_MAX:]
+            return
         if self.ledger.accuse(evidence):
             self._log.warning("misbehaviour_seen", kind=evidence.kind)
             await self.voices.send_evidence(evidence)

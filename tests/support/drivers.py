@@ -13,6 +13,7 @@ from chain.log import silent_log
 from chain.network.messages import ConsensusStatus
 from chain.signer import Signer, open_signer
 from consensus import leader
+from consensus.evidence import height_of
 from consensus.header import ConsensusFields, Header, PreRuntime
 from consensus.rounds import PROFILES, TimeoutProfile
 from consensus.signbytes import status_bytes
@@ -152,6 +153,8 @@ class PaperLedger:
         await self.finalize(decision.block, decision.commit, decision.polka)
 
     def accuse(self, evidence):
+        if height_of(evidence) > self.tip.number:
+            return False
         is_new = evidence not in self.evidence
         self.evidence.append(evidence)
         return is_new

@@ -587,19 +587,25 @@ def test_a_proposer_puts_late_precommits_into_the_last_commit(tmp_path):
     play(scenario)
 
 
-def test_two_votes_of_one_validator_are_evidence_and_said_once(tmp_path):
+def test_two_votes_of_one_validator_are_evidence_and_said_once_the_height_is_over(tmp_path):
     async def scenario():
         seat = Seat(tmp_path)
         async with seat.running():
-            block = seat.block()
+            block, guilty = seat.block(), seat.others[0]
             for _ in range(2):
-                await seat.cast(PREVOTE, block.block_id, seat.others[0])
-                await seat.cast(PREVOTE, NIL, seat.others[0])
+                await seat.cast(PREVOTE, block.block_id, guilty)
+                await seat.cast(PREVOTE, NIL, guilty)
+            await trio.sleep(0.1)
+            assert seat.ledger.evidence == []
+            await seat.decide(block)
+            await until(lambda: seat.ledger.evidence)
+            assert seat.ledger.tip.number == 1
+            await seat.cast(PREVOTE, NIL, guilty, height=1)
             await trio.sleep(0.1)
             said = [s.what for s in seat.voices.said if isinstance(s.what, DuplicateVote)]
             assert len(said) == 1
             assert said == seat.ledger.evidence
-            assert said[0].first.index == seat.others[0]
+            assert said[0].first.index == guilty
 
     play(scenario)
 
