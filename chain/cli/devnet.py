@@ -25,6 +25,7 @@ devnet = LazyGroup(
         "check": Place("chain.cli.devnet_load:check", "Prove that the devnet is one chain."),
         "kill": Place("chain.cli.devnet:kill", "Kill a node without warning."),
         "start": Place("chain.cli.devnet:start", "Start nodes that are down."),
+        "misbehave": Place("chain.cli.devnet_misbehave:misbehave", "Break the rules on purpose."),
         "reset": Place("chain.cli.devnet:reset", "Stop all nodes and delete their data."),
     },
     help="Run several nodes on this machine.",

@@ -1,0 +1,44 @@
+import pytest
+import trio
+
+from chain.config import load_config
+from chain.errors import ConfigError
+from chain.genesis import read_spec
+from chain.twin import Twin, run_twin
+from chain.wallet.accounts import dev_validator
+from tests.support.lab import PATIENCE, Lab
+
+
+def test_two_votes_of_a_copied_key_are_noticed_and_their_proof_is_in_a_block(tmp_path):
+    async def scenario():
+        lab = Lab(tmp_path)
+        bob = dev_validator("bob")
+        async with (
+            lab.running("alice", "bob", "charlie", "dave") as nodes,
+            lab.running("twin", validator=False) as [copy],
+        ):
+            seeds = {bob.consensus.public: bob.consensus.seed}
+            with trio.fail_after(PATIENCE):
+                sighting = await Twin(copy, seeds).run()
+            assert sighting.height < sighting.recorded_at <= sighting.height + 10
+            alice = nodes[0].chain.blocks
+            assert alice.has_offence((1, bob.account.public, sighting.height))
+
+    trio.run(scenario)
+
+
+def make_config(tmp_path, chain):
+    flags = {"home": str(tmp_path / "home"), "chain": str(chain)}
+    return load_config(flags=flags, environment={}).config
+
+
+def test_nobody_votes_twice_on_a_live_chain(tmp_path):
+    path = tmp_path / "live.toml"
+    path.write_text(read_spec("bench").replace('"Development"', '"Live"'))
+    with pytest.raises(ConfigError, match="live"):
+        run_twin(make_config(tmp_path, path), tmp_path, patience_s=1)
+
+
+def test_a_home_without_a_key_has_no_twin(tmp_path):
+    with pytest.raises(ConfigError, match="no validator key"):
+        run_twin(make_config(tmp_path, "dev"), tmp_path, patience_s=1)
