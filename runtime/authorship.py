@@ -19,6 +19,8 @@ from runtime.frame.storage import StorageMap, StorageValue, stored
 from runtime.offences import Offences
 from runtime.primitives import ACCOUNT_TYPE, HASH_TYPE, U32, AccountId, Weight
 from runtime.session import Session
+from runtime.staking.module import Staking
+from runtime.staking.offline import Offline
 from runtime.wire import Composite, Field, Primitive, Sequence, Wire
 
 _U32: Final = Primitive("u32")
@@ -84,10 +86,20 @@ class Authorship(Module, index=7):
     authored: StorageMap[AccountId, U32] = stored(default=0)
     misses: StorageMap[AccountId, U32] = stored(default=0)
 
-    def __init__(self, ctx: Context, session: Session, offences: Offences) -> None:
+    def __init__(
+        self,
+        ctx: Context,
+        *,
+        session: Session,
+        staking: Staking,
+        offences: Offences,
+        offline: Offline,
+    ) -> None:
         super().__init__(ctx)
         self.session = session
+        self.staking = staking
         self.offences = offences
+        self.offline = offline
 
     @call(
         index=0,
@@ -104,6 +116,7 @@ class Authorship(Module, index=7):
         self._count_commit(block.last_commit)
         self.author = block.proposer
         self.authored[block.proposer] += 1
+        self.staking.note_points(block.proposer, block.last_commit)
         for misbehaviour in block.misbehaviour:
             self.offences.report(misbehaviour)
 
@@ -124,3 +137,4 @@ class Authorship(Module, index=7):
         for member, has_signed in zip(members, flags, strict=True):
             if not has_signed:
                 self.misses[member.account] += 1
+        self.offline.note_commit(members, flags)

@@ -1,7 +1,8 @@
 """Offences: proven misbehaviour of validators, recorded once each.
 
 Consensus verified the proof before anybody voted for the block; here the report's shape is checked
-and what was reported before is passed over. Penalties belong to staking.
+and what was reported before is passed over. A new offence goes on to slashing, by account: the keys
+with which it was signed, and the set they acted in, may be gone by then.
 """
 
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ from runtime.frame.module import Check, Module
 from runtime.frame.storage import StorageMap, StorageValue, stored
 from runtime.primitives import U8, U32, U64, AccountId, BlockNumber, Hash, Moment
 from runtime.session import Session
+from runtime.staking.reports import OffenceKind
+from runtime.staking.slashing import Slashing
 from runtime.system import System
 
 
@@ -70,10 +73,11 @@ class Offences(Module, index=10):
     reports: StorageMap[OffenceKey, OffenceRecord] = stored()
     count: StorageValue[U32] = stored(default=0)
 
-    def __init__(self, ctx: Context, system: System, session: Session) -> None:
+    def __init__(self, ctx: Context, system: System, session: Session, slashing: Slashing) -> None:
         super().__init__(ctx)
         self.system = system
         self.session = session
+        self.slashing = slashing
 
     def report(self, misbehaviour: Misbehaviour) -> None:
         """Record an offence unless it is known; raises the CallError that says what is wrong."""
@@ -90,6 +94,14 @@ class Offences(Module, index=10):
         )
         self.count += 1
         self.emit(Offence(key.kind, key.account, key.height))
+        self.slashing.report(
+            kind=OffenceKind(misbehaviour.kind),
+            offender=misbehaviour.account,
+            height=misbehaviour.height,
+            power=misbehaviour.power,
+            total_power=misbehaviour.total_power,
+            evidence_hash=misbehaviour.evidence_hash,
+        )
 
     def invariants(self) -> Iterator[Check]:
         """Compare the count with the reports."""

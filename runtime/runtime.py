@@ -18,6 +18,8 @@ from runtime.offences import Offences
 from runtime.parameters import Parameters
 from runtime.session import Session
 from runtime.staking.module import Staking
+from runtime.staking.offline import Offline
+from runtime.staking.slashing import Slashing
 from runtime.staking.voter_list import VoterList
 from runtime.system import System
 from runtime.timestamp import Timestamp
@@ -40,8 +42,28 @@ class Runtime:
         self.deadlines = Deadlines(ctx)
         self.voter_list = VoterList(ctx)
         self.staking = Staking(ctx, self.balances, self.session, self.deadlines, self.voter_list)
-        self.offences = Offences(ctx, self.system, self.session)
-        self.authorship = Authorship(ctx, self.session, self.offences)
+        self.slashing = Slashing(
+            ctx,
+            balances=self.balances,
+            session=self.session,
+            deadlines=self.deadlines,
+            staking=self.staking,
+        )
+        self.offences = Offences(ctx, self.system, self.session, self.slashing)
+        self.offline = Offline(
+            ctx,
+            timestamp=self.timestamp,
+            session=self.session,
+            staking=self.staking,
+            slashing=self.slashing,
+        )
+        self.authorship = Authorship(
+            ctx,
+            session=self.session,
+            staking=self.staking,
+            offences=self.offences,
+            offline=self.offline,
+        )
         self.beacon = Beacon(ctx, self.session)
         self.modules: tuple[Module, ...] = (
             self.system,
@@ -54,7 +76,9 @@ class Runtime:
             self.deadlines,
             self.voter_list,
             self.staking,
+            self.slashing,
             self.offences,
+            self.offline,
             self.authorship,
             self.beacon,
         )
