@@ -38,6 +38,14 @@ def encode_message(message: Message, *, request_id: int = 0) -> bytes:
     return encode_packed([limits.PROTOCOL_VERSION, request_id, message.KIND, message.to_fields()])
 
 
+def find_kind(payload: bytes) -> int:
+    """Give the kind that an encoded message of request id 0 claims to be, unchecked; or -1.
+
+    Version and id take a byte each behind the byte that begins the array.
+    """
+    return payload[3] if len(payload) > 3 else -1
+
+
 def decode_envelope(
     payload: bytes,
     *,

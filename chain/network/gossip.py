@@ -10,7 +10,6 @@ It hears every repetition, because what the machine had no use for yesterday it 
 """
 
 import logging
-import math
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -19,7 +18,8 @@ from typing import Protocol
 import trio
 
 from chain.network import limits
-from chain.network.envelope import Message, decode_envelope, encode_message
+from chain.network.envelope import Message, decode_envelope, encode_message, find_kind
+from chain.network.hearsay import Hearsay
 from chain.network.interface import (
     ChannelLimits,
     Network,
@@ -64,7 +64,13 @@ BALLOT_BYTES_MAX = 64 * 1024
 BODY_BYTES_MAX = limits.DECISION_BYTES_MAX + 4096
 """A block of 2 MiB with its proofs and envelope."""
 
-BALLOT_LIMITS = ChannelLimits(BALLOT_BYTES_MAX, rate=400, burst=2000)
+
+def _kind_of_ballot(payload: bytes) -> str:
+    """Tell votes from the rest of small things where delays are measured."""
+    return "votes" if find_kind(payload) == VotesMessage.KIND else "ballots"
+
+
+BALLOT_LIMITS = ChannelLimits(BALLOT_BYTES_MAX, rate=400, burst=2000, kind_of=_kind_of_ballot)
 """100 validators make 300 ballots a height, and every peer a status five times a second."""
 
 BODY_LIMITS = ChannelLimits(BODY_BYTES_MAX, rate=20, burst=60, queue_messages_max=32)
@@ -79,23 +85,8 @@ FETCH_PATIENCE = 3.0
 PUSHED_MAX = 4
 """Blocks pushed to us and not asked for yet: at most 8 MiB."""
 
-ANSWER_AFTER_SECONDS = 0.4
-"""How long a message is left to travel by itself before we send it to a peer that lacks it."""
-
-ANSWER_AGAIN_SECONDS = 1.0
-"""How long what we sent a peer is not sent to it again, whatever its status says."""
-
-ANSWERS_MAX = 8192
-"""Messages whose sending is remembered: a few heights for every peer."""
-
-HEARD_MAX = 8192
-"""Ballots whose first hearing is remembered: a few heights of 100 validators."""
-
 CLAIM_SECONDS = 60.0
 """How long a validator counts as reached through the peer that spoke for it."""
-
-STATUS_AGAIN_SECONDS = 0.6
-"""How often a status is repeated that has not changed; one that has goes out at once."""
 
 SOURCES_MAX = 64
 """Proposals whose sender is remembered, to be asked first for the block."""
@@ -166,10 +157,8 @@ class ConsensusGossip:
         self._ears: Ears | None = None
         self._pushed: OrderedDict[bytes, Block] = OrderedDict()
         self._sources: OrderedDict[bytes, PeerId] = OrderedDict()
-        self._answered: OrderedDict[tuple[PeerId, bytes], float] = OrderedDict()
-        self._heard_at: OrderedDict[bytes, float] = OrderedDict()
+        self._hearsay = Hearsay(self._meter)
         self._claimed: dict[PeerId, tuple[int, float]] = {}
-        self._told: tuple[bytes, float] = (b"", -math.inf)
 
     @property
     def local_peer(self) -> PeerId:
@@ -204,7 +193,7 @@ class ConsensusGossip:
         """Say a proposal to everybody, its block with it or right behind."""
         encoded = block.encode()
         self._note_source(block.block_id, self.local_peer)
-        self._note_heard(proposal)
+        self._hearsay.note_heard(proposal)
         whole = ProposalMessage(proposal, encoded)
         is_inline = len(encoded) <= limits.INLINE_BLOCK_BYTES_MAX
         bare = encode_message(ProposalMessage(proposal))
@@ -221,7 +210,8 @@ class ConsensusGossip:
 
     async def send_votes(self, votes: Sequence[Vote]) -> None:
         """Say votes to everybody."""
-        self._note_heard(*votes)
+        self._hearsay.note_heard(*votes)
+        self._hearsay.count_once("votes_said_total", votes)
         payload = encode_message(VotesMessage(tuple(votes)))
         if self._is_direct():
             self._send_all("ballots", payload)
@@ -240,10 +230,7 @@ class ConsensusGossip:
     async def send_status(self, status: ConsensusStatus) -> None:
         """Tell each peer where we stand, at once when that has changed."""
         payload = encode_message(status)
-        told, told_at = self._told
-        now = trio.current_time()
-        if payload != told or now - told_at >= STATUS_AGAIN_SECONDS:
-            self._told = (payload, now)
+        if self._hearsay.may_tell(payload):
             self._send_all("ballots", payload)
         await trio.lowlevel.checkpoint()
 
@@ -262,19 +249,19 @@ class ConsensusGossip:
         decision: Decision | None = None,
     ) -> None:
         """Send one peer what its status says it lacks and what is not on its way already."""
-        if certificate is not None and self._may_answer(peer, certificate.encode()):
+        if certificate is not None and self._hearsay.may_answer(peer, certificate.encode()):
             self._send(peer, "ballots", CertificateMessage(certificate))
-        lacking = [vote for vote in votes if self._is_overdue(peer, vote)]
+        lacking = [vote for vote in votes if self._hearsay.is_overdue(peer, vote)]
         for start in range(0, len(lacking), limits.VOTES_MAX):
             page = tuple(lacking[start : start + limits.VOTES_MAX])
             self._send(peer, "ballots", VotesMessage(page))
         for proposal, block in proposals:
-            if self._is_overdue(peer, proposal):
+            if self._hearsay.is_overdue(peer, proposal):
                 encoded = block.encode()
                 is_inline = len(encoded) <= limits.INLINE_BLOCK_BYTES_MAX
                 message = ProposalMessage(proposal, encoded if is_inline else b"")
                 self._send(peer, "bodies" if is_inline else "ballots", message)
-        if decision is not None and self._may_answer(peer, decision.block.block_id):
+        if decision is not None and self._hearsay.may_answer(peer, decision.block.block_id):
             self._send(peer, "bodies", DecisionMessage(decision.encode()))
         await trio.lowlevel.checkpoint()
 
@@ -337,8 +324,11 @@ class ConsensusGossip:
             return Verdict.IGNORE
         match message:
             case VotesMessage():
-                self._note_heard(*message.votes)
-                return await ears.hear_votes(peer, message.votes)
+                self._hearsay.note_heard(*message.votes)
+                verdict = await ears.hear_votes(peer, message.votes)
+                if verdict is Verdict.ACCEPT:
+                    self._hearsay.count_once("votes_heard_total", message.votes)
+                return verdict
             case ConsensusStatus():
                 return await ears.hear_status(peer, message)
             case ProposalMessage():
@@ -365,7 +355,7 @@ class ConsensusGossip:
     async def _hear_proposal(self, ears: Ears, peer: PeerId, message: ProposalMessage) -> Verdict:
         block_id = message.proposal.block_id
         self._note_source(block_id, peer)
-        self._note_heard(message.proposal)
+        self._hearsay.note_heard(message.proposal)
         block = await _decode_block(message.block, block_id) if message.block else None
         return await ears.hear_proposal(peer, message.proposal, block)
 
@@ -391,31 +381,6 @@ class ConsensusGossip:
         self._sources.setdefault(block_id, peer)
         if len(self._sources) > SOURCES_MAX:
             self._sources.popitem(last=False)
-
-    def _note_heard(self, *ballots: Proposal | Vote) -> None:
-        """Remember when ballots were first said, by us or to us."""
-        now = trio.current_time()
-        for ballot in ballots:
-            self._heard_at.setdefault(ballot.encode(), now)
-        while len(self._heard_at) > HEARD_MAX:
-            self._heard_at.popitem(last=False)
-
-    def _is_overdue(self, peer: PeerId, ballot: Proposal | Vote) -> bool:
-        """Whether a peer that lacks a ballot should have had it by now; if so it is sent."""
-        name = ballot.encode()
-        age = trio.current_time() - self._heard_at.get(name, -math.inf)
-        return age >= ANSWER_AFTER_SECONDS and self._may_answer(peer, name)
-
-    def _may_answer(self, peer: PeerId, name: bytes) -> bool:
-        """Whether something may be sent to a peer: not twice while it may be under way."""
-        now = trio.current_time()
-        if now - self._answered.get((peer, name), -ANSWER_AGAIN_SECONDS) < ANSWER_AGAIN_SECONDS:
-            return False
-        self._answered[peer, name] = now
-        self._answered.move_to_end((peer, name))
-        if len(self._answered) > ANSWERS_MAX:
-            self._answered.popitem(last=False)
-        return True
 
     def _keep_pushed(self, block: Block) -> None:
         self._pushed[block.block_id] = block

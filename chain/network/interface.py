@@ -86,7 +86,8 @@ class ChannelLimits:
 
     `message_bytes_max` in bytes; `rate` in messages a second with bursts of `burst`;
     `queue_messages_max` and `queue_bytes_max` bound what waits for a slow peer: a message that
-    does not fit is dropped and `send` returns False.
+    does not fit is dropped and `send` returns False. `kind_of` tells kinds of messages apart where
+    delays are measured; without it the channel is one kind.
     """
 
     message_bytes_max: int
@@ -94,6 +95,7 @@ class ChannelLimits:
     burst: float = 2000.0
     queue_messages_max: int = 512
     queue_bytes_max: int = 8 * 1024 * 1024
+    kind_of: Callable[[bytes], str] | None = None
 
 
 class NetworkError(GristmillError):

@@ -339,7 +339,9 @@ class StreamDesk:
             self._desk.report(peer, OVERUSE_PENALTY, f"too many messages on {channel.name}")
             return
         delay = max(0, _wall_clock() - sent_at) / 1e6
-        self._meter.observe("channel_delivery_seconds", min(delay, 60.0), channel.name)
+        kind_of = channel.limits.kind_of
+        kind = channel.name if kind_of is None else kind_of(payload)
+        self._meter.observe("channel_delivery_seconds", min(delay, 60.0), kind)
         if await channel.receiver(peer, payload) is Verdict.REJECT:
             self._desk.report(peer, INVALID_PENALTY, f"invalid message on {channel.name}")
 

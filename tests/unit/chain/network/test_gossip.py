@@ -1,5 +1,6 @@
 """What the driver says arrives, once judged; what it lacks is fetched; batches of transactions."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -9,7 +10,7 @@ from trio.testing import MockClock
 
 from chain.network import limits
 from chain.network.envelope import encode_message
-from chain.network.gossip import ConsensusGossip
+from chain.network.gossip import BALLOT_LIMITS, ConsensusGossip
 from chain.network.interface import ServiceLimits, Verdict
 from chain.network.messages import (
     Accepted,
@@ -22,6 +23,7 @@ from chain.network.messages import (
     TransactionBatch,
     VotesMessage,
 )
+from chain.network.meter import SilentMeter
 from chain.network.simulated import SimulatedHub, SimulatedNetwork
 from chain.network.transactions import BATCH_BYTES, TransactionGossip
 from consensus.types import Block, Decision, DuplicateVote
@@ -74,14 +76,28 @@ class Ears:
         self.gone.append(peer)
 
 
+class Tally(SilentMeter):
+    """A meter that adds up."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+
+    def count(self, name: str, _label: str = "", amount: int = 1) -> None:
+        self.counts[name] += amount
+
+
 class Node:
     """A network, gossip, and blocks that it can hand out."""
 
     def __init__(self, hub: SimulatedHub, name: str, *, validators: int = 4) -> None:
         self.blocks: dict[bytes, Block] = {}
+        self.tally = Tally()
         self.network = SimulatedNetwork(hub, name)
         self.gossip = ConsensusGossip(
-            self.network, find_block=self.blocks.get, count_validators=lambda: validators
+            self.network,
+            find_block=self.blocks.get,
+            count_validators=lambda: validators,
+            meter=self.tally,
         )
         self.ears = Ears()
         self.gossip.attach(self.ears)
@@ -245,6 +261,31 @@ def test_votes_on_their_way_are_not_sent_again_and_overdue_ones_are():
         assert b.heard("votes") == [votes, votes]
 
     play(scenario, names="ab", validators=100)
+
+
+def test_each_vote_is_counted_once_where_it_is_said_and_where_it_has_come():
+    votes = tuple(TEAM.vote(index) for index in range(3))
+
+    async def scenario(a, b):
+        await a.gossip.send_votes(votes)
+        await trio.sleep(1)
+        await a.gossip.answer("b", votes=votes)
+        await b.gossip.answer("a", votes=votes)
+        await trio.sleep(1)
+        b.ears.verdict = Verdict.IGNORE
+        await a.gossip.send_votes((TEAM.vote(0, round_=1),))
+        await trio.sleep(1)
+        assert a.tally.counts == {"votes_said_total": 4}
+        assert b.tally.counts == {"votes_heard_total": 3}
+
+    play(scenario, names="ab")
+
+
+def test_votes_have_a_kind_of_their_own_among_the_small_things():
+    kind_of = BALLOT_LIMITS.kind_of
+    assert kind_of(encode_message(VotesMessage((TEAM.vote(0),)))) == "votes"
+    assert kind_of(encode_message(STATUS)) == "ballots"
+    assert kind_of(b"") == "ballots"
 
 
 def test_a_status_that_changed_is_told_at_once_and_another_now_and_then():
