@@ -95,6 +95,7 @@ class Session(Module, index=9, events=(NewSession, SetChanged, *EVENTS), errors=
     next_set: StorageValue[ValidatorList] = stored(default=())
     queued_set: StorageValue[ValidatorList] = stored(default=())
     changed_at: StorageValue[BlockNumber] = stored(default=0)
+    scheduled_at: StorageValue[BlockNumber] = stored(default=0)
     keys: StorageMap[AccountId, SessionKeys] = stored()
     schedule: StorageMap[U32, ValidatorList] = stored(default=(), hasher=Hasher.TWOX_64_CONCAT)
 
@@ -265,6 +266,8 @@ class Session(Module, index=9, events=(NewSession, SetChanged, *EVENTS), errors=
         )
         del self.schedule[epoch]
         chosen = members or self.queued_set
+        if members:
+            self.scheduled_at = self.ctx.block.height
         self.replace_set(tuple(self.seat(m.account, m.power) or m for m in chosen))
 
     def invariants(self) -> Iterator[Check]:

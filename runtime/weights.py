@@ -82,3 +82,21 @@ ERA_ENTRY: Final[Weight] = 6 * MICROSECOND
 
 SLASH_PAGE: Final[Weight] = 5_000 * MICROSECOND
 """Charging 64 nominators: a ledger, a hold, a list and two accounts written for each."""
+
+ELECTION_CANDIDATE: Final[Weight] = 30 * MICROSECOND
+"""Meeting a candidate: jail, keys and stake are looked up."""
+
+ELECTION_VOTER: Final[Weight] = 120 * MICROSECOND
+"""Meeting a nominator: it is paid what it is owed, and 16 names become numbers."""
+
+ELECTION_PAGE: Final[Weight] = 100 * MICROSECOND
+"""Giving a page of 64 voters to the core."""
+
+ELECTION_ROUND: Final[Weight] = 5_000 * MICROSECOND
+"""Filling a seat with 20,000 voters of 16 names each."""
+
+ELECTION_EXPOSURE: Final[Weight] = 500 * MICROSECOND
+"""Splitting the stakes of 64 voters, and writing a page of an exposure."""
+
+ELECTION_ASSIGNMENT: Final[Weight] = 150 * MICROSECOND
+"""Writing what became of a voter's stake, behind 16 validators."""
