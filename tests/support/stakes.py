@@ -156,10 +156,20 @@ class Stakes(Chain):
         getattr(self.runtime.slashing, action)(*arguments)
         self.close()
 
+    def votes_parameter(self, name: str, value: int) -> None:
+        """Set a parameter, whatever its pace."""
+        self.open()
+        self.runtime.parameters.values[name] = value
+        self.close()
+
     # Asking
 
     def report(self, number: int = 0) -> SlashReport:
         return self.look().slashing.reports[number]
+
+    def free(self, who: AccountId) -> int:
+        self.look()
+        return super().free(who)
 
     def stake(self, who: AccountId) -> int:
         """Everything at stake, unbonding parts too."""
