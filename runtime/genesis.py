@@ -54,6 +54,7 @@ def build_genesis(spec: ChainSpec) -> Genesis:
     runtime.timestamp.genesis(time_ms=spec.time_ms)
     runtime.balances.genesis(accounts=[(e.account, e.amount) for e in spec.accounts])
     runtime.fees.genesis(schedule=spec.fees)
+    runtime.emission.genesis(rules=spec.emission)
     runtime.session.genesis(validators=spec.validators, schedule=spec.schedule)
     runtime.beacon.genesis(randomness=first, next_randomness=second)
     entries = tuple((key, value) for key, value in overlay.changes() if value is not None)

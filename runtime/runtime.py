@@ -9,6 +9,7 @@ from runtime.authorship import Authorship
 from runtime.balances import Balances
 from runtime.beacon import Beacon
 from runtime.deadlines import Deadlines
+from runtime.emission.module import Emission
 from runtime.fees import TransactionPayment
 from runtime.frame.context import Context
 from runtime.frame.dispatch import Dispatcher
@@ -24,6 +25,7 @@ from runtime.staking.voter_list import VoterList
 from runtime.system import System
 from runtime.timestamp import Timestamp
 from runtime.utility import Utility
+from runtime.vesting.module import Vesting
 
 
 class Runtime:
@@ -40,6 +42,8 @@ class Runtime:
         self.fees = TransactionPayment(ctx, self.system, self.balances)
         self.session = Session(ctx, self.system, self.balances)
         self.deadlines = Deadlines(ctx)
+        self.vesting = Vesting(ctx, self.parameters, self.balances, self.deadlines)
+        self.emission = Emission(ctx, self.parameters, self.balances, self.vesting)
         self.voter_list = VoterList(ctx)
         self.staking = Staking(ctx, self.balances, self.session, self.deadlines, self.voter_list)
         self.slashing = Slashing(
@@ -74,6 +78,8 @@ class Runtime:
             self.fees,
             self.session,
             self.deadlines,
+            self.vesting,
+            self.emission,
             self.voter_list,
             self.staking,
             self.slashing,

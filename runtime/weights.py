@@ -62,6 +62,12 @@ SET_KEYS: Final[Weight] = 600 * MICROSECOND
 PURGE_KEYS: Final[Weight] = 40 * MICROSECOND
 """Deleting three entries and releasing a hold."""
 
+VEST: Final[Weight] = 90 * MICROSECOND
+"""Reading 16 grants and a ring, and writing them, a freeze, an account, an item for the wheel."""
+
+EMISSION_ERA: Final[Weight] = 500 * MICROSECOND
+"""Opening an era: 28 eras of burned fees read, a budget computed, the treasury's share minted."""
+
 STAKE: Final[Weight] = 90 * MICROSECOND
 """A ledger and a hold read and written, an entry of a list moved, eight eras settled."""
 

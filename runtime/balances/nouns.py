@@ -15,6 +15,9 @@ class MintCause(IntEnum):
 
     GENESIS = 0
     STAKING = 1
+    COMPUTE = 2
+    DATA = 3
+    TREASURY = 4
 
 
 class BurnCause(IntEnum):
@@ -36,6 +39,7 @@ class MoveCause(IntEnum):
     RELEASE = 5
     SLASH = 6
     REWARD = 7
+    GRANT = 8
 
 
 class HoldReason(IntEnum):
@@ -45,6 +49,7 @@ class HoldReason(IntEnum):
     WORK_BOND = 1
     ESCROW = 2
     DEPOSIT = 3
+    GRANT = 4
 
 
 class FreezeReason(IntEnum):
