@@ -196,12 +196,12 @@ def work_bounds(phase: Phase, pools: Pools, recent_burns: int) -> tuple[int, int
     return compute, data
 
 
-def validation_bound(pools: Pools, active_stake: int, yield_max: int) -> int:
+def validation_bound(pool: int, active_stake: int, yield_max: int) -> int:
     """Give what validation may mint in an era: its pool, but no more than the greatest yield.
 
     `yield_max` is parts per 10^9 of the active stake a year; rounded down.
     """
-    return min(pools.validation, active_stake * yield_max // (PERBILL * ERAS_PER_YEAR))
+    return min(pool, active_stake * yield_max // (PERBILL * ERAS_PER_YEAR))
 
 
 def _lengths(starts: Sequence[int]) -> list[int | None]:

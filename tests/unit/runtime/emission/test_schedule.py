@@ -119,11 +119,11 @@ def test_nothing_burned_means_no_work_is_minted_in_maturity():
 
 
 def test_validation_is_bounded_by_its_pool_and_by_the_yield():
-    pools = Pools(0, 0, 57_500 * GRIST, 0)
-    assert validation_bound(pools, 10**9 * GRIST, 150_000_000) == 57_500 * GRIST
+    pool = 57_500 * GRIST
+    assert validation_bound(pool, 10**9 * GRIST, 150_000_000) == pool
     stake = 73_000_000 * GRIST
-    assert validation_bound(pools, stake, 150_000_000) == stake * 15 // 100 // 365
-    assert validation_bound(pools, 0, 150_000_000) == 0
+    assert validation_bound(pool, stake, 150_000_000) == stake * 15 // 100 // 365
+    assert validation_bound(pool, 0, 150_000_000) == 0
 
 
 def test_the_part_of_a_schedule_is_the_whole_ones_part():
