@@ -39,7 +39,7 @@ class MoveCause(IntEnum):
     RELEASE = 5
     SLASH = 6
     REWARD = 7
-    GRANT = 8
+    GRANT = 12
 
 
 class HoldReason(IntEnum):
