@@ -14,7 +14,7 @@ from pathlib import Path
 from bench import clock, machine
 from bench.admission import measure_admission
 from bench.curves import write_svg
-from bench.finding import FULL, QUICK, Finding, Scale
+from bench.finding import FULL, QUICK, Finding, Scale, say
 from bench.importing import (
     import_cost,
     measure_calls,
@@ -43,7 +43,7 @@ def measure_devnet() -> list[Finding]:
     """P12, P13: read what `python -m bench.devnet` has left."""
     found = json.loads(DEVNET.read_text()) if DEVNET.exists() else {}
     load = found.get("load_saturating", {})
-    rate = load["included"] / load["seconds"] if load else None
+    rate = load.get("final_per_second")
     delay = found.get("finality_idle", {}).get("p50_ms")
     missing = "run python -m bench.devnet first"
     return [
@@ -91,15 +91,6 @@ def measure_growth(worlds: dict[int, World], scale: Scale) -> tuple[list[Finding
             f"{by_block[scale.block_small]:.1f} and {by_block[scale.block_large]:.1f} us",
         ),
     ], [imports, roots, blocks]
-
-
-def say(findings: list[Finding]) -> list[Finding]:
-    """Print findings as they come."""
-    for found in findings:
-        verdict = {True: "pass", False: "MISS", None: "-"}[found.is_met]
-        line = f"{found.name:4} {found.quantity:52} {found.figure:>10} {found.goal:>10} {verdict:5}"
-        print(f"{line} {found.detail}", flush=True)
-    return findings
 
 
 def run(scale: Scale) -> list[Finding]:

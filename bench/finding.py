@@ -27,6 +27,15 @@ class Finding:
         return Finding(name, quantity, f"{value:,.4g}", f">= {least:g}", value >= least, detail)
 
 
+def say(findings: list[Finding]) -> list[Finding]:
+    """Print findings as they come."""
+    for found in findings:
+        verdict = {True: "pass", False: "MISS", None: "-"}[found.is_met]
+        line = f"{found.name:4} {found.quantity:52} {found.figure:>10} {found.goal:>10} {verdict:5}"
+        print(f"{line} {found.detail}", flush=True)
+    return findings
+
+
 @dataclass(frozen=True, slots=True)
 class Scale:
     """How much is measured: accounts of the usual, the large and the small state; blocks."""
