@@ -15,6 +15,8 @@ from runtime.frame.context import Context
 from runtime.frame.dispatch import Dispatcher
 from runtime.frame.errors import DeclarationError
 from runtime.frame.module import Check, Module
+from runtime.governance import ConvictionVoting, Referenda
+from runtime.governance.nouns import Ruling
 from runtime.offences import Offences
 from runtime.parameters import Parameters
 from runtime.session import Session
@@ -42,6 +44,8 @@ class Runtime:
         self.fees = TransactionPayment(ctx, self.system, self.balances)
         self.session = Session(ctx, self.system, self.balances)
         self.deadlines = Deadlines(ctx)
+        self.referenda = Referenda(ctx, calls, self.parameters, self.balances, self.deadlines)
+        self.voting = ConvictionVoting(ctx, self.balances, self.referenda)
         self.vesting = Vesting(ctx, self.parameters, self.balances, self.deadlines)
         self.emission = Emission(ctx, self.parameters, self.balances, self.vesting)
         self.voter_list = VoterList(ctx)
@@ -78,6 +82,8 @@ class Runtime:
             self.fees,
             self.session,
             self.deadlines,
+            self.referenda,
+            self.voting,
             self.vesting,
             self.emission,
             self.voter_list,
@@ -90,12 +96,19 @@ class Runtime:
         )
         register(calls, self.modules)
         self.parameters.register(self.modules)
+        admit_proposals(self)
 
     def invariants(self) -> Iterator[Check]:
         """Yield every invariant and guard of every module, its name in front."""
         for module in self.modules:
             for check in (*module.guards(), *module.invariants()):
                 yield Check(f"{module.name}: {check.sentence}", check.holds)
+
+
+def admit_proposals(runtime: Runtime) -> None:
+    """Say which calls votes can make, and who judges each before anybody votes."""
+    admit, parameters = runtime.referenda.proposals.admit, runtime.parameters
+    admit(parameters, "set", lambda name, value: Ruling(parameters.judge_set(name, value)))
 
 
 def register(dispatcher: Dispatcher, modules: tuple[Module, ...]) -> None:

@@ -56,6 +56,18 @@ DEADLINE_ITEM: Final[Weight] = 8 * MICROSECOND
 PARAMETER: Final[Weight] = 60 * MICROSECOND
 """Checking bounds and writing value and era of a parameter."""
 
+REFERENDUM_SUBMIT: Final[Weight] = 400 * MICROSECOND
+"""Reading and judging a call, a hold, an item for the wheel, a status of four kilobytes."""
+
+REFERENDUM_STEP: Final[Weight] = 400 * MICROSECOND
+"""A status read and written, a deposit moved, an item of the wheel exchanged."""
+
+VOTE: Final[Weight] = 6_000 * MICROSECOND
+"""Looking at 64 delegators and what each voted itself, a freeze, a status, twice an item."""
+
+DELEGATE: Final[Weight] = 8_000 * MICROSECOND
+"""Adding a delegation to 32 votes that go on, and looking at each of them again."""
+
 SET_KEYS: Final[Weight] = 600 * MICROSECOND
 """Verifying a signature and a VRF proof, and writing three entries and a hold."""
 

@@ -215,6 +215,10 @@ class Balances(Module, index=5, events=EVENTS, errors=ERRORS):
         """Give the grains held for a reason."""
         return next((hold.amount for hold in self.holds[who] if hold.id == reason), 0)
 
+    def frozen(self, who: AccountId, reason: FreezeReason) -> int:
+        """Give the grains frozen for a reason."""
+        return next((entry.amount for entry in self.freezes[who] if entry.id == reason), 0)
+
     def hold(self, who: AccountId, reason: HoldReason, amount: int) -> None:
         """Set free money aside; the existential deposit stays free. Raises InsufficientBalance."""
         self.check_outflows()

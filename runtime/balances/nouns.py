@@ -39,6 +39,10 @@ class MoveCause(IntEnum):
     RELEASE = 5
     SLASH = 6
     REWARD = 7
+    FORFEIT = 8
+    SPEND = 9
+    PREMIUM = 10
+    CLAIM = 11
     GRANT = 12
 
 
