@@ -52,7 +52,8 @@ def build_genesis(spec: ChainSpec) -> Genesis:
         era_blocks=spec.era_epochs * spec.params.epoch_blocks, values=spec.parameters
     )
     runtime.timestamp.genesis(time_ms=spec.time_ms)
-    runtime.balances.genesis(accounts=[(e.account, e.amount) for e in spec.accounts])
+    runtime.balances.genesis(accounts=spec.amounts())
+    runtime.vesting.genesis(grants=spec.allocation.grants(), passive=spec.allocation.passive())
     runtime.fees.genesis(schedule=spec.fees)
     runtime.emission.genesis(rules=spec.emission)
     runtime.session.genesis(validators=spec.validators, schedule=spec.schedule)

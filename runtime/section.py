@@ -4,6 +4,7 @@ Whatever is wrong names the key and says what to write; a key that nobody took i
 """
 
 import re
+from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 
 from ext import hashing, signing
@@ -89,10 +90,12 @@ class Section:
             raise SpecError(self.key(name), "no ed25519 key has these bytes", "check the key")
         return key
 
-    def account(self, name: str) -> AccountId:
-        """Take an account: an address of this network, or 0x and its 64 digits."""
+    def account(self, name: str, known: Mapping[str, AccountId] | None = None) -> AccountId:
+        """Take an account: an address of this network, 0x and its 64 digits, or a known word."""
         remedy = "write an address that begins with 5, or 0x and 64 hexadecimal digits"
         value = self.take(name, str, remedy)
+        if known and value in known:
+            return known[value]
         account = bytes.fromhex(value[2:]) if _HEX_KEY.fullmatch(value) else find_account(value)
         if account is None:
             raise SpecError(self.key(name), f"{value!r} is no account", remedy)

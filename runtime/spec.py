@@ -19,6 +19,12 @@ from runtime.runtime import Runtime
 from runtime.section import Section
 from runtime.session import ValidatorRecord
 from runtime.system import ChainParams
+from runtime.vesting.allocation import (
+    NO_TABLE,
+    AllocationTable,
+    check_sums,
+    read_allocations,
+)
 from runtime.weights import MICROSECOND
 
 SPEC_CHARACTERS_MAX: Final = 4 << 20
@@ -74,11 +80,17 @@ class ChainSpec:
     labels: dict[AccountId, str]
     parameters: dict[str, int] = field(default_factory=dict)
     emission: EmissionRules | None = None
+    allocation: AllocationTable = NO_TABLE
 
     @property
     def issued(self) -> int:
         """Grains that genesis mints."""
-        return sum(entry.amount for entry in self.accounts)
+        return sum(entry.amount for entry in self.accounts) + self.allocation.total
+
+    def amounts(self) -> list[tuple[AccountId, int]]:
+        """Give what genesis mints for whom: accounts, then allocations."""
+        accounts = [(entry.account, entry.amount) for entry in self.accounts]
+        return accounts + [(entry.account, entry.amount) for entry in self.allocation.allocations]
 
 
 def load_spec(text: str) -> ChainSpec:
@@ -106,16 +118,29 @@ def load_spec(text: str) -> ChainSpec:
     accounts = _read_accounts(root)
     parameters = _read_parameters(root)
     emission = root.table("emission")
+    allocation = read_allocations(root)
     root.finish()
-    labels = {entry.account: entry.label for entry in accounts}
+    labels = {entry.account: entry.label for entry in allocation.allocations}
+    labels.update({entry.account: entry.label for entry in accounts})
     labels.update({record.account: label for label, record in labelled.items()})
     validators = tuple(sorted(_initial(labelled), key=lambda record: record.account))
     spec = ChainSpec(
         *identity, era_epochs, params, fees, validators, schedule, accounts, labels, parameters
     )
-    if emission is None:
-        return spec
-    return replace(spec, emission=read_emission(emission, issued=spec.issued))
+    spec = replace(spec, allocation=allocation)
+    if emission is not None:
+        spec = replace(spec, emission=read_emission(emission, issued=spec.issued))
+    _check_allocation(spec)
+    return spec
+
+
+def _check_allocation(spec: ChainSpec) -> None:
+    """Raise SpecError unless the buckets hold what is minted, and what may be."""
+    rights, ceiling = 0, spec.issued
+    if spec.emission is not None and not spec.emission.plan.has_tail:
+        rights, ceiling = spec.emission.plan.rights, spec.emission.max_supply
+    given = spec.issued - spec.allocation.total
+    check_sums(spec.allocation, given=given, rights=rights, max_supply=ceiling)
 
 
 def _read_limits(limits: Section) -> tuple[int, ChainParams]:
