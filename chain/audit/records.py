@@ -1,5 +1,7 @@
 """What an audit knows of the chain so far, and what a database says beside its blocks."""
 
+from collections.abc import Iterable
+
 from chain.audit.findings import Mismatch
 from chain.genesis import ChainStart
 from chain.storage.blocks import BlockStore, OffenceKey
@@ -138,9 +140,22 @@ def compare_difference(
     data = database.get(height_key(b"d", height))
     if data is not None and data[4 + int.from_bytes(data[:4], "big") :] != committed.reverse:
         raise Mismatch("the stored reverse difference is not what takes the block back")
+    compare_history(database, height, store.decode_difference(committed.forward), names)
+
+
+def compare_history(
+    database: Database,
+    height: int,
+    changes: Iterable[tuple[bytes, bytes | None]],
+    names: KeyNames,
+) -> None:
+    """Compare the history that an archive keeps with what a block, or genesis, changed.
+
+    Raises Mismatch.
+    """
     if database.meta(b"mode") != b"archive" or height > read_height(database, b"indexed"):
         return
-    for key, value in store.decode_difference(committed.forward):
+    for key, value in changes:
         if database.get(history_key(key, height)) != history_entry(value):
             raise Mismatch(
                 "the stored history of a value is not what the execution left",

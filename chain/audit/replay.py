@@ -20,6 +20,7 @@ from chain.audit.records import (
     KeyNames,
     compare_difference,
     compare_flat_state,
+    compare_history,
     compare_records,
 )
 from chain.audit.source import Source
@@ -178,6 +179,9 @@ class Replay:
         params = self.start.spec.params
         self._window = EvidenceWindow(params.evidence_age_blocks, params.evidence_age_ms)
         self._compare_records(self.tip)
+        database = source.database()
+        if database is not None:
+            compare_history(database, 0, self.start.genesis.entries, self._names)
 
     def step(self, stored: ArchivedBlock) -> None:
         """Execute and compare the next block; raises Mismatch or StorageError."""
