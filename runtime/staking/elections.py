@@ -117,7 +117,7 @@ class Elections(Module, index=14, events=(PhaseBegun,)):
     def invariants(self) -> Iterator[Check]:
         """Check that what is put to the vote is what was counted."""
         progress, ids = self.progress, self.candidates
-        if progress.phase in (Phase.IDLE, Phase.CANDIDATES):
+        if progress.phase in (Phase.IDLE, Phase.CANDIDATES, Phase.READY):
             return
         names = [ids[at : at + ID_BYTES] for at in range(0, len(ids), ID_BYTES)]
         is_counted = len(names) == progress.candidates and names == sorted(dict.fromkeys(names))
