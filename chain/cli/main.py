@@ -30,6 +30,7 @@ PLACES: Final = {
     "transfer": Place("chain.cli.transfer:transfer", "Send GRIST to somebody."),
     "tx": Place("chain.cli.tx:tx", "Build, sign, send and follow transactions."),
     "chain": Place("chain.cli.chain:chain", "Look at blocks, state and events."),
+    "genesis": Place("chain.cli.genesis:genesis", "Judge the first block of a chain."),
     "devnet": Place("chain.cli.devnet:devnet", "Run several nodes on this machine."),
     "node": Place("chain.cli.node:node", "Run one node."),
     "audit": Place("chain.cli.audit:audit", "Replay blocks and prove the supply."),
