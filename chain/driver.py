@@ -388,13 +388,21 @@ class Driver:
             if verdict is Verdict.REJECT:
                 return verdict
             if validators is not None:
-                for vote in some:
-                    self.gate.on_vote(vote, validators)
+                self._look_for_our_key(some, validators)
         good = [vote for vote in votes if self._judge.is_known(vote)]
         for vote in good:
             if not self.machine.holds(vote):
                 self._enqueue(VoteArrived(vote))
         return Verdict.ACCEPT if good else Verdict.IGNORE
+
+    def _look_for_our_key(self, votes: Sequence[Vote], validators: ValidatorSet) -> None:
+        """Shut the gate when somebody else signs with our key; our own task tells the journal.
+
+        Whoever brought the vote may be cut off, and a failing disk is the node's concern.
+        """
+        is_shut = any([self.gate.on_vote(vote, validators) for vote in votes])
+        if is_shut and self._nursery is not None and self._is_running:
+            self._nursery.start_soon(self.gate.listen)
 
     async def hear_certificate(self, peer: PeerId, certificate: Certificate) -> Verdict:
         """Judge a polka or commit whole."""

@@ -5,7 +5,10 @@ with the power of the validator that claimed it in a signed status less than a m
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
+
+import trio
 
 from chain.engine import Ledger
 from chain.keychain import Keys
@@ -69,10 +72,15 @@ class Gate:
         """Note whether the machine knows all that it did at the height it begins."""
         self._is_restored = is_restored
 
-    def on_vote(self, ballot: Proposal | Vote, validators: ValidatorSet) -> None:
-        """Hear a verified ballot of a peer; one under our own key may close the gate."""
+    def on_vote(self, ballot: Proposal | Vote, validators: ValidatorSet) -> bool:
+        """Hear a verified ballot of a peer; gives whether it closed the gate, see `listen`."""
+        return self._signer is not None and self._signer.on_vote(ballot, validators)
+
+    async def listen(self) -> None:
+        """Make durable that the key listens; raises StorageError."""
         if self._signer is not None:
-            self._signer.on_vote(ballot, validators, listen_blocks=self._listen_blocks)
+            listen = partial(self._signer.listen, listen_blocks=self._listen_blocks)
+            await trio.to_thread.run_sync(listen)
 
     def on_peer_height(self, peer: PeerId, height: int) -> None:
         """Note the height that a peer works on."""

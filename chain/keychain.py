@@ -137,12 +137,14 @@ class Keychain:
         for signer in self._signers:
             signer.on_commits(commits, listen_blocks=listen_blocks)
 
-    def on_vote(
-        self, vote: Vote | Proposal, validators: ValidatorSet, *, listen_blocks: int
-    ) -> None:
-        """Hear a verified message; one of our own that we never signed makes its key listen."""
+    def on_vote(self, vote: Vote | Proposal, validators: ValidatorSet) -> bool:
+        """Hear a verified message; one of our own that we never signed shuts its key at once."""
+        return any([signer.on_vote(vote, validators) for signer in self._signers])
+
+    def listen(self, *, listen_blocks: int) -> None:
+        """Make durable which keys listen from now on; raises StorageError."""
         for signer in self._signers:
-            signer.on_vote(vote, validators, listen_blocks=listen_blocks)
+            signer.listen(listen_blocks=listen_blocks)
 
     def on_tip(self, height: int) -> None:
         """Count a block towards the end of listening."""

@@ -186,6 +186,7 @@ class Signer:
     def __init__(self, keys: ValidatorKeys, journal: SigningJournal, genesis_hash: bytes) -> None:
         self.keys = keys
         self.doppelganger_height: int | None = None
+        self._heard_height: int | None = None
         self._journal = journal
         self._genesis_hash = genesis_hash
         self._lock = threading.RLock()
@@ -293,16 +294,27 @@ class Signer:
             if found is not None:
                 self._on_own_vote(found, listen_blocks)
 
-    def on_vote(
-        self, vote: Vote | Proposal, validators: ValidatorSet, *, listen_blocks: int
-    ) -> None:
-        """Hear a verified message; one of our own that we never signed makes the key listen."""
+    def on_vote(self, vote: Vote | Proposal, validators: ValidatorSet) -> bool:
+        """Hear a verified message; gives whether it is one of our own that we never signed.
+
+        The key is shut then, and `listen` makes that durable. Waits for no disk: what we sign is in
+        the state before anybody can have heard it, so the newest state answers without the lock.
+        """
         if validators.find_key(self.consensus_key) != vote.index:
-            return
+            return False
         signed_bytes = vote.sign_bytes(self._genesis_hash, validators.set_id)
+        if not self._is_foreign((vote.height, vote.round, vote.kind), signed_bytes):
+            return False
+        self._heard_height = max(vote.height, self._heard_height or 0)
+        self.doppelganger_height = self._heard_height
+        return True
+
+    def listen(self, *, listen_blocks: int) -> None:
+        """Make durable that the key listens, after `on_vote` shut it; raises StorageError."""
         with self._lock:
-            if self._is_foreign((vote.height, vote.round, vote.kind), signed_bytes):
-                self._on_own_vote(vote.height, listen_blocks)
+            if self._heard_height is not None:
+                self._on_own_vote(self._heard_height, listen_blocks)
+                self._heard_height = None
 
     def _is_foreign(self, position: Position, signed_bytes: bytes) -> bool:
         """Whether a message under our key cannot have come from this journal."""
@@ -327,7 +339,7 @@ class Signer:
                 return
             if not state.listen_from:
                 self._write(replace(state, listen_from=max(height, 1)))
-            elif height >= state.listen_from + state.listen_blocks:
+            elif self._heard_height is None and height >= state.listen_from + state.listen_blocks:
                 self.doppelganger_height = None
                 self._write(replace(state, listen_blocks=0, listen_from=0))
 

@@ -471,6 +471,39 @@ def test_a_disk_that_fails_under_a_decision_stops_the_node(tmp_path):
     assert caught.value.subgroup(StorageError)
 
 
+def test_a_vote_of_our_key_from_elsewhere_shuts_the_gate_before_the_journal_knows(tmp_path):
+    async def scenario():
+        seat = Seat(tmp_path)
+        async with seat.running():
+            await seat.cast(PREVOTE, NIL, seat.index)
+            await seat.propose(seat.block())
+            await trio.sleep(1)
+            assert seat.voices.votes() == []
+            assert Refusal.DOPPELGANGER in seat.driver.gate.reasons
+            assert seat.signer.is_listening
+
+    play(scenario)
+
+
+def test_a_journal_that_fails_under_a_peers_vote_stops_the_node_and_not_the_peer(tmp_path):
+    """The network catches what its handlers raise; the node would run on with a broken journal."""
+
+    async def scenario():
+        seat = Seat(tmp_path)
+        async with seat.running():
+
+            def fail(_payload):
+                raise StorageError("the disk is gone")
+
+            seat.signer._journal.write = fail
+            assert await seat.cast(PREVOTE, NIL, seat.index) is Verdict.ACCEPT
+            await trio.sleep(1)
+
+    with pytest.raises(ExceptionGroup) as caught:
+        play(scenario)
+    assert caught.value.subgroup(StorageError)
+
+
 def test_conflicting_finality_stops_the_node_for_good(tmp_path):
     async def scenario():
         seat = Seat(tmp_path)

@@ -348,7 +348,9 @@ def test_a_restored_journal_is_found_out_and_listens_for_two_epochs(signer, dire
 def test_listening_begins_with_the_first_current_block_after_each_find(signer):
     signer.on_commits(commits(8), listen_blocks=10)
     signer.on_tip(100)
-    signer.on_vote(TEAM.vote(OWN, height=105), TEAM.validators, listen_blocks=10)
+    assert signer.on_vote(TEAM.vote(OWN, height=105), TEAM.validators)
+    signer.on_tip(500)
+    signer.listen(listen_blocks=10)
     assert signer.floor == (106, 0, 0)
     signer.on_tip(111)
     assert signer.is_listening
@@ -361,10 +363,11 @@ def test_listening_begins_with_the_first_current_block_after_each_find(signer):
 def test_our_own_votes_coming_back_are_no_doppelganger(signer):
     mine = [sign(signer, Proposal(5, 0, h("v"), NO_ROUND, OWN)), sign(signer, vote(5, 0))]
     for message in mine:
-        signer.on_vote(message, TEAM.validators, listen_blocks=10)
-    signer.on_vote(TEAM.vote(1, height=50), TEAM.validators, listen_blocks=10)
+        assert not signer.on_vote(message, TEAM.validators)
+    assert not signer.on_vote(TEAM.vote(1, height=50), TEAM.validators)
     sign(signer, vote(6, 0))
-    signer.on_vote(mine[1], TEAM.validators, listen_blocks=10)
+    assert not signer.on_vote(mine[1], TEAM.validators)
+    signer.listen(listen_blocks=10)
     assert not signer.is_listening
 
 
@@ -375,11 +378,14 @@ def test_our_own_votes_coming_back_are_no_doppelganger(signer):
 )
 def test_a_vote_of_our_key_that_we_did_not_make_stops_the_key(signer, fields):
     sign(signer, vote(5, 0))
-    signer.on_vote(TEAM.vote(OWN, **fields), TEAM.validators, listen_blocks=10)
+    assert signer.on_vote(TEAM.vote(OWN, **fields), TEAM.validators)
+    with pytest.raises(SigningRefused, match="listens"):
+        sign(signer, vote(7, 0))
+    signer.listen(listen_blocks=10)
     assert signer.is_listening
     assert signer.floor == (fields["height"] + 1, 0, 0)
     with pytest.raises(SigningRefused, match="listens"):
-        sign(signer, vote(7, 0))
+        sign(signer, vote(8, 0))
 
 
 def test_listening_never_ends_by_a_restart_or_without_blocks(signer, directory):
