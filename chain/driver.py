@@ -400,8 +400,8 @@ class Driver:
 
         Whoever brought the vote may be cut off, and a failing disk is the node's concern.
         """
-        is_shut = any([self.gate.on_vote(vote, validators) for vote in votes])
-        if is_shut and self._nursery is not None and self._is_running:
+        foreign = [vote for vote in votes if self.gate.on_vote(vote, validators)]
+        if foreign and self._nursery is not None and self._is_running:
             self._nursery.start_soon(self.gate.listen)
 
     async def hear_certificate(self, peer: PeerId, certificate: Certificate) -> Verdict:

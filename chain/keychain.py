@@ -139,7 +139,7 @@ class Keychain:
 
     def on_vote(self, vote: Vote | Proposal, validators: ValidatorSet) -> bool:
         """Hear a verified message; one of our own that we never signed shuts its key at once."""
-        return any([signer.on_vote(vote, validators) for signer in self._signers])
+        return True in [signer.on_vote(vote, validators) for signer in self._signers]
 
     def listen(self, *, listen_blocks: int) -> None:
         """Make durable which keys listen from now on; raises StorageError."""

@@ -476,6 +476,8 @@ def test_a_vote_of_our_key_from_elsewhere_shuts_the_gate_before_the_journal_know
         seat = Seat(tmp_path)
         async with seat.running():
             await seat.cast(PREVOTE, NIL, seat.index)
+            assert not seat.driver.gate.is_open(seat.driver.machine)
+            assert not seat.signer.is_listening, "the network's task waited for the disk"
             await seat.propose(seat.block())
             await trio.sleep(1)
             assert seat.voices.votes() == []
@@ -496,7 +498,8 @@ def test_a_journal_that_fails_under_a_peers_vote_stops_the_node_and_not_the_peer
                 raise StorageError("the disk is gone")
 
             seat.signer._journal.write = fail
-            assert await seat.cast(PREVOTE, NIL, seat.index) is Verdict.ACCEPT
+            with suppress(StorageError):
+                await seat.cast(PREVOTE, NIL, seat.index)
             await trio.sleep(1)
 
     with pytest.raises(ExceptionGroup) as caught:
