@@ -11,6 +11,7 @@ from chain.wallet.chain_client import to_hex
 account = LazyGroup(
     "account",
     places={
+        "show": Place("chain.cli.account_show:show", "Show all of an account, stake included."),
         "balance": Place("chain.cli.account:balance", "Show what accounts own."),
         "history": Place("chain.cli.history:history", "List an account's transactions."),
     },

@@ -28,6 +28,8 @@ PLACES: Final = {
     "key": Place("chain.cli.key:key", "Make, keep and use keys."),
     "account": Place("chain.cli.account:account", "Show balances and history."),
     "transfer": Place("chain.cli.transfer:transfer", "Send GRIST to somebody."),
+    "stake": Place("chain.cli.stake:stake", "Put money behind validators."),
+    "validator": Place("chain.cli.validator:validator", "Make and register validator keys."),
     "tx": Place("chain.cli.tx:tx", "Build, sign, send and follow transactions."),
     "chain": Place("chain.cli.chain:chain", "Look at blocks, state and events."),
     "genesis": Place("chain.cli.genesis:genesis", "Judge the first block of a chain."),

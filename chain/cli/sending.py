@@ -16,7 +16,8 @@ from chain.cli.passwords import password_options
 from chain.cli.session import Passwords
 from chain.wallet.amounts import parse_amount, show_amount
 from chain.wallet.chain_client import to_hex
-from chain.wallet.dry_run import describe_failure
+from chain.wallet.client import RpcError
+from chain.wallet.dry_run import Outcome, describe_failure
 from chain.wallet.errors import WalletError
 from chain.wallet.extrinsic import (
     ERA_PERIOD,
@@ -33,6 +34,9 @@ PATIENCE_S: Final = 60
 """Seconds without a new finalized block after which following gives up."""
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+Check = Callable[[Outcome], None]
+"""Looks at what a call would do and raises WalletError to keep it back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +91,13 @@ def read_send_options(given: dict[str, Any]) -> SendOptions:
     )
 
 
-def send_call(session: NodeSession, call: bytes, options: SendOptions) -> None:
-    """Send a call and tell what became of it; WalletError if it failed."""
+def send_call(
+    session: NodeSession, call: bytes, options: SendOptions, *, check: Check | None = None
+) -> None:
+    """Send a call and tell what became of it; WalletError if it failed.
+
+    `check` sees what the call would do before it is sent, and raises to keep it back.
+    """
     party = session.signer(options.signer)
     chain = session.chain
     draft = chain.draft(
@@ -107,6 +116,8 @@ def send_call(session: NodeSession, call: bytes, options: SendOptions) -> None:
     if options.is_dry_run:
         tell_dry_run(session, extrinsic)
         return
+    if check is not None:
+        _try_first(session, extrinsic, check)
     height, _ = chain.finalized()
     extrinsic_hash = chain.submit(extrinsic)
     session.console.note(f"Sent {to_hex(extrinsic_hash)}.")
@@ -115,6 +126,15 @@ def send_call(session: NodeSession, call: bytes, options: SendOptions) -> None:
         return
     death = draft.era.death(height)
     tell_inclusion(session, extrinsic, wait_for(session, extrinsic_hash, height + 1, death))
+
+
+def _try_first(session: NodeSession, extrinsic: bytes, check: Check) -> None:
+    """Let `check` see the outcome, where the node can tell it: not behind a waiting transaction."""
+    try:
+        outcome = session.chain.dry_run(extrinsic)
+    except RpcError:
+        return
+    check(outcome)
 
 
 def wait_for(

@@ -13,6 +13,7 @@ from chain.wallet.accounts import VALIDATOR_NAMES, dev_nominator, dev_validator
 from chain.wallet.chain_client import to_hex
 from chain.wallet.errors import BadContent, WrongUse
 from chain.wallet.ss58 import encode_address
+from runtime.staking.ballot import VOTERS_PER_BLOCK
 
 NOMINATORS_MAX: Final = 500
 """Nominators of a generated genesis; more would only make its file long."""
@@ -47,12 +48,24 @@ def write_spec(
     if interval_ms is not None:
         numbers["block_interval_ms"] = interval_ms
     text = _with_validators(text, validators)
-    active = len(_active(text))
-    if _has_staking(text) and tomllib.loads(text)["staking"].get("seats", active) < active:
-        numbers.setdefault("seats", active)
+    for name, number in _staking_numbers(text, numbers).items():
+        numbers.setdefault(name, number)
     for name, number in numbers.items():
         text = _set_number(text, name, number)
     return _with_nominators(text, nominators)
+
+
+def _staking_numbers(text: str, numbers: Mapping[str, int]) -> dict[str, int]:
+    """Return what staking needs with these numbers: seats for all, lists that fit an epoch."""
+    if not _has_staking(text):
+        return {}
+    staking = tomllib.loads(text)["staking"]
+    wanted = {"seats": max(staking["seats"], len(_active(text)))}
+    if "epoch_blocks" in numbers:
+        room = VOTERS_PER_BLOCK * max(1, numbers["epoch_blocks"] // 4)
+        wanted["candidates_max"] = min(staking["candidates_max"], room // 4)
+        wanted["voters_max"] = min(staking["voters_max"], room - wanted["candidates_max"])
+    return {name: number for name, number in wanted.items() if number != staking[name]}
 
 
 def _with_validators(text: str, validators: int | None) -> str:

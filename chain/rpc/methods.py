@@ -3,6 +3,7 @@
 from chain.rpc.discovery import add_discovery
 from chain.rpc.gristmill import GristmillMethods
 from chain.rpc.jsonrpc import MethodTable
+from chain.rpc.staking import StakingMethods
 from chain.rpc.substrate_author import AuthorMethods
 from chain.rpc.substrate_chain import ChainMethods
 from chain.rpc.substrate_state import StateMethods
@@ -18,5 +19,6 @@ def build_methods(node: NodeView, *, allow_unsafe: bool) -> MethodTable:
     SystemMethods(node).add_to(table)
     AuthorMethods(node).add_to(table)
     GristmillMethods(node).add_to(table)
+    StakingMethods(node).add_to(table)
     add_discovery(table, version=node.chain.node_version)
     return table
