@@ -10,6 +10,7 @@ from runtime.balances import Balances
 from runtime.beacon import Beacon
 from runtime.deadlines import Deadlines
 from runtime.emission.module import Emission
+from runtime.emission.nouns import Split
 from runtime.fees import TransactionPayment
 from runtime.frame.context import Context
 from runtime.frame.dispatch import Dispatcher
@@ -44,9 +45,9 @@ class Runtime:
         self.fees = TransactionPayment(ctx, self.system, self.balances)
         self.session = Session(ctx, self.system, self.balances)
         self.deadlines = Deadlines(ctx)
-        self.referenda = Referenda(ctx, calls, self.parameters, self.balances, self.deadlines)
-        self.voting = ConvictionVoting(ctx, self.balances, self.referenda)
         self.vesting = Vesting(ctx, self.parameters, self.balances, self.deadlines)
+        self.referenda = Referenda(ctx, calls, self.parameters, self.balances, self.deadlines)
+        self.voting = ConvictionVoting(ctx, self.balances, self.referenda, self.vesting)
         self.emission = Emission(ctx, self.parameters, self.balances, self.vesting)
         self.voter_list = VoterList(ctx)
         self.staking = Staking(ctx, self.balances, self.session, self.deadlines, self.voter_list)
@@ -82,9 +83,9 @@ class Runtime:
             self.fees,
             self.session,
             self.deadlines,
+            self.vesting,
             self.referenda,
             self.voting,
-            self.vesting,
             self.emission,
             self.voter_list,
             self.staking,
@@ -109,6 +110,12 @@ def admit_proposals(runtime: Runtime) -> None:
     """Say which calls votes can make, and who judges each before anybody votes."""
     admit, parameters = runtime.referenda.proposals.admit, runtime.parameters
     admit(parameters, "set", lambda name, value: Ruling(parameters.judge_set(name, value)))
+    judge_split = runtime.emission.judge_split
+    admit(
+        runtime.emission,
+        "set_split",
+        lambda phase, *shares: Ruling(judge_split(phase, Split(*shares))),
+    )
 
 
 def register(dispatcher: Dispatcher, modules: tuple[Module, ...]) -> None:

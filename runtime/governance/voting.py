@@ -67,6 +67,7 @@ from runtime.governance.votes import (
 )
 from runtime.primitives import U16, U32, AccountId, Address, Amount, Balance
 from runtime.system import NO_ACCOUNT
+from runtime.vesting.module import Vesting
 
 _TWICE: Final = (Hasher.TWOX_64_CONCAT, Hasher.TWOX_64_CONCAT)
 
@@ -91,10 +92,13 @@ class ConvictionVoting(Module, index=22, events=EVENTS, errors=ERRORS):
         default=(), hasher=Hasher.TWOX_64_CONCAT
     )
 
-    def __init__(self, ctx: Context, balances: Balances, referenda: Referenda) -> None:
+    def __init__(
+        self, ctx: Context, balances: Balances, referenda: Referenda, vesting: Vesting
+    ) -> None:
         super().__init__(ctx)
         self.balances = balances
         self.referenda = referenda
+        self.vesting = vesting
 
     # Calls
 
@@ -221,6 +225,8 @@ class ConvictionVoting(Module, index=22, events=EVENTS, errors=ERRORS):
 
     def available(self, who: AccountId) -> int:
         """Give the grains of an account that may vote: free or staked, and not vesting."""
+        if self.vesting.is_passive(who):
+            return 0
         record = self.ctx.state.account(who) or NO_ACCOUNT
         money = record[4] + self.balances.held(who, HoldReason.STAKE)
         return max(money - self._vesting(who), 0)
