@@ -52,7 +52,7 @@ from runtime.frame.context import Context
 from runtime.frame.declared import Most
 from runtime.frame.module import Check, Module
 from runtime.frame.origins import Root
-from runtime.frame.parameters import Parameter, Unit
+from runtime.frame.parameters import Parameter, Track, Unit
 from runtime.frame.storage import Hasher, StorageMap, StorageValue, stored
 from runtime.parameters import Parameters
 from runtime.primitives import GRAINS_PER_GRIST, U32, AccountId, Balance, Flag, Weight
@@ -151,10 +151,10 @@ class Emission(Module, index=25, events=EVENTS, errors=ERRORS):
         self.judge_split(phase, split)
         self.splits[phase] = split
         self.split_changed = self.numbers.era() + 1
-        self.emit(SplitSet(compute, data, validation, treasury))
+        self.emit(SplitSet(phase, compute, data, validation, treasury))
 
-    def judge_split(self, phase: int, split: Split) -> None:
-        """Raise what `set_split` would raise."""
+    def judge_split(self, phase: int, split: Split) -> Track:
+        """Give the track of a change; raises what `set_split` would raise."""
         if not self.is_enabled or phase >= len(self.rules.plan.phases):
             raise EmissionOff
         shares = (split.compute, split.data, split.validation, split.treasury)
@@ -168,6 +168,7 @@ class Emission(Module, index=25, events=EVENTS, errors=ERRORS):
             raise SplitTooSteep
         if self.split_changed > self.numbers.era():
             raise SplitCoolingDown
+        return Track.PARAMETERS
 
     # Hooks
 

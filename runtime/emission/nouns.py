@@ -123,8 +123,9 @@ class TreasuryShareChanged(Event, index=4):
 
 
 class SplitSet(Event, index=5):
-    """A vote changed how budgets are split from the next era on."""
+    """A vote changed how the budgets of a phase are split, from the next era on."""
 
+    phase: U32
     compute: U32
     data: U32
     validation: U32

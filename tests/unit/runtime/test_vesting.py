@@ -382,3 +382,18 @@ def test_an_overtaken_item_of_the_wheel_does_nothing():
     before = runtime.ctx.state.root()
     runtime.vesting._unlock_due(BOB)
     assert runtime.ctx.state.root() == before
+
+
+def test_a_passive_account_has_no_voice():
+    chain = opened()
+    voting = chain.runtime.voting
+    assert voting.available(CHARLIE) > 0
+    chain.runtime.vesting.genesis(grants=[], passive=[CHARLIE])
+    assert voting.available(CHARLIE) == 0
+
+
+def test_what_still_vests_has_no_voice():
+    chain = opened()
+    before = chain.runtime.voting.available(BOB)
+    accepted(chain)
+    assert chain.runtime.voting.available(BOB) <= before

@@ -36,6 +36,7 @@ from runtime.emission.schedule import (
 from runtime.executive import Executive
 from runtime.frame.context import NO_BLOCK
 from runtime.frame.origins import ROOT
+from runtime.frame.parameters import Track
 from runtime.genesis import build_genesis
 from runtime.runtime import Runtime
 from runtime.vesting.module import Terms
@@ -398,3 +399,15 @@ def test_a_reward_that_cannot_be_paid_leaves_the_pool_as_it_was():
         runtime.emission.mint_validation(0, stranger(1), 1)
     assert runtime.emission.records[0] == before
     assert all(guard.holds for guard in runtime.emission.guards())
+
+
+def test_a_vote_can_propose_a_split_and_only_one_that_could_be_set():
+    chain = emitting()
+    runtime = chain.open()
+    decode, judge = chain.executive.decode_call, runtime.referenda.proposals.judge
+    good = chain.call("Emission", "set_split", 0, *(10_000_000 * n for n in (43, 15, 27, 15)))
+    assert judge(good).track is Track.PARAMETERS
+    steep = chain.call("Emission", "set_split", 0, *(10_000_000 * n for n in (42, 15, 28, 15)))
+    with pytest.raises(SplitTooSteep):
+        judge(steep)
+    assert decode(good).entry.module_name == "Emission"
