@@ -3,31 +3,16 @@
 import pytest
 
 from chain.rpc.jsonrpc import RpcError
-from chain.rpc.staking import StakingMethods
 from chain.wallet.ss58 import decode_account, encode_address
 from runtime.frame.origins import Signed
 from runtime.primitives import GRAINS_PER_GRIST
 from tests.support import electorate
-from tests.support.fake_node import FakeNode
 from tests.support.runtime import Chain, offence, person
+from tests.support.staking_rpc import advance, methods_at
 
 ALICE, BOB = person("Alice"), person("Bob")
 VOTER, LEAVER = electorate.named("voter", 1), electorate.named("voter", 2)
 ERA_BLOCKS = 8
-
-
-def methods_at(chain):
-    """The methods of a node whose newest state is the chain's."""
-    node = FakeNode()
-    while node.head().number < chain.height:
-        node.add_block()
-    node.state = dict(chain.state.entries())
-    return StakingMethods(node)
-
-
-def advance(chain, height):
-    while chain.height < height:
-        chain.block()
 
 
 @pytest.fixture
