@@ -6,6 +6,7 @@ audit = LazyGroup(
     "audit",
     places={
         "replay": Place("chain.cli.audit_run:replay", "Execute stored blocks again and compare."),
+        "slashes": Place("chain.cli.audit_run:slashes", "List every slash and who paid."),
         "supply": Place("chain.cli.audit_run:supply", "Prove the issuance by cause."),
     },
     help="Replay blocks and prove the supply.",

@@ -1,4 +1,4 @@
-"""`gristmill audit replay|supply` and `export archive`: commands over stored blocks, not over RPC.
+"""`gristmill audit` and `export archive`: commands over stored blocks, not over RPC.
 
 The core is chosen before anything of the runtime is imported, so the same command can check the
 compiled core with the plain one.
@@ -18,6 +18,7 @@ from chain.cli.console import pairs
 from chain.cli.session import Session
 from chain.wallet.amounts import show_amount
 from chain.wallet.errors import NotFound, WalletError, WrongUse
+from chain.wallet.ss58 import encode_address
 
 _ERASE_LINE: Final = "\r\x1b[K"
 _STEP_S: Final = 0.2
@@ -92,6 +93,94 @@ def supply(session: Session, source: str, core: str) -> None:
     session.console.answer("audit.supply/1", fields, pairs(rows))
     if not report.is_clean:
         raise WalletError(report.what)
+
+
+@click.command(cls=Command)
+@click.argument("source", metavar="HOME|DB|ARCHIVE")
+@click.pass_obj
+def slashes(session: Session, source: str) -> None:
+    """List every slash: evidence, offence, fraction, who paid what, and where it went."""
+    opened = _open(source, os.environ.get("GRISTMILL_CORE", "native"))
+    try:
+        report = importlib.import_module("chain.audit.slashes").list_slashes(opened)
+    finally:
+        opened.close()
+    fields = {
+        "genesis_hash": "0x" + report.genesis_hash.hex(),
+        "height": report.height,
+        "slashes": [_slash_fields(slash) for slash in report.slashes],
+        "findings": report.findings,
+        "is_clean": not report.findings,
+    }
+    lines = [line for slash in report.slashes for line in _slash_lines(slash)]
+    session.console.answer("audit.slashes/1", fields, lines or ["Nobody was ever reported."])
+    if report.findings:
+        raise WalletError(report.findings[0])
+
+
+def _slash_fields(slash: Any) -> dict[str, Any]:
+    """Return a slash as it is in JSON; amounts are decimal grains."""
+    fraction = slash.fraction
+    return {
+        "report": slash.report,
+        "offence": slash.offence,
+        "offender": encode_address(slash.offender),
+        "offence_height": slash.offence_height,
+        "era": slash.era,
+        "evidence_hash": "0x" + slash.evidence_hash.hex(),
+        "evidence_block": slash.carried_at,
+        "reported_at": slash.reported_at,
+        "apply_at": slash.apply_at,
+        "state": slash.state,
+        "decided_at": slash.decided_at,
+        "fraction": None if fraction is None else f"{fraction.numerator}/{fraction.denominator}",
+        "paid": str(slash.paid),
+        "own": str(slash.own),
+        "shortfall": str(slash.shortfall),
+        "burned": str(slash.burned),
+        "treasury": str(slash.treasury),
+        "reason": slash.reason or None,
+        "payments": [
+            {
+                "height": payment.height,
+                "account": encode_address(payment.account),
+                "due": str(payment.due),
+                "paid": str(payment.paid),
+            }
+            for payment in slash.payments
+        ],
+    }
+
+
+def _slash_lines(slash: Any) -> list[str]:
+    """Return a slash as it is printed."""
+    evidence = "0x" + slash.evidence_hash.hex()
+    carried = "" if slash.carried_at is None else f" in block {slash.carried_at}"
+    rows = [
+        ("offender", encode_address(slash.offender)),
+        ("offence", f"{slash.offence} at #{slash.offence_height}, era {slash.era}"),
+        ("evidence", evidence + carried),
+        ("state", _slash_state(slash)),
+    ]
+    if slash.fraction is not None:
+        rows.append(("fraction", f"{slash.fraction.numerator}/{slash.fraction.denominator}"))
+    for payment in slash.payments:
+        missing = payment.due - payment.paid
+        lack = f", {show_amount(missing)} were not there" if missing else ""
+        account = encode_address(payment.account)
+        rows.append(("paid", f"{show_amount(payment.paid)} by {account}{lack}"))
+    if slash.state == "applied":
+        rows += [("burned", show_amount(slash.burned)), ("treasury", show_amount(slash.treasury))]
+    return [f"slash {slash.report}", *("  " + line for line in pairs(rows)), ""]
+
+
+def _slash_state(slash: Any) -> str:
+    """Return what became of a slash, in words."""
+    if slash.state == "cancelled":
+        return f"cancelled at #{slash.decided_at}: {slash.reason}"
+    if slash.state == "applied":
+        return f"reported at #{slash.reported_at}, applied at #{slash.decided_at}"
+    return f"reported at #{slash.reported_at}, to be applied at #{slash.apply_at}"
 
 
 @click.command(cls=Command)
@@ -196,4 +285,4 @@ def _tell_replay(session: Session, report: Any) -> None:
         raise WalletError(f"block {finding.height}: {finding.what}{where}")
 
 
-__all__ = ["archive", "replay", "supply"]
+__all__ = ["archive", "replay", "slashes", "supply"]

@@ -130,6 +130,7 @@ class SlashReported(Event, index=0):
     report: U32
     kind: U8
     offender: AccountId
+    height: BlockNumber
     era: U32
     evidence_hash: Hash
     apply_at: BlockNumber

@@ -21,8 +21,10 @@ from ext import scale
 from runtime import weights
 from runtime.balances import SLASH_POT, TREASURY, Balances, BurnCause, MoveCause
 from runtime.deadlines import LOOKAHEAD_MAX, Deadlines, Lane, WheelFull
+from runtime.frame.call import call
 from runtime.frame.context import Context
 from runtime.frame.module import Check, Module
+from runtime.frame.origins import Root
 from runtime.frame.parameters import Parameter, Unit
 from runtime.frame.storage import StorageMap, StorageValue, stored
 from runtime.primitives import U32, AccountId, Balance, Weight
@@ -42,6 +44,7 @@ from runtime.staking.reports import (
     Removals,
     ReportDecided,
     ReportState,
+    Sentence,
     SlashApplied,
     SlashBegun,
     SlashCancelled,
@@ -161,7 +164,21 @@ class Slashing(Cases, Module, index=15, events=EVENTS, errors=ERRORS):
         self._note_presence(kind, era, offender, power)
         self._wake_at(apply_at, number)
         self._punish(kind, offender)
-        self.emit(SlashReported(number, kind, offender, era, evidence_hash, apply_at))
+        self.emit(SlashReported(number, kind, offender, height, era, evidence_hash, apply_at))
+
+    @call(index=0, weight=weights.REFERENDUM_STEP)
+    def cancel_deferred_slash(self, origin: Root, id_: U32, reason: Sentence) -> None:  # noqa: ARG002 - its type is the permission
+        """Call a reported slash off before it is applied; only by vote, which says why."""
+        self.cancel(id_, reason)
+
+    def judge_cancel(self, number: int) -> AccountId:
+        """Give whom a report accuses; raises what `cancel` would raise."""
+        report = self.reports.find(number)
+        if report is None:
+            raise UnknownReport
+        if report.state is not ReportState.DEFERRED:
+            raise ReportDecided
+        return report.offender
 
     def cancel(self, number: int, reason: bytes) -> None:
         """Call a report off; for votes only. Raises UnknownReport or ReportDecided.

@@ -57,7 +57,7 @@ def test_a_report_says_what_was_done_and_when_it_will_cost() -> None:
     assert found.evidence_hash == report.evidence_hash
     assert (found.reported_at, found.apply_at) == (3, 3 + ERA_BLOCKS)
     assert (found.state, found.fraction) == (ReportState.DEFERRED, NOTHING)
-    told = reports.SlashReported(0, 1, validator(0), 0, report.evidence_hash, 11)
+    told = reports.SlashReported(0, 1, validator(0), 2, 0, report.evidence_hash, 11)
     assert told.encode() in result.receipts[2]
     assert SetChanged(6).encode() in result.receipts[-1]
 
