@@ -72,6 +72,15 @@ static inline uint64_t table_hash(const uint8_t *who, uint64_t seed0, uint64_t s
     return h ^ (h >> 32);
 }
 
+/* Whether 32 bytes are the same. */
+static inline int same_name(const uint8_t *a, const uint8_t *b)
+{
+    uint64_t x[4], y[4];
+    memcpy(x, a, 32);
+    memcpy(y, b, 32);
+    return !((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]));
+}
+
 /* The first bit in which two paths of 32 bytes differ; 256 when they are equal. */
 static inline int first_difference(const uint8_t *a, const uint8_t *b)
 {
@@ -105,24 +114,44 @@ static inline uint32_t order_head(const uint8_t *hash)
     return __builtin_bswap32(x);
 }
 
-/* Sort `count` pairs (head, index) by head, least significant digit first; `spare` has the same
-   room. Returns whichever of the two blocks holds the result. */
+/* A leaf, or anything else by its number, and the first bits of what it is to be sorted by. */
 struct path_order { uint64_t head; uint32_t index; };
 
+#define SORT_BITS 11
+#define SORT_PASSES 3
+
+/* Sort `count` pairs (head, index) by the first 33 bits of their heads, which part nearly all that
+   are not chosen to collide; whoever needs more orders the few neighbours that are left. `spare` has
+   the same room. Returns whichever of the two blocks holds the result. */
 static inline struct path_order *sort_paths(struct path_order *pairs, struct path_order *spare,
                                             size_t count)
 {
-    for (int shift = 16; shift < 64; shift += 12) {
-        size_t start[4097] = {0};
-        for (size_t i = 0; i < count; i++) start[((pairs[i].head >> shift) & 4095) + 1]++;
-        for (int k = 0; k < 4096; k++) start[k + 1] += start[k];
+    size_t start[SORT_PASSES][1 << SORT_BITS] = {{0}};
+    const uint64_t mask = (1 << SORT_BITS) - 1;
+    const int shift = 64 - SORT_PASSES * SORT_BITS;
+    for (size_t i = 0; i < count; i++)
+        for (int pass = 0; pass < SORT_PASSES; pass++)
+            start[pass][(pairs[i].head >> (shift + SORT_BITS * pass)) & mask]++;
+    for (int pass = 0; pass < SORT_PASSES; pass++) {
+        size_t sum = 0;
+        for (size_t k = 0; k <= mask; k++) {
+            const size_t here = start[pass][k];
+            start[pass][k] = sum;
+            sum += here;
+        }
         for (size_t i = 0; i < count; i++)
-            spare[start[(pairs[i].head >> shift) & 4095]++] = pairs[i];
+            spare[start[pass][(pairs[i].head >> (shift + SORT_BITS * pass)) & mask]++] = pairs[i];
         struct path_order *other = pairs;
         pairs = spare;
         spare = other;
     }
     return pairs;
+}
+
+/* The first bit in which two heads differ; 64 when they are equal. */
+static inline int head_difference(uint64_t a, uint64_t b)
+{
+    return a == b ? 64 : __builtin_clzll(a ^ b);
 }
 
 #define PREFETCH(p) __builtin_prefetch(p)

@@ -11,4 +11,9 @@ cdef extern from "blake2b_lanes.h" nogil:
 
 
 cdef extern from "tree_waves.h" nogil:
-    void tree_wave(uint8_t** out, const uint8_t* messages, const uint64_t* lengths, int count)
+    void tree_wave(
+        uint8_t** out, int size, const uint8_t* messages, const uint64_t* lengths, int count
+    )
+    void node_wave(
+        uint8_t** out, const uint8_t** at, const uint64_t* tails, uint64_t length, int count
+    )

@@ -1,8 +1,8 @@
 /* Unkeyed blake2b (RFC 7693): one message at a time, or four in the lanes of AVX2.
  *
- * `blake2b_short` hashes one message of any length; `blake2b_many` and `blake2b_wave` hash many and
- * use the lanes when the processor has them, which is asked at run time. Lanes and the plain path
- * give the same bytes; a test compares them. No allocation fails silently: there is none.
+ * `blake2b_short` hashes one message of any length; `blake2b_many` hashes many and uses the lanes
+ * when the processor has them, which is asked at run time. Lanes and the plain path give the same
+ * bytes; a test compares them. No allocation fails silently: there is none.
  */
 #ifndef GRISTMILL_BLAKE2B_LANES_H
 #define GRISTMILL_BLAKE2B_LANES_H
@@ -76,7 +76,11 @@ static inline uint64_t blake2b_word(const uint8_t *p)
 /* Write the first `size` bytes of the state, little endian. */
 static inline void blake2b_store(uint8_t *out, const uint64_t *h, size_t size)
 {
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    memcpy(out, h, size);
+#else
     for (size_t i = 0; i < size; i++) out[i] = (uint8_t)(h[i >> 3] >> (8 * (i & 7)));
+#endif
 }
 
 #define BLAKE2B_MIX(a, b, c, d, x, y)       \
@@ -132,48 +136,53 @@ static inline uint64_t blake2b_blocks(uint64_t length)
 
 #if BLAKE2B_AVX2
 
+#define BLAKE2B_PATTERN24                                                                          \
+    _mm256_setr_epi8(3, 4, 5, 6, 7, 0, 1, 2, 11, 12, 13, 14, 15, 8, 9, 10, 3, 4, 5, 6, 7, 0, 1, 2, \
+                     11, 12, 13, 14, 15, 8, 9, 10)
+#define BLAKE2B_PATTERN16                                                                          \
+    _mm256_setr_epi8(2, 3, 4, 5, 6, 7, 0, 1, 10, 11, 12, 13, 14, 15, 8, 9, 2, 3, 4, 5, 6, 7, 0, 1, \
+                     10, 11, 12, 13, 14, 15, 8, 9)
 #define BLAKE2B_TURN32(x) _mm256_shuffle_epi32(x, _MM_SHUFFLE(2, 3, 0, 1))
 #define BLAKE2B_TURN24(x) _mm256_shuffle_epi8(x, turn24)
 #define BLAKE2B_TURN16(x) _mm256_shuffle_epi8(x, turn16)
 #define BLAKE2B_TURN63(x) _mm256_or_si256(_mm256_srli_epi64(x, 63), _mm256_add_epi64(x, x))
 
 #define BLAKE2B_MIX4(a, b, c, d, x, y)                                   \
-    v[a] = _mm256_add_epi64(_mm256_add_epi64(v[a], v[b]), m[x]);         \
+    v[a] = _mm256_add_epi64(_mm256_add_epi64(v[a], m[x]), v[b]);         \
     v[d] = BLAKE2B_TURN32(_mm256_xor_si256(v[d], v[a]));                 \
     v[c] = _mm256_add_epi64(v[c], v[d]);                                 \
     v[b] = BLAKE2B_TURN24(_mm256_xor_si256(v[b], v[c]));                 \
-    v[a] = _mm256_add_epi64(_mm256_add_epi64(v[a], v[b]), m[y]);         \
+    v[a] = _mm256_add_epi64(_mm256_add_epi64(v[a], m[y]), v[b]);         \
     v[d] = BLAKE2B_TURN16(_mm256_xor_si256(v[d], v[a]));                 \
     v[c] = _mm256_add_epi64(v[c], v[d]);                                 \
     v[b] = BLAKE2B_TURN63(_mm256_xor_si256(v[b], v[c]));
 
 #define BLAKE2B_WIDE(...) BLAKE2B_ROUND(BLAKE2B_MIX4, __VA_ARGS__)
 
+/* Turn four rows of four words into columns. */
+__attribute__((target("avx2"), always_inline)) static inline void blake2b_turn4(__m256i *r)
+{
+    const __m256i low01 = _mm256_unpacklo_epi64(r[0], r[1]);
+    const __m256i high01 = _mm256_unpackhi_epi64(r[0], r[1]);
+    const __m256i low23 = _mm256_unpacklo_epi64(r[2], r[3]);
+    const __m256i high23 = _mm256_unpackhi_epi64(r[2], r[3]);
+    r[0] = _mm256_permute2x128_si256(low01, low23, 0x20);
+    r[1] = _mm256_permute2x128_si256(high01, high23, 0x20);
+    r[2] = _mm256_permute2x128_si256(low01, low23, 0x31);
+    r[3] = _mm256_permute2x128_si256(high01, high23, 0x31);
+}
+
 /* F over four states at once: word i of lane j is h[i] element j. */
 __attribute__((target("avx2"))) static void blake2b_block4(
     uint64_t h[8][BLAKE2B_LANES], const uint8_t *const block[BLAKE2B_LANES],
     const uint64_t count[BLAKE2B_LANES], const uint64_t last[BLAKE2B_LANES])
 {
-    const __m256i turn24 =
-        _mm256_setr_epi8(3, 4, 5, 6, 7, 0, 1, 2, 11, 12, 13, 14, 15, 8, 9, 10, 3, 4, 5, 6, 7, 0, 1,
-                         2, 11, 12, 13, 14, 15, 8, 9, 10);
-    const __m256i turn16 =
-        _mm256_setr_epi8(2, 3, 4, 5, 6, 7, 0, 1, 10, 11, 12, 13, 14, 15, 8, 9, 2, 3, 4, 5, 6, 7, 0,
-                         1, 10, 11, 12, 13, 14, 15, 8, 9);
+    const __m256i turn24 = BLAKE2B_PATTERN24, turn16 = BLAKE2B_PATTERN16;
     __m256i v[16], m[16], state[8];
     for (int i = 0; i < 4; i++) {
-        __m256i row0 = _mm256_loadu_si256((const __m256i *)(block[0] + 32 * i));
-        __m256i row1 = _mm256_loadu_si256((const __m256i *)(block[1] + 32 * i));
-        __m256i row2 = _mm256_loadu_si256((const __m256i *)(block[2] + 32 * i));
-        __m256i row3 = _mm256_loadu_si256((const __m256i *)(block[3] + 32 * i));
-        __m256i low01 = _mm256_unpacklo_epi64(row0, row1);
-        __m256i high01 = _mm256_unpackhi_epi64(row0, row1);
-        __m256i low23 = _mm256_unpacklo_epi64(row2, row3);
-        __m256i high23 = _mm256_unpackhi_epi64(row2, row3);
-        m[4 * i] = _mm256_permute2x128_si256(low01, low23, 0x20);
-        m[4 * i + 1] = _mm256_permute2x128_si256(high01, high23, 0x20);
-        m[4 * i + 2] = _mm256_permute2x128_si256(low01, low23, 0x31);
-        m[4 * i + 3] = _mm256_permute2x128_si256(high01, high23, 0x31);
+        for (int lane = 0; lane < BLAKE2B_LANES; lane++)
+            m[4 * i + lane] = _mm256_loadu_si256((const __m256i *)(block[lane] + 32 * i));
+        blake2b_turn4(m + 4 * i);
     }
     for (int i = 0; i < 8; i++) {
         state[i] = _mm256_loadu_si256((const __m256i *)h[i]);
@@ -286,19 +295,6 @@ static inline void blake2b_many(uint8_t *const *out, size_t size, const uint8_t 
     }
 #endif
     for (; at < count; at++) blake2b_short(out[at], size, data[at], lengths[at]);
-}
-
-/* The 32-byte digests of `count` messages of at most 128 bytes, each in a field of 128 bytes. */
-static inline void blake2b_wave(uint8_t **out, const uint8_t *messages, const uint64_t *lengths,
-                                int count)
-{
-    const uint8_t *data[BLAKE2B_LANES];
-    for (int at = 0; at < count; at += BLAKE2B_LANES) {
-        const int filled = count - at < BLAKE2B_LANES ? count - at : BLAKE2B_LANES;
-        for (int lane = 0; lane < filled; lane++)
-            data[lane] = messages + (size_t)BLAKE2B_BLOCK * (at + lane);
-        blake2b_many(out + at, 32, data, lengths + at, filled);
-    }
 }
 
 #endif

@@ -22,6 +22,7 @@ cdef enum:
     RECEIPT_MAX = 1024
     NEAR = 6
     FAR = 12
+    RING = 15
     NEW_LOGIC = 0x8000
 
 cdef uint64_t LIMIT = (1 << 63) - 1
@@ -103,6 +104,11 @@ cdef class Runner:
     cdef uint64_t deposit, base, per_byte, rate, million
     cdef uint64_t bytes_left, weight_left, tips, paid
     cdef uint32_t index
+    # Transactions read ahead, by their place; those that are not ordinary have no signer.
+    cdef extrinsic[RING + 1] ring
+    cdef Py_ssize_t seen
+    # Where the overlay has the signer and the target.
+    cdef uint32_t source, goal
     cdef uint8_t receipt[RECEIPT_MAX]
     cdef int size, events
     cdef list receipts, failed
@@ -147,20 +153,27 @@ cdef class Runner:
         self.failure = rules.failed
         return 0
 
-    cdef int look_ahead(self, raws, Py_ssize_t at) except -1:
-        """Ask for the memory of transactions to come: first their table, later their accounts."""
-        cdef extrinsic tx
+    cdef int look_ahead(self, list raws, Py_ssize_t at, Py_ssize_t end) except -1:
+        """Read the transactions to come, and ask for their memory: the table, then the accounts."""
+        cdef extrinsic* tx
         cdef bytes raw
-        cdef bint is_near
-        for is_near in (False, True):
-            if at + (NEAR if is_near else FAR) >= len(raws):
-                continue
-            raw = <bytes?>raws[at + (NEAR if is_near else FAR)]
-            if read_extrinsic(place_of(raw), PyBytes_GET_SIZE(raw), &tx):
-                continue
-            self.fetch(tx.signer, is_near)
-            if tx.call_length >= 36:
-                self.fetch(tx.call + 3, is_near)
+        while self.seen < end and self.seen <= at + FAR:
+            raw = <bytes?>raws[self.seen]
+            tx = &self.ring[self.seen & RING]
+            if read_extrinsic(place_of(raw), PyBytes_GET_SIZE(raw), tx):
+                tx.signer = NULL
+            self.fetch_both(tx, False)
+            self.seen += 1
+        if at + NEAR < end:
+            self.fetch_both(&self.ring[(at + NEAR) & RING], True)
+        return 0
+
+    cdef int fetch_both(self, const extrinsic* tx, bint is_near) noexcept:
+        if tx.signer == NULL:
+            return 0
+        self.fetch(tx.signer, is_near)
+        if tx.call_length >= 36:
+            self.fetch(tx.call + 3, is_near)
         return 0
 
     cdef int fetch(self, const uint8_t* who, bint is_near) noexcept:
@@ -184,15 +197,12 @@ cdef class Runner:
                 return True
         return False
 
-    cdef bint apply(self, bytes raw) except -1:
+    cdef bint apply(self, const extrinsic* tx) except -1:
         """Execute one extrinsic, or change nothing and say no."""
-        cdef extrinsic tx
         cdef Call call
         cdef Record signer
         cdef uint64_t weight, fee
-        if read_extrinsic(place_of(raw), PyBytes_GET_SIZE(raw), &tx):
-            return False
-        if not self.read_call(&tx, &call):
+        if tx.signer == NULL or not self.read_call(tx, &call):
             return False
         weight = self.remark_weight if call.target == NULL else self.transfer_weight
         if tx.length > self.bytes_left or weight > self.weight_left:
@@ -200,17 +210,19 @@ cdef class Runner:
         fee = fee_of(self.base, self.per_byte, self.rate, self.million, tx.length, weight)
         if fee > LIMIT or tx.tip > LIMIT - fee:
             return False
-        if not self.overlay.load(tx.signer, &signer) or self.is_protected(tx.signer):
+        self.source = self.overlay.touch(tx.signer)
+        signer = self.overlay.touched[self.source].now
+        if not signer.present or self.is_protected(tx.signer):
             return False
         if not self.can_pay(&signer, fee + tx.tip) or signer.nonce != tx.nonce:
             return False
         if tx.nonce == 0xFFFFFFFF:
             return False
-        self.charge(&tx, &signer, fee + tx.tip)
+        self.charge(tx, &signer, fee + tx.tip)
         if call.target == NULL:
             self.finish(b"", self.remark_info)
         else:
-            self.finish(self.transfer(&tx, &call, &signer), self.transfer_info)
+            self.finish(self.transfer(tx, &call, &signer), self.transfer_info)
         self.bytes_left -= tx.length
         self.weight_left -= weight
         return True
@@ -249,7 +261,7 @@ cdef class Runner:
         """Take nonce, fee and tip; the pot gets it at the end of the run."""
         signer.nonce += 1
         signer.free -= paid
-        self.overlay.save(tx.signer, signer)
+        self.overlay.save_at(self.source, signer)
         self.paid += paid
         self.tips += tx.tip
         self.begin()
@@ -276,7 +288,8 @@ cdef class Runner:
         if call.keep_alive and rest < self.deposit:
             return self.rules.expendability
         if memcmp(tx.signer, call.target, 32) != 0:
-            self.overlay.load(call.target, &target)
+            self.goal = self.overlay.touch(call.target)
+            target = self.overlay.touched[self.goal].now
             is_new = not target.present or not target.providers
             if is_new and call.amount < self.deposit:
                 return self.rules.existential_deposit_error
@@ -295,11 +308,11 @@ cdef class Runner:
         cdef uint32_t nonce = record.nonce
         if rest >= self.deposit or record.reserved:
             record.free = rest
-            return self.overlay.save(who, record)
+            return self.overlay.save_at(self.source, record)
         memset(record, 0, sizeof(Record))
         record.nonce = nonce
         record.present = 1
-        self.overlay.save(who, record)
+        self.overlay.save_at(self.source, record)
         if rest:
             self.overlay.load(self.treasury, &treasury)
             treasury.free += rest
@@ -319,14 +332,14 @@ cdef class Runner:
         cdef uint32_t nonce = record.nonce if record.present else 0
         if not is_new:
             record.free += amount
-            return self.overlay.save(who, record)
+            return self.overlay.save_at(self.goal, record)
         memset(record, 0, sizeof(Record))
         record.nonce = nonce
         record.providers = 1
         record.free = amount
         record.flags = NEW_LOGIC
         record.present = 1
-        self.overlay.save(who, record)
+        self.overlay.save_at(self.goal, record)
         self.event(self.new_account)
         self.raw(who, 32)
         self.end()
@@ -408,15 +421,16 @@ def apply_run(Overlay overlay not None, rules, extrinsics, Py_ssize_t first, roo
     """
     cdef Runner runner = Runner(overlay, rules, room)
     cdef Py_ssize_t at = first, end = len(extrinsics), room_left = room.count_left
-    cdef object raws
+    cdef list raws
     if room_left < end - first:
         end = first + room_left
     overlay.check_fresh()
     if at < end and runner.can_run():
-        raws = extrinsics
+        raws = extrinsics if type(extrinsics) is list else list(extrinsics)
+        runner.seen = first
         while at < end:
-            runner.look_ahead(raws, at)
-            if not runner.apply(<bytes?>raws[at]):
+            runner.look_ahead(raws, at, end)
+            if not runner.apply(&runner.ring[at & RING]):
                 break
             at += 1
     if at > first:

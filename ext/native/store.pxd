@@ -41,6 +41,8 @@ cdef class State:
     cdef bytes known_root
     cdef uint64_t total
     cdef uint64_t entry_count
+    cdef Touched* spare
+    cdef uint32_t spare_room
     cdef readonly uint64_t version
 
     cdef uint32_t find(self, const uint8_t* who, Record* out) except? 0xFFFFFFFE
@@ -50,6 +52,7 @@ cdef class State:
     ) except? 0xFFFFFFFE
     cdef int sync_generic(self, bytes key, bytes value) except -1
     cdef int stand_upright(self) except -1
+    cdef int keep_memory(self, Overlay overlay) except -1
     cdef int load(self, bytes key, bytes value) except -1
     cdef int record_generic(self, bytes key, bytes value) except -1
     cdef list select(self, bytes prefix, bytes after, Py_ssize_t limit)
@@ -77,6 +80,8 @@ cdef class Overlay:
 
     cdef int check_fresh(self) except -1
     cdef uint32_t find(self, const uint8_t* who) noexcept
+    cdef uint64_t place_in_table(self, const uint8_t* who) noexcept
+    cdef int save_at(self, uint32_t index, const Record* record) except -1
     cdef uint32_t touch(self, const uint8_t* who) except? 0xFFFFFFFF
     cdef int table_grow(self, uint64_t room) except -1
     cdef int load(self, const uint8_t* who, Record* out) except -1

@@ -37,14 +37,15 @@ from ext.native.records import (
     encode_difference,
 )
 from ext.native.tree cimport (
-    NONE, Record, Tree, Vector, account_key_of, arena_release, grown, path_bit, path_head,
-    path_order, same_record, sort_paths, table_hash, vector_push, vector_release,
+    NONE, PREFETCH, Record, Tree, Vector, account_key_of, arena_release, grown, path_bit,
+    path_head, path_order, same_name, same_record, sort_paths, table_hash, vector_push, vector_release,
 )
 
 EMPTY_ROOT = bytes(32)
 
 cdef enum:
     AHEAD = 12
+    SPARE_MAX = 0x40000
 
 cdef bytes PREFIX = ACCOUNT_PREFIX
 cdef uint64_t MONEY = MONEY_MAX
@@ -110,6 +111,8 @@ cdef class Overlay:
         self.generic_dirty = {}
         self.generic_undos = []
         self.added = SortedKeys()
+        self.touched, self.touched_room = base.spare, base.spare_room
+        base.spare, base.spare_room = NULL, 0
         self.table_grow(64)
 
     def __dealloc__(self):
@@ -194,8 +197,11 @@ cdef class Overlay:
         cdef const uint8_t* place = check_who(who)
         cdef uint64_t taken = whole_number(amount), kept = whole_number(floor)
         cdef uint64_t used = whole_number(nonce)
+        cdef uint32_t index
         self.check_fresh()
-        if not self.load(place, &record) or not record.providers or record.frozen:
+        index = self.touch(place)
+        record = self.touched[index].now
+        if not record.present or not record.providers or record.frozen:
             return False
         if record.nonce != used or used >= 0xFFFFFFFF:
             return False
@@ -203,7 +209,7 @@ cdef class Overlay:
             return False
         record.nonce += 1
         record.free -= taken
-        self.save(place, &record)
+        self.save_at(index, &record)
         return True
 
     def move_free(self, source, target, amount, floor):
@@ -217,17 +223,22 @@ cdef class Overlay:
         cdef const uint8_t* place = check_who(source)
         cdef const uint8_t* goal = check_who(target)
         cdef uint64_t moved = whole_number(amount), kept = whole_number(floor)
+        cdef uint32_t index, other_index
         self.check_fresh()
-        if not self.load(place, &record) or record.consumers or record.frozen:
+        index = self.touch(place)
+        record = self.touched[index].now
+        if not record.present or record.consumers or record.frozen:
             return False
         if moved > record.free or record.free - moved < kept:
             return False
-        if memcmp(place, goal, 32) == 0 or not self.load(goal, &other) or not other.providers:
+        other_index = self.touch(goal)
+        other = self.touched[other_index].now
+        if index == other_index or not other.present or not other.providers:
             return False
         record.free -= moved
         other.free += moved
-        self.save(place, &record)
-        self.save(goal, &other)
+        self.save_at(index, &record)
+        self.save_at(other_index, &other)
         return True
 
     def checkpoint(self):
@@ -274,13 +285,17 @@ cdef class Overlay:
 
     cdef uint32_t find(self, const uint8_t* who) noexcept:
         """Return the index of an account that this view has touched, or NONE."""
+        return self.table[self.place_in_table(who)]
+
+    cdef uint64_t place_in_table(self, const uint8_t* who) noexcept:
+        """Return where the table has an account, or has room for it."""
         cdef Tree tree = self.base.tree
         cdef uint64_t place = table_hash(who, tree.seed0, tree.seed1) & self.table_mask
         cdef uint32_t index
         while True:
             index = self.table[place]
-            if index == NONE or memcmp(self.touched[index].who, who, 32) == 0:
-                return index
+            if index == NONE or same_name(self.touched[index].who, who):
+                return place
             place = (place + 1) & self.table_mask
 
     cdef int table_grow(self, uint64_t room) except -1:
@@ -302,10 +317,9 @@ cdef class Overlay:
 
     cdef uint32_t touch(self, const uint8_t* who) except? 0xFFFFFFFF:
         """Return the index of an account in this view, taking it over from the base."""
-        cdef uint32_t index = self.find(who), room
+        cdef uint64_t place = self.place_in_table(who)
+        cdef uint32_t index = self.table[place], room
         cdef Touched* entry
-        cdef Tree tree = self.base.tree
-        cdef uint64_t place
         if index != NONE:
             return index
         if self.touched_count == self.touched_room:
@@ -316,19 +330,15 @@ cdef class Overlay:
             self.touched_room = room
         index = self.touched_count
         entry = &self.touched[index]
-        memset(entry, 0, sizeof(Touched))
         memcpy(entry.who, who, 32)
         entry.place = self.base.find(who, &entry.base)
         entry.base.mark = 0
         entry.now = entry.base
+        entry.stamp = 0
         self.touched_count += 1
+        self.table[place] = index
         if 2 * <uint64_t>self.touched_count > self.table_mask:
             self.table_grow(2 * (self.table_mask + 1))
-        else:
-            place = table_hash(who, tree.seed0, tree.seed1) & self.table_mask
-            while self.table[place] != NONE:
-                place = (place + 1) & self.table_mask
-            self.table[place] = index
         return index
 
     cdef int load(self, const uint8_t* who, Record* out) except -1:
@@ -342,13 +352,13 @@ cdef class Overlay:
 
     cdef int save(self, const uint8_t* who, const Record* record) except -1:
         """Write an account of this view; one that is not `present` is removed."""
-        cdef uint32_t index
-        cdef uint64_t total
-        cdef Record* now
-        cdef uint8_t mark
         self.check_fresh()
-        index = self.touch(who)
-        now = &self.touched[index].now
+        return self.save_at(self.touch(who), record)
+
+    cdef int save_at(self, uint32_t index, const Record* record) except -1:
+        """Write an account that this view, known to be fresh, has touched."""
+        cdef Record* now = &self.touched[index].now
+        cdef uint8_t mark
         if same_record(now, record):
             return 0
         self.total = exchange(self.total, now, record)
@@ -574,13 +584,19 @@ cdef class Changed:
         for i in range(1, self.count):
             moved = self.order[i]
             j = i
-            while j > 0 and memcmp(
-                overlay.touched[self.order[j - 1].index].who, overlay.touched[moved.index].who, 32
-            ) > 0:
+            while j > 0 and self.is_before(overlay, &moved, &self.order[j - 1]):
                 self.order[j] = self.order[j - 1]
                 j -= 1
-            self.order[j] = moved
+            if j != i:
+                self.order[j] = moved
         return 0
+
+    cdef bint is_before(
+        self, Overlay overlay, const path_order* one, const path_order* other
+    ) noexcept:
+        if one.head != other.head:
+            return one.head < other.head
+        return memcmp(overlay.touched[one.index].who, overlay.touched[other.index].who, 32) < 0
 
 
 def verify_proof(bytes root not None, bytes key not None, value, bytes proof not None):

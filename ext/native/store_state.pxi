@@ -11,6 +11,9 @@ cdef class State:
         self.order = SortedKeys()
         self.known_root = EMPTY_ROOT
 
+    def __dealloc__(self):
+        arena_release(self.spare, self.spare_room * sizeof(Touched))
+
     @classmethod
     def empty(cls):
         """Return a state without entries."""
@@ -140,7 +143,24 @@ cdef class State:
         self.known_root = overlay.known_root
         self.lean = None
         self.version += 1
+        self.keep_memory(overlay)
         return Difference(forward.finish(), reverse.finish())
+
+    cdef int keep_memory(self, Overlay overlay) except -1:
+        """Take the accounts of an overlay that is over: the next block will need as much memory.
+
+        What the system gives anew it must clear first, page by page.
+        """
+        arena_release(overlay.table, 4 * (overlay.table_mask + 1))
+        overlay.table = NULL
+        overlay.touched_count = 0
+        overlay.table_grow(64)
+        if overlay.touched_room > SPARE_MAX:
+            return 0
+        arena_release(self.spare, self.spare_room * sizeof(Touched))
+        self.spare, self.spare_room = overlay.touched, overlay.touched_room
+        overlay.touched, overlay.touched_room = NULL, 0
+        return 0
 
     cdef int write_accounts(self, Overlay overlay, Writer forward, Writer reverse) except -1:
         """Write the accounts of a difference, both ways, and count them."""
@@ -150,6 +170,11 @@ cdef class State:
         forward.number(changed.count)
         reverse.number(changed.count)
         for at in range(changed.count):
+            if at + AHEAD < changed.count:
+                entry = &overlay.touched[changed.order[at + AHEAD].index]
+                PREFETCH(entry)
+                PREFETCH(<uint8_t*>entry + 64)
+                PREFETCH(<uint8_t*>entry + 128)
             entry = &overlay.touched[changed.order[at].index]
             forward.account(entry.who, &entry.now)
             reverse.account(entry.who, &entry.base)

@@ -8,8 +8,10 @@ cdef extern from "arena.h" nogil:
     void* arena_resize(void* old, size_t old_size, size_t size)
     void arena_release(void* block, size_t size)
     uint64_t table_hash(const uint8_t* who, uint64_t seed0, uint64_t seed1)
+    bint same_name(const uint8_t* a, const uint8_t* b)
     int first_difference(const uint8_t* a, const uint8_t* b)
     int path_bit(const uint8_t* path, int depth)
+    int head_difference(uint64_t a, uint64_t b)
     uint64_t path_head(const uint8_t* path)
     uint32_t order_head(const uint8_t* hash)
     void PREFETCH(const void*)
@@ -105,6 +107,24 @@ cdef int hash_bytes(uint8_t* out, bytes data) except -1
 cdef bytes account_key_of(const uint8_t* who)
 
 
+cdef enum:
+    # Messages that are hashed together.
+    WAVE = 64
+
+
+cdef struct Wave:
+    # Independent messages of at most 80 bytes, padded with zeros, and where their hashes go.
+    uint8_t message[WAVE][128]
+    uint64_t length[WAVE]
+    uint8_t* output[WAVE]
+
+
+cdef struct Waves:
+    # What hashing leaves takes: the values of accounts, then all leaves.
+    Wave values
+    Wave leaves
+
+
 @cython.final
 cdef class Tree:
     cdef Account* accounts
@@ -122,6 +142,7 @@ cdef class Tree:
     cdef uint32_t top
     cdef uint8_t top_hash[32]
     cdef Vector dirty, seeds, queue
+    cdef size_t queue_done
     cdef readonly uint64_t account_total
     cdef readonly uint64_t hash_count
 
@@ -156,19 +177,21 @@ cdef class Tree:
     cdef int insert(self, uint32_t leaf) except -1
     cdef int remove(self, uint32_t leaf) except -1
     cdef int touch(self, uint32_t leaf) except -1
-    cdef int join(self, path_order* order, uint32_t count) except -1
     cdef uint8_t* path(self, uint32_t leaf) noexcept
     cdef uint32_t* link_of(self, uint32_t child) noexcept
     cdef uint8_t* mark_of(self, uint32_t leaf) noexcept
     cdef int place_child(self, uint32_t link, uint32_t child) noexcept
     cdef int mark_up(self, uint32_t node) noexcept
-    cdef int fill_tables(self) except -1
-    cdef int hash_paths(self) except -1
-    cdef int untangle(self, path_order* order, uint32_t count) except -1
     cdef uint32_t walk(self, const uint8_t* path) noexcept
     cdef int sort_dirty(self) except -1
     cdef int mark_dirty(self) except -1
-    cdef int hash_leaves(self) except -1
-    cdef int hash_nodes(self) except -1
+    cdef int mark_seeds(self) except -1
+    cdef uint32_t take_dirty(self, size_t at, size_t* kept) noexcept
+    cdef uint32_t climb(self, uint32_t node) noexcept
+    cdef int hash_dirty(self) except -1
+    cdef int hash_queue(self, size_t least) except -1
+    cdef int prefetch_leaf(self, uint32_t leaf) noexcept
+    cdef int hash_leaves(self, Waves* waves, const uint32_t* leaves, int count) except -1
+    cdef int hash_nodes(self, const uint32_t* nodes, int count) except -1
     cdef uint8_t* slot(self, uint32_t link) noexcept
     cdef int ready(self, uint32_t link) except -1

@@ -14,16 +14,17 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 
-from ext.native.blake2b cimport blake2b_many, blake2b_short, tree_wave
+from ext.native.blake2b cimport blake2b_short, node_wave, tree_wave
 
 cdef enum:
     LEAF = 0x80000000
     GENERIC = 0x40000000
     INDEX = 0x3FFFFFFF
-    WAVE = 64
     SEEN = 2
     KEY_LENGTH = 80
     AHEAD = 16
+    WALKS = 16
+    LEVELS = 257
 
 cdef bytes PREFIX = bytes.fromhex(
     "26aa394eea5630e07c48ae0c9558cef7b99d880ec681799c0cf30e8886371da9"
@@ -66,7 +67,7 @@ cdef class Tree:
         cdef uint32_t index
         while True:
             index = self.table[place]
-            if index == NONE or memcmp(self.accounts[index].who, who, 32) == 0:
+            if index == NONE or same_name(self.accounts[index].who, who):
                 return index
             place = (place + 1) & self.table_mask
 
@@ -416,9 +417,8 @@ cdef class Tree:
             return 0
         self.sort_dirty()
         self.mark_dirty()
-        self.hash_leaves()
-        self.hash_nodes()
-        self.dirty.count = self.seeds.count = self.queue.count = 0
+        self.hash_dirty()
+        self.dirty.count = self.seeds.count = self.queue.count = self.queue_done = 0
         return 0
 
     cdef int mark_up(self, uint32_t node) noexcept:
@@ -459,27 +459,61 @@ cdef class Tree:
         return 0
 
     cdef int mark_dirty(self) except -1:
-        cdef size_t i, kept = 0, count = self.dirty.count
-        cdef uint32_t leaf, link, node
-        for i in range(count):
-            if i + AHEAD < count:
-                PREFETCH(self.link_of(self.dirty.at[i + AHEAD]))
-            if i + AHEAD // 2 < count:
-                link = self.link_of(self.dirty.at[i + AHEAD // 2])[0]
-                if link != NONE:
-                    PREFETCH(&self.nodes[link >> 1])
-            leaf = self.dirty.at[i]
-            if self.mark_of(leaf)[0] != 1:
-                continue
-            self.mark_of(leaf)[0] = SEEN
-            self.dirty.at[kept] = leaf
-            kept += 1
-            link = self.link_of(leaf)[0]
-            if link != NONE:
-                self.nodes[link >> 1].pending += 1
-                self.mark_up(link >> 1)
+        """Mark all that is above the changed leaves, and keep the leaves that are still there.
+
+        Many walks go up in turn, because each step of one waits for memory.
+        """
+        cdef uint32_t[WALKS] walks
+        cdef size_t taken = 0, kept = 0
+        cdef int walking = 0, j
+        cdef uint32_t node
+        for j in range(WALKS):
+            walks[j] = NONE
+        while walking or taken < self.dirty.count:
+            for j in range(WALKS):
+                node = walks[j]
+                if node != NONE:
+                    walks[j] = self.climb(node)
+                    walking -= walks[j] == NONE
+                elif taken < self.dirty.count:
+                    walks[j] = self.take_dirty(taken, &kept)
+                    walking += walks[j] != NONE
+                    taken += 1
         self.dirty.count = kept
-        kept = 0
+        return self.mark_seeds()
+
+    cdef uint32_t take_dirty(self, size_t at, size_t* kept) noexcept:
+        """Keep the next changed leaf, unless it was removed or seen; return where its walk begins."""
+        cdef uint32_t leaf = self.dirty.at[at], link
+        if at + AHEAD < self.dirty.count:
+            PREFETCH(self.link_of(self.dirty.at[at + AHEAD]))
+        if self.mark_of(leaf)[0] != 1:
+            return NONE
+        self.mark_of(leaf)[0] = SEEN
+        self.dirty.at[kept[0]] = leaf
+        kept[0] += 1
+        link = self.link_of(leaf)[0]
+        if link == NONE:
+            return NONE
+        PREFETCH(&self.nodes[link >> 1])
+        return link >> 1
+
+    cdef uint32_t climb(self, uint32_t node) noexcept:
+        """Count a changed child of a node; return the parent if that must hear of the node."""
+        cdef Node* here = &self.nodes[node]
+        here.pending += 1
+        if here.mark:
+            return NONE
+        here.mark = 1
+        if here.link == NONE:
+            return NONE
+        PREFETCH(&self.nodes[here.link >> 1])
+        return here.link >> 1
+
+    cdef int mark_seeds(self) except -1:
+        """Mark nodes that have another child than before, and queue those that wait for none."""
+        cdef size_t i, kept = 0
+        cdef uint32_t node
         for i in range(self.seeds.count):
             node = self.seeds.at[i]
             if self.nodes[node].seed:
@@ -502,73 +536,88 @@ cdef class Tree:
             vector_push(&self.queue, link >> 1)
         return 0
 
-    cdef int hash_leaves(self) except -1:
-        cdef Wave values, leaves
+    cdef int hash_dirty(self) except -1:
+        """Hash the changed leaves, and the nodes that get ready, soon, while the cache has them."""
+        cdef Waves waves
         cdef size_t start, i
-        cdef int count, accounts, j
-        cdef uint32_t leaf
-        clear_wave(&values)
-        clear_wave(&leaves)
+        cdef int count, j
+        clear_waves(&waves)
         for start in range(0, self.dirty.count, WAVE):
             count = <int>min(<size_t>WAVE, self.dirty.count - start)
-            accounts = 0
+            for i in range(start + count, min(start + 2 * WAVE, self.dirty.count)):
+                self.prefetch_leaf(self.dirty.at[i])
+            self.hash_leaves(&waves, self.dirty.at + start, count)
             for j in range(count):
-                i = start + j
-                if i + AHEAD < self.dirty.count:
-                    PREFETCH(self.path(self.dirty.at[i + AHEAD]))
-                    PREFETCH(self.path(self.dirty.at[i + AHEAD]) + 64)
-                    PREFETCH(self.link_of(self.dirty.at[i + AHEAD]))
-                leaf = self.dirty.at[i]
-                self.mark_of(leaf)[0] = 0
-                leaves.message[j][32] = 1
-                memcpy(&leaves.message[j][33], self.path(leaf), 32)
-                leaves.length[j] = 65
-                leaves.output[j] = self.slot(self.link_of(leaf)[0])
-                if leaf & GENERIC:
-                    memcpy(leaves.message[j], self.generics[leaf & INDEX].value_hash, 32)
-                    continue
-                write_value(values.message[accounts], &self.accounts[leaf & INDEX].record)
-                values.length[accounts] = 80
-                values.output[accounts] = leaves.message[j]
-                accounts += 1
-            hash_wave(&values, accounts)
-            hash_wave(&leaves, count)
-            self.hash_count += accounts + count
-            for j in range(count):
+                self.mark_of(self.dirty.at[start + j])[0] = 0
                 self.ready(self.link_of(self.dirty.at[start + j])[0])
-        return 0
+            self.hash_queue(WAVE)
+        return self.hash_queue(1)
 
-    cdef int hash_nodes(self) except -1:
-        cdef Wave wave
-        cdef size_t done = 0, end
+    cdef int hash_queue(self, size_t least) except -1:
+        """Hash queued nodes in waves until fewer than `least` are left."""
+        cdef uint32_t[WAVE] links
         cdef int count, j
         cdef uint32_t node
-        cdef uint32_t[WAVE] links
-        clear_wave(&wave)
-        while done < self.queue.count:
-            end = self.queue.count
-            count = <int>min(<size_t>WAVE, end - done)
+        while self.queue.count - self.queue_done >= least:
+            count = <int>min(<size_t>WAVE, self.queue.count - self.queue_done)
             for j in range(count):
-                if done + j + AHEAD < end:
-                    node = self.queue.at[done + j + AHEAD]
-                    PREFETCH(&self.nodes[node])
-                    PREFETCH(self.hashes + <size_t>64 * node)
-                node = self.queue.at[done + j]
+                node = self.queue.at[self.queue_done + j]
                 links[j] = self.nodes[node].link
+                self.nodes[node].mark = 0
                 if links[j] != NONE:
                     PREFETCH(&self.nodes[links[j] >> 1])
-                self.nodes[node].mark = 0
-                memcpy(wave.message[j], self.hashes + <size_t>64 * node, 64)
-                wave.message[j][64] = 2
-                wave.message[j][65] = self.nodes[node].depth
-                wave.message[j][66] = 0
-                wave.length[j] = 67
-                wave.output[j] = self.slot(links[j])
-            hash_wave(&wave, count)
-            self.hash_count += count
+            self.hash_nodes(self.queue.at + self.queue_done, count)
+            self.queue_done += count
             for j in range(count):
                 self.ready(links[j])
-            done += count
+        return 0
+
+    cdef int prefetch_leaf(self, uint32_t leaf) noexcept:
+        """Ask for the memory that hashing a leaf reads and writes; its place is known already."""
+        PREFETCH(self.path(leaf))
+        PREFETCH(self.path(leaf) + 64)
+        PREFETCH(self.slot(self.link_of(leaf)[0]))
+        return 0
+
+    cdef int hash_leaves(self, Waves* waves, const uint32_t* leaves, int count) except -1:
+        """Write the hashes of at most WAVE leaves into their places."""
+        cdef Wave* values = &waves.values
+        cdef Wave* whole = &waves.leaves
+        cdef int accounts = 0, j
+        cdef uint32_t leaf
+        for j in range(count):
+            leaf = leaves[j]
+            whole.message[j][32] = 1
+            memcpy(&whole.message[j][33], self.path(leaf), 32)
+            whole.length[j] = 65
+            whole.output[j] = self.slot(self.link_of(leaf)[0])
+            if leaf & GENERIC:
+                memcpy(whole.message[j], self.generics[leaf & INDEX].value_hash, 32)
+                continue
+            write_value(values.message[accounts], &self.accounts[leaf & INDEX].record)
+            values.length[accounts] = 80
+            values.output[accounts] = whole.message[j]
+            accounts += 1
+        hash_wave(values, accounts)
+        hash_wave(whole, count)
+        self.hash_count += accounts + count
+        return 0
+
+    cdef int hash_nodes(self, const uint32_t* nodes, int count) except -1:
+        """Write the hashes of at most WAVE nodes, no one above another, into their places."""
+        cdef const uint8_t* at[WAVE]
+        cdef uint8_t* output[WAVE]
+        cdef uint64_t[WAVE] tails
+        cdef uint32_t node
+        cdef int j
+        for j in range(count):
+            node = nodes[j]
+            at[j] = self.hashes + <size_t>64 * node
+            tails[j] = 2 | <uint64_t>self.nodes[node].depth << 8
+            output[j] = self.slot(self.nodes[node].link)
+            PREFETCH(output[j])
+        node_wave(output, at, tails, 67, count)
+        self.hash_count += count
         return 0
 
     cdef bytes root(self):
@@ -628,133 +677,10 @@ cdef class Tree:
 
     cdef int build(self, list generic_keys) except -1:
         """Join everything that was appended into a tree, in time linear in its size."""
-        cdef uint32_t count = self.account_count + self.generic_count
-        cdef uint32_t i
-        cdef path_order* pairs
-        cdef path_order* spare = NULL
-        self.fill_tables()
-        self.hash_paths()
-        for i in range(self.generic_count):
-            hash_bytes(self.generics[i].path, generic_keys[i])
-        pairs = <path_order*>grown(NULL, 0, count * sizeof(path_order))
-        try:
-            spare = <path_order*>grown(NULL, 0, count * sizeof(path_order))
-            for i in range(self.account_count):
-                pairs[i].head = path_head(self.accounts[i].path)
-                pairs[i].index = LEAF | i
-            for i in range(self.generic_count):
-                pairs[self.account_count + i].head = path_head(self.generics[i].path)
-                pairs[self.account_count + i].index = LEAF | GENERIC | i
-            self.join(sort_paths(pairs, spare, count), count)
-        finally:
-            arena_release(pairs, count * sizeof(path_order))
-            if spare != NULL:
-                arena_release(spare, count * sizeof(path_order))
-        self.flush()
-        vector_release(&self.dirty)
-        return vector_release(&self.queue)
+        return Builder(self).build(generic_keys)
 
-    cdef int fill_tables(self) except -1:
-        """Enter all accounts into table and order, sized once."""
-        cdef uint32_t i, count = self.account_count
-        cdef uint64_t room = 64, place
-        cdef uint32_t bits = 4
-        while 3 * room < 4 * <uint64_t>count:
-            room *= 2
-        while (<uint64_t>2 << bits) < count:
-            bits += 1
-        self.table_grow(room)
-        self.order_grow(bits)
-        for i in range(count):
-            if i + AHEAD < count:
-                self.prefetch(self.accounts[i + AHEAD].who)
-            place = self.home(i)
-            while self.table[place] != NONE:
-                place = (place + 1) & self.table_mask
-            self.table[place] = i
-            self.order_insert(i)
-        self.account_total = count
-        return 0
 
-    cdef int hash_paths(self) except -1:
-        """Hash the paths of all accounts; raise ValueError for a key that is not of its account."""
-        cdef Wave wave
-        cdef uint32_t start, count, j
-        cdef uint8_t* parts[WAVE]
-        cdef uint8_t* whos[WAVE]
-        cdef uint64_t[WAVE] lengths
-        cdef Account* account
-        clear_wave(&wave)
-        for start in range(0, self.account_count, WAVE):
-            count = min(<uint32_t>WAVE, self.account_count - start)
-            for j in range(count):
-                account = &self.accounts[start + j]
-                memcpy(wave.message[j], PREFIX_BYTES, 32)
-                memcpy(&wave.message[j][48], account.who, 32)
-                parts[j] = &wave.message[j][32]
-                whos[j] = account.who
-                lengths[j] = 32
-                wave.length[j] = KEY_LENGTH
-                wave.output[j] = account.path
-            blake2b_many(parts, 16, <const uint8_t**>whos, lengths, count)
-            for j in range(count):
-                if memcmp(parts[j], self.accounts[start + j].path, 16) != 0:
-                    raise ValueError("an account's key does not belong to its identifier")
-            hash_wave(&wave, <int>count)
-        return 0
-
-    cdef int join(self, path_order* order, uint32_t count) except -1:
-        """Build the tree over sorted leaves; node i parts leaf i from leaf i + 1."""
-        cdef uint32_t i, last, top = 0
-        cdef int depth
-        cdef Vector stack
-        memset(&stack, 0, sizeof(stack))
-        self.untangle(order, count)
-        if count == 0:
-            return 0
-        vector_reserve(&self.dirty, count)
-        vector_reserve(&self.queue, count)
-        for i in range(count):
-            self.touch(order[i].index)
-        self.place_child(NONE, order[0].index)
-        vector_reserve(&stack, 257)
-        for i in range(count - 1):
-            if i + AHEAD < count:
-                PREFETCH(self.path(order[i + AHEAD].index))
-            depth = first_difference(self.path(order[i].index), self.path(order[i + 1].index))
-            if depth > 255:
-                key = account_key_of(self.accounts[order[i].index & INDEX].who)
-                raise ValueError(f"the key {key.hex()} appears twice")
-            self.new_node()
-            self.nodes[i].depth = depth
-            last = order[i].index
-            while top > 0 and self.nodes[stack.at[top - 1]].depth > depth:
-                top -= 1
-                last = stack.at[top]
-            self.place_child(2 * stack.at[top - 1] + 1 if top > 0 else NONE, i)
-            self.place_child(2 * i, last)
-            self.place_child(2 * i + 1, order[i + 1].index)
-            stack.at[top] = i
-            top += 1
-        vector_release(&stack)
-        return 0
-
-    cdef int untangle(self, path_order* order, uint32_t count) except -1:
-        """Order the few neighbours whose paths share what the radix sort looked at."""
-        cdef uint32_t i, j
-        cdef path_order moved
-        for i in range(1, count):
-            if order[i].head >> 16 != order[i - 1].head >> 16:
-                continue
-            moved = order[i]
-            j = i
-            while j > 0 and memcmp(
-                self.path(order[j - 1].index), self.path(moved.index), 32
-            ) > 0:
-                order[j] = order[j - 1]
-                j -= 1
-            order[j] = moved
-        return 0
+include "tree_build.pxi"
 
 
 cdef inline uint64_t ring_distance(uint64_t start, uint64_t end, uint64_t mask) noexcept:

@@ -1,20 +1,18 @@
 # Waves of hashes, growing arrays and encodings; a part of tree.pyx, split off for its length.
 
-cdef struct Wave:
-    # Independent messages of at most 128 bytes, padded with zeros, and where their hashes go.
-    uint8_t message[WAVE][128]
-    uint64_t length[WAVE]
-    uint8_t* output[WAVE]
-
-
 cdef int clear_wave(Wave* wave) except -1:
     """Pad all messages; those of one wave have the same length, so this lasts."""
     memset(wave.message, 0, sizeof(wave.message))
     return 0
 
 
-cdef int hash_wave(Wave* wave, int count) except -1:
-    tree_wave(wave.output, &wave.message[0][0], wave.length, count)
+cdef int clear_waves(Waves* waves) except -1:
+    clear_wave(&waves.values)
+    return clear_wave(&waves.leaves)
+
+
+cdef int hash_wave(Wave* wave, int count, int size=32) except -1:
+    tree_wave(wave.output, size, &wave.message[0][0], wave.length, count)
     return 0
 
 
