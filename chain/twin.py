@@ -33,6 +33,10 @@ class NobodyNoticed(GristmillError):
     """The votes were sent and no block carried their evidence in time; the message says more."""
 
 
+Seeds = dict[bytes, bytes]
+"""The seeds of a validator's consensus keys, by key."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sighting:
     """The height that was voted on twice, and the height of the block with the evidence."""
@@ -42,79 +46,74 @@ class Sighting:
 
 
 class Twin:
-    """Signs two votes for one height with keys that another node uses."""
+    """Signs two votes for one height with the keys of validators that run elsewhere, by name.
 
-    def __init__(self, node: Node, seeds: dict[bytes, bytes]) -> None:
+    All vote at the same height: what several do together is punished together.
+    """
+
+    def __init__(self, node: Node, victims: dict[str, Seeds]) -> None:
         self._node = node
-        self._seeds = seeds
-        self._voted: dict[int, bytes] = {}
+        self._victims = victims
+        self._voted: dict[tuple[int, int], str] = {}
+        self._sightings: dict[str, Sighting] = {}
         self._next_height = 0
-        self._sighting: Sighting | None = None
         node.ledger.add_listener(self._on_imported)
 
-    async def run(self) -> Sighting:
-        """Vote twice, again and again, until a block carries the evidence; gives where."""
+    async def run(self) -> dict[str, Sighting]:
+        """Vote twice, again and again, until blocks carry all evidence; gives where."""
         async with self._node.face.heads() as heads:
             async for header in heads:
-                if self._sighting is not None:
-                    break
+                if len(self._sightings) == len(self._victims):
+                    return self._sightings
                 height = header.number + 1
                 if self._node.face.is_ready() and height >= self._next_height:
                     await self._vote_twice(height)
-        if self._sighting is None:
-            raise NobodyNoticed("the node stopped before a block carried the evidence")
-        return self._sighting
+        raise NobodyNoticed("the node stopped before a block carried the evidence")
 
     async def _vote_twice(self, height: int) -> None:
-        node = self._node
-        validators = node.ledger.validators_at(height)
+        validators = self._node.ledger.validators_at(height)
         if validators is None:
             return
-        key, index = self._find_key(validators)
-        self._voted[height] = key
         self._next_height = height + HEIGHTS_EACH
+        for name, seeds in self._victims.items():
+            if name not in self._sightings:
+                key, index = _find_key(name, seeds, validators)
+                self._voted[height, index] = name
+                await self._vote_with(seeds[key], height, index, validators.set_id)
+                self._node.log.warning("voted twice", height=height, validator=name)
+
+    async def _vote_with(self, seed: bytes, height: int, index: int, set_id: int) -> None:
         for word in (b"one", b"other"):
             block_id = hashing.blake2b_256(word + height.to_bytes(8, "little"))
             vote = Vote(PREVOTE, height, 0, block_id, NO_ROUND, index)
-            signed = vote.sign_bytes(node.start.hash, validators.set_id)
-            signature = signing.sign(self._seeds[key], signed)
-            await node.gossip.send_votes((replace(vote, signature=signature),))
-        node.log.warning("voted twice", height=height, key=key)
-
-    def _find_key(self, validators: ValidatorSet) -> tuple[bytes, int]:
-        for key in self._seeds:
-            index = validators.find_key(key)
-            if index is not None:
-                return key, index
-        raise ConfigError("the validator is not in the set now, so its votes would mean nothing")
+            signed = vote.sign_bytes(self._node.start.hash, set_id)
+            whole = replace(vote, signature=signing.sign(seed, signed))
+            await self._node.gossip.send_votes((whole,))
 
     def _on_imported(self, imported: ImportedBlock) -> None:
         """Look for our votes in the evidence of a block that became final."""
         block = imported.decided.block
         for item in block.evidence:
-            if isinstance(item, DuplicateVote) and self._is_ours(item):
-                self._sighting = Sighting(item.first.height, block.header.number)
-
-    def _is_ours(self, item: DuplicateVote) -> bool:
-        vote = item.first
-        key = self._voted.get(vote.height)
-        validators = self._node.chain.blocks.validators_at(vote.height)
-        return key is not None and validators is not None and validators.find_key(key) == vote.index
+            if isinstance(item, DuplicateVote):
+                name = self._voted.get((item.first.height, item.first.index))
+                if name is not None:
+                    seen = Sighting(item.first.height, block.header.number)
+                    self._sightings.setdefault(name, seen)
 
 
-def run_twin(config: NodeConfig, victim: Path, *, patience_s: float) -> Sighting:
-    """Vote twice with the keys below `victim` until a block says so; logs to the config's file.
+def run_twin(
+    config: NodeConfig, victims: dict[str, Path], *, patience_s: float
+) -> dict[str, Sighting]:
+    """Vote twice with the keys in these directories until blocks say so; by validator.
 
-    Raises ConfigError on a live chain, NobodyNoticed when `patience_s` is over.
+    Logs to the config's file. Raises ConfigError on a live chain, NobodyNoticed when `patience_s`
+    is over.
     """
     clock = SystemClock()
     start = start_chain(read_spec(config.chain))
     if start.spec.chain_type == "Live":
         raise ConfigError("the chain is live; nobody signs twice there on purpose")
-    keys = [load_keys(directory / KEY_FILE) for directory in find_key_directories(victim)]
-    if not keys:
-        raise ConfigError(f"there is no validator key in {victim}")
-    seeds = {one.consensus_key: one.consensus_seed for one in keys}
+    seeds = {name: _load_seeds(path) for name, path in victims.items()}
     log = Log(FileSink(config.log_file), clock, level=config.level, fields={"node": config.name})
     capture_libraries(log)
     seed = read_peer_seed(config.home, SystemChance())
@@ -127,9 +126,24 @@ def run_twin(config: NodeConfig, victim: Path, *, patience_s: float) -> Sighting
         node.close()
 
 
-async def _run_beside(node: Node, twin: Twin, patience_s: float) -> Sighting:
+def _load_seeds(directory: Path) -> Seeds:
+    keys = [load_keys(one / KEY_FILE) for one in find_key_directories(directory)]
+    if not keys:
+        raise ConfigError(f"there is no validator key in {directory}")
+    return {one.consensus_key: one.consensus_seed for one in keys}
+
+
+def _find_key(name: str, seeds: Seeds, validators: ValidatorSet) -> tuple[bytes, int]:
+    for key in seeds:
+        index = validators.find_key(key)
+        if index is not None:
+            return key, index
+    raise ConfigError(f"{name} is not in the validator set now, so its votes would mean nothing")
+
+
+async def _run_beside(node: Node, twin: Twin, patience_s: float) -> dict[str, Sighting]:
     """Run a node until the twin is done with it."""
-    found: list[Sighting] = []
+    found: list[dict[str, Sighting]] = []
     async with trio.open_nursery() as nursery:
         nursery.start_soon(node.run)
         with trio.move_on_after(patience_s):

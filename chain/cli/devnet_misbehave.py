@@ -40,8 +40,8 @@ def misbehave(
 ) -> None:
     """Let the validators NAMES misbehave, for real: their stake is at risk.
 
-    --double-vote starts a second machine with the validator's key. It joins the network and signs
-    two votes for one height; the other nodes notice, and a block carries the evidence.
+    --double-vote starts a second machine with the validators' keys. It joins the network and signs
+    two votes of each for one height; the other nodes notice, and a block carries the evidence.
 
     --offline stops the validator until it has missed a whole window, and starts it again.
     """
@@ -58,31 +58,28 @@ def misbehave(
 
 
 def _vote_twice(session: Session, net: Devnet, victims: list[NodeSite]) -> None:
-    found = []
-    for site in victims:
-        flags = drills.plan_twin(net, site)
-        session.console.note(f"A second machine joins with the key of {site.name}.")
-        sighting = _run_twin(flags, site)
-        session.console.note(
-            f"{site.name} voted twice at #{sighting.height}; "
-            f"the evidence is in block {sighting.recorded_at}."
-        )
-        found.append(
-            {"name": site.name, "height": sighting.height, "recorded_at": sighting.recorded_at}
-        )
+    flags = drills.plan_twin(net)
+    names = ", ".join(site.name for site in victims)
+    session.console.note(f"A second machine joins with the keys of {names}.")
+    sightings = _run_twin(flags, victims)
+    found = [
+        {"name": name, "height": seen.height, "recorded_at": seen.recorded_at}
+        for name, seen in sorted(sightings.items())
+    ]
     rows = [(one["name"], one["height"], one["recorded_at"]) for one in found]
     lines = session.console.table(("validator", "voted twice at", "evidence in block"), rows)
     session.console.answer("devnet.double-vote/1", {"votes": found}, lines)
 
 
-def _run_twin(flags: dict[str, Any], site: NodeSite) -> Any:
+def _run_twin(flags: dict[str, Any], victims: list[NodeSite]) -> Any:
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("GRISTMILL_")
     }
     config = load_config(flags=flags, environment=environment).config
+    keys = {site.name: drills.keys_path(site) for site in victims}
     try:
         twin = importlib.import_module("chain.twin")
-        return twin.run_twin(config, drills.keys_path(site), patience_s=drills.PATIENCE_S)
+        return twin.run_twin(config, keys, patience_s=drills.PATIENCE_S)
     finally:
         drills.forget_twin(Path(flags["home"]))
 

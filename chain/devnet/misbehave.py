@@ -40,23 +40,23 @@ def keys_path(site: NodeSite) -> Path:
     return Path(site.home) / "keys"
 
 
-def plan_twin(net: Devnet, site: NodeSite) -> dict[str, Any]:
-    """Return the settings of a twin of a node, in a home that is empty."""
-    others = [one for one in net.nodes if one.name != site.name and is_alive(one)]
-    if not others:
-        raise WrongUse("no other node is running that could notice", "gristmill devnet start")
-    home = Path(site.home).with_name(f"{site.name}-twin")
+def plan_twin(net: Devnet) -> dict[str, Any]:
+    """Return the settings of the second machine, in a home that is empty."""
+    running = [one for one in net.nodes if is_alive(one)]
+    if not running:
+        raise WrongUse("no node is running that could notice", "gristmill devnet start")
+    home = Path(net.base) / "nodes" / "twin"
     forget_twin(home)
     home.mkdir(parents=True)
     return {
         "home": str(home),
         "chain": net.spec,
-        "name": f"{site.name}-twin",
+        "name": "twin",
         "p2p_host": "127.0.0.1",
         "p2p_port": 0,
         "rpc_port": 0,
-        "log_file": str(Path(site.log).with_name(f"{site.name}-twin.log")),
-        "reserved": tuple(boot_address(one.name, one.p2p_port) for one in others),
+        "log_file": str(Path(net.base) / "logs" / "twin.log"),
+        "reserved": tuple(boot_address(one.name, one.p2p_port) for one in running),
     }
 
 

@@ -9,20 +9,24 @@ from chain.wallet.accounts import dev_validator
 from tests.support.lab import PATIENCE, Lab
 
 
-def test_two_votes_of_a_copied_key_are_noticed_and_their_proof_is_in_a_block(tmp_path):
+def test_two_votes_of_copied_keys_are_noticed_and_their_proof_is_in_a_block(tmp_path):
     async def scenario():
         lab = Lab(tmp_path)
-        bob = dev_validator("bob")
+        victims = {name: dev_validator(name) for name in ("bob",)}
         async with (
             lab.running("alice", "bob", "charlie", "dave") as nodes,
             lab.running("twin", validator=False) as [copy],
         ):
-            seeds = {bob.consensus.public: bob.consensus.seed}
+            seeds = {
+                name: {keys.consensus.public: keys.consensus.seed} for name, keys in victims.items()
+            }
             with trio.fail_after(PATIENCE):
-                sighting = await Twin(copy, seeds).run()
-            assert sighting.height < sighting.recorded_at <= sighting.height + 10
+                found = await Twin(copy, seeds).run()
+            assert list(found) == ["bob"]
             alice = nodes[0].chain.blocks
-            assert alice.has_offence((1, bob.account.public, sighting.height))
+            for name, seen in found.items():
+                assert seen.height < seen.recorded_at <= seen.height + 10
+                assert alice.has_offence((1, victims[name].account.public, seen.height))
 
     trio.run(scenario)
 
@@ -36,9 +40,9 @@ def test_nobody_votes_twice_on_a_live_chain(tmp_path):
     path = tmp_path / "live.toml"
     path.write_text(read_spec("bench").replace('"Development"', '"Live"'))
     with pytest.raises(ConfigError, match="live"):
-        run_twin(make_config(tmp_path, path), tmp_path, patience_s=1)
+        run_twin(make_config(tmp_path, path), {"bob": tmp_path}, patience_s=1)
 
 
 def test_a_home_without_a_key_has_no_twin(tmp_path):
     with pytest.raises(ConfigError, match="no validator key"):
-        run_twin(make_config(tmp_path, "dev"), tmp_path, patience_s=1)
+        run_twin(make_config(tmp_path, "dev"), {"bob": tmp_path}, patience_s=1)

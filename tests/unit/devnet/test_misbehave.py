@@ -37,19 +37,20 @@ def test_only_a_node_with_a_key_can_misbehave(tmp_path):
         find_victims(net, ["zoe"])
 
 
-def test_a_twin_has_an_empty_home_and_the_address_of_every_other_node(tmp_path, monkeypatch):
+def test_a_twin_has_an_empty_home_and_the_address_of_every_running_node(tmp_path, monkeypatch):
     net = make_net(tmp_path, "alice", "bob", "charlie")
-    with pytest.raises(WrongUse, match="no other node"):
-        plan_twin(net, net.node("bob"))
+    with pytest.raises(WrongUse, match="no node is running"):
+        plan_twin(net)
     monkeypatch.setattr(misbehave, "is_alive", lambda site: site.name != "charlie")
-    home = tmp_path / "nodes" / "bob-twin"
+    home = tmp_path / "nodes" / "twin"
     home.mkdir(parents=True)
     (home / "old").touch()
-    flags = plan_twin(net, net.node("bob"))
+    flags = plan_twin(net)
     assert flags["home"] == str(home)
     assert list(home.iterdir()) == []
     assert [address.split("/p2p/")[0] for address in flags["reserved"]] == [
-        "/ip4/127.0.0.1/tcp/9050"
+        "/ip4/127.0.0.1/tcp/9050",
+        "/ip4/127.0.0.1/tcp/9051",
     ]
     forget_twin(home)
     assert not home.exists()
