@@ -92,7 +92,7 @@ class Driver:
         self.ledger = ledger
         self.voices = voices
         self.machine = Machine(profile)
-        self.gate = Gate(ledger, signer, listen_blocks=listen_blocks, log=log)
+        self.gate = Gate(ledger, signer, listen_blocks=listen_blocks, clock=clock, log=log)
         self._clock = clock
         self._profile = profile
         self._signer = signer
@@ -423,7 +423,7 @@ class Driver:
 
     async def hear_status(self, peer: PeerId, status: ConsensusStatus) -> Verdict:
         """Note where a peer stands and send it what it lacks."""
-        self.gate.on_peer_height(peer, status.height)
+        self.gate.nearness.on_peer_height(peer, status.height)
         if status.height < self.machine.height:
             decision = self.ledger.decision(status.height)
             if decision is not None:
@@ -445,13 +445,14 @@ class Driver:
         return Verdict.ACCEPT
 
     async def hear_claim(self, peer: PeerId, claim: Claim) -> Verdict:
-        """Note which validator speaks through a peer."""
+        """Note which validator speaks through a peer, or farther away."""
         if not self.machine.height:
             return Verdict.IGNORE
-        is_new = not self.gate.is_claimed(peer)
+        nearness = self.gate.nearness
+        was_claimed = nearness.is_claimed(peer)
         now_ms = self._clock.now_ms()
-        verdict = self.gate.on_claim(peer, claim, self.machine.validators, now_ms)
-        if is_new and verdict is Verdict.ACCEPT:
+        verdict = nearness.on_claim(peer, claim, self.machine.validators, now_ms)
+        if nearness.is_claimed(peer) and not was_claimed:
             self._claim_wanted.set()
         return verdict
 
@@ -535,7 +536,7 @@ class Driver:
 
     def on_peer_gone(self, peer: PeerId) -> None:
         """Forget what a peer claimed."""
-        self.gate.on_peer_gone(peer)
+        self.gate.nearness.on_peer_gone(peer)
 
     def _keep(self, proposal: Proposal, block: Block) -> bool:
         if block.block_id != proposal.block_id:
@@ -567,9 +568,9 @@ class Driver:
             index = self.machine.index
             if index is not None:
                 height, time_ms = self.machine.height, self._clock.now_ms()
-                peer = self.voices.local_peer.encode()
-                signature = signer.sign_status(peer=peer, height=height, time_ms=time_ms)
-                await self.voices.send_claim(Claim(index, height, time_ms, signature))
+                peer = self.voices.local_peer
+                signed = signer.sign_status(peer=peer.encode(), height=height, time_ms=time_ms)
+                await self.voices.send_claim(Claim(index, peer, height, time_ms, signed))
             status_seconds = self._profile.status_ms / 1_000
             await trio.sleep(status_seconds)
             if self.gate.is_open(self.machine):

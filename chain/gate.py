@@ -1,54 +1,37 @@
 """The signing gate of a running node: what we know of the peers, put before the signer's rules.
 
-Nothing is signed unless we and the peers at our height hold two thirds of the power. A peer counts
-with the power of the validator that claimed it in a signed status less than a minute ago.
+Nothing is signed unless we and the validators near our height hold two thirds of the power. Who is
+near is told by signed claims: of peers, and of validators farther away (chain.nearness).
 """
 
-from dataclasses import dataclass
 from functools import partial
-from typing import Final
 
 import trio
 
 from chain.engine import Ledger
 from chain.keychain import Keys
 from chain.log import Log
-from chain.network.interface import PeerId, Verdict
-from chain.network.messages import Claim
-from chain.signer import DOPPELGANGER_COMMITS, GateView, PeerHeight, Refusal
+from chain.nearness import Nearness
+from chain.seams import Clock
+from chain.signer import DOPPELGANGER_COMMITS, GateView, Refusal
 from consensus.machine import Machine
-from consensus.signbytes import status_bytes
 from consensus.types import Proposal, ValidatorSet, Vote
-from ext import signing
-
-CLAIM_AGE_MS: Final = 60_000
-"""How old a claim may be when it comes, and how far ahead: clocks of peers differ."""
-
-PEERS_MAX: Final = 256
-"""Peers remembered; the network never has as many."""
-
-
-@dataclass(slots=True)
-class Standing:
-    """What one peer said last: its height, and the validator that it speaks for."""
-
-    height: int = 0
-    key: bytes = b""
 
 
 class Gate:
     """Decides, each time the machine wants to sign, whether this node may."""
 
     def __init__(
-        self, ledger: Ledger, signer: Keys | None, *, listen_blocks: int, log: Log
+        self, ledger: Ledger, signer: Keys | None, *, listen_blocks: int, clock: Clock, log: Log
     ) -> None:
         self.is_syncing = False
         self.has_forked = False
         self._ledger = ledger
         self._signer = signer
         self._listen_blocks = listen_blocks
+        self._clock = clock
         self._log = log
-        self._peers: dict[PeerId, Standing] = {}
+        self.nearness = Nearness(ledger)
         self._is_restored = True
         self._reasons: tuple[Refusal, ...] = ()
 
@@ -82,58 +65,16 @@ class Gate:
             listen = partial(self._signer.listen, listen_blocks=self._listen_blocks)
             await trio.to_thread.run_sync(listen)
 
-    def on_peer_height(self, peer: PeerId, height: int) -> None:
-        """Note the height that a peer works on."""
-        self._standing(peer).height = height
-
-    def on_claim(
-        self, peer: PeerId, claim: Claim, validators: ValidatorSet, now_ms: int
-    ) -> Verdict:
-        """Check a claim's age and signature and note the validator behind the peer.
-
-        Its index is of the set of the height it names, which may not be the one of ours.
-        """
-        is_near = abs(claim.height - self._ledger.tip.number - 1) <= 1
-        if is_near:
-            validators = self._ledger.validators_at(claim.height) or validators
-        if abs(claim.time_ms - now_ms) > CLAIM_AGE_MS or not 0 <= claim.index < len(validators):
-            return Verdict.IGNORE
-        key = validators[claim.index].consensus_key
-        signed = status_bytes(
-            genesis_hash=self._ledger.genesis_hash,
-            peer=peer.encode(),
-            height=claim.height,
-            time_ms=claim.time_ms,
-        )
-        if not signing.verify(key, signed, claim.signature):
-            return Verdict.REJECT if is_near else Verdict.IGNORE
-        standing = self._standing(peer)
-        standing.key = key
-        standing.height = max(standing.height, claim.height)
-        return Verdict.ACCEPT
-
-    def is_claimed(self, peer: PeerId) -> bool:
-        """Whether a validator claimed to speak through this peer."""
-        return peer in self._peers and bool(self._peers[peer].key)
-
-    def on_peer_gone(self, peer: PeerId) -> None:
-        """Forget a peer."""
-        self._peers.pop(peer, None)
-
     def is_open(self, machine: Machine) -> bool:
         """Say whether the key may sign at the machine's height now; a change is logged."""
         if self._signer is None or self.has_forked:
             return False
-        peers = (
-            PeerHeight(index, standing.height)
-            for standing in self._peers.values()
-            if (index := machine.validators.find_key(standing.key)) is not None
-        )
+        near = self.nearness.find(machine.validators, machine.height, self._clock.now_ms())
         reasons = self._signer.refusals(
             GateView(
                 height=machine.height,
                 validators=machine.validators,
-                peers=tuple(peers),
+                peers=near,
                 is_syncing=self.is_syncing,
                 is_commit_known=self._ledger.tip.number >= machine.height,
                 is_finality_covered=self._ledger.is_finality_covered,
@@ -144,8 +85,3 @@ class Gate:
             self._reasons = reasons
             self._log.info("signing_gate", reasons=" ".join(reason.name for reason in reasons))
         return not reasons
-
-    def _standing(self, peer: PeerId) -> Standing:
-        if peer not in self._peers and len(self._peers) >= PEERS_MAX:
-            self._peers.pop(next(iter(self._peers)))
-        return self._peers.setdefault(peer, Standing())

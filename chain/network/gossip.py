@@ -1,7 +1,7 @@
 """What consensus says and hears: votes and proposals to everybody, and what a peer lacks to it.
 
     driver ──Voices──> direct to every peer (up to 16 validators) ── ballots, bodies
-                  '──> topics proposal, vote, evidence            ── while a validator is far off
+                  '──> topics proposal, vote, evidence, claim     ── while a validator is far off
     peers  ──────────> decoded, judged by the driver, forwarded when it accepts
 
 Small things and large ones travel on channels of their own, so that no vote waits behind a block.
@@ -172,6 +172,7 @@ class ConsensusGossip:
         inline_max = limits.INLINE_BLOCK_BYTES_MAX + 4096
         network.join("proposal", self._make_taker(ProposalMessage), bytes_max=inline_max)
         network.join("vote", self._make_taker(VotesMessage), bytes_max=4096)
+        network.join("claim", self._make_taker(Claim), bytes_max=512)
         evidence_max = limits.EVIDENCE_BYTES_MAX + 256
         network.join("evidence", self._make_taker(EvidenceMessage), bytes_max=evidence_max)
         ballot_max = BALLOT_BYTES_MAX
@@ -235,8 +236,11 @@ class ConsensusGossip:
         await trio.lowlevel.checkpoint()
 
     async def send_claim(self, claim: Claim) -> None:
-        """Tell each peer which validator speaks here."""
-        self._send_all("ballots", encode_message(claim))
+        """Tell each peer which validator speaks here, and now and then those farther away."""
+        payload = encode_message(claim)
+        self._send_all("ballots", payload)
+        if not self._reaches_all() and self._hearsay.may_claim():
+            await self._publish("claim", payload)
         await trio.lowlevel.checkpoint()
 
     async def answer(
@@ -361,7 +365,7 @@ class ConsensusGossip:
 
     async def _hear_claim(self, ears: Ears, peer: PeerId, claim: Claim) -> Verdict:
         verdict = await ears.hear_claim(peer, claim)
-        if verdict is Verdict.ACCEPT:
+        if verdict is Verdict.ACCEPT and claim.peer == peer:
             self._claimed[peer] = (claim.index, trio.current_time())
         return verdict
 

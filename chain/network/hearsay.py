@@ -19,6 +19,9 @@ ANSWER_AGAIN_SECONDS = 1.0
 ANSWERS_MAX = 8192
 """Messages whose sending is remembered: a few heights for every peer."""
 
+CLAIM_AGAIN_SECONDS = 2.0
+"""How often a claim goes to everybody: a hundred validators make fifty messages a second."""
+
 HEARD_MAX = 8192
 """Ballots whose first hearing is remembered: a few heights of 100 validators."""
 
@@ -35,6 +38,7 @@ class Hearsay:
         self._heard_at: OrderedDict[bytes, float] = OrderedDict()
         self._counted: OrderedDict[bytes, None] = OrderedDict()
         self._told: tuple[bytes, float] = (b"", -math.inf)
+        self._claimed_at = -math.inf
 
     def note_heard(self, *ballots: Proposal | Vote) -> None:
         """Remember when ballots were first said, by us or to us."""
@@ -69,6 +73,14 @@ class Hearsay:
         self._answered.move_to_end((peer, name))
         if len(self._answered) > ANSWERS_MAX:
             self._answered.popitem(last=False)
+        return True
+
+    def may_claim(self) -> bool:
+        """Whether it is time again for a claim to those who are no peers."""
+        now = trio.current_time()
+        if now - self._claimed_at < CLAIM_AGAIN_SECONDS:
+            return False
+        self._claimed_at = now
         return True
 
     def may_tell(self, status: bytes) -> bool:

@@ -3,6 +3,9 @@
 PROTOCOL_VERSION = 1
 """The version of every message here; a peer that speaks another is refused at the handshake."""
 
+PEER_ID_LENGTH_MAX = 128
+"""Characters of a peer's name; those of ed25519 keys have 52."""
+
 BLOCK_BYTES_MAX = 2 * 1024 * 1024
 """The largest block (network design)."""
 

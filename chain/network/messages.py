@@ -345,24 +345,27 @@ class BlocksPage:
 class Claim:
     """A validator's word that it speaks through this peer, worth something for a minute.
 
-    The signature (64 bytes) covers `consensus.signbytes.status_bytes` with the peer's id.
+    The signature (64 bytes) covers `consensus.signbytes.status_bytes` with the peer's id, so that
+    it can be passed on by others.
     """
 
     KIND: ClassVar[int] = 18
     index: int
+    peer: str
     height: int
     time_ms: int
     signature: bytes
 
     def to_fields(self) -> list[Packed]:
         """Return the fields in wire order."""
-        return [self.index, self.height, self.time_ms, self.signature]
+        return [self.index, self.peer, self.height, self.time_ms, self.signature]
 
     @classmethod
     def from_fields(cls, fields: FieldReader) -> Self:
         """Take the fields in wire order; raises MalformedMessage."""
         return cls(
             index=fields.take_number(VALIDATORS_MAX - 1),
+            peer=fields.take_text(limits.PEER_ID_LENGTH_MAX),
             height=fields.take_number(U32_MAX),
             time_ms=fields.take_number(),
             signature=fields.take_bytes(64, minimum=64),

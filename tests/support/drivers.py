@@ -265,4 +265,4 @@ def back_to_back(profile: TimeoutProfile = PROFILES["test"]) -> TimeoutProfile:
 def claim_of(team: Team, index: int, peer: str, height: int, time_ms: int) -> Claim:
     """A validator's claim to speak through a peer."""
     signed = status_bytes(genesis_hash=GENESIS, peer=peer.encode(), height=height, time_ms=time_ms)
-    return Claim(index, height, time_ms, signing.sign(team.seeds[index], signed))
+    return Claim(index, peer, height, time_ms, signing.sign(team.seeds[index], signed))

@@ -1,8 +1,10 @@
 """The driver obeys the machine in order, signs behind the gate, and nothing lost stays lost."""
 
+import itertools
 import os
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import trio
@@ -270,7 +272,8 @@ def test_a_claim_under_another_key_or_for_another_peer_brings_nobody_near(tmp_pa
         async with seat.running(is_near=False):
             for index in seat.others:
                 claim = seat.claim(index)
-                assert await seat.driver.hear_claim("somebody else", claim) is Verdict.REJECT
+                stolen = replace(claim, peer="somebody else")
+                assert await seat.driver.hear_claim("somebody else", stolen) is Verdict.REJECT
                 forged = replace(claim, index=seat.index)
                 assert await seat.driver.hear_claim(f"peer {index}", forged) is Verdict.REJECT
                 old = claim_of(TEAM, index, f"peer {index}", 1, BASE_MS - 3_600_000)
@@ -278,6 +281,59 @@ def test_a_claim_under_another_key_or_for_another_peer_brings_nobody_near(tmp_pa
             await seat.propose(seat.block())
             await trio.sleep(1)
             assert seat.voices.said == []
+
+    play(scenario)
+
+
+def test_validators_farther_away_count_for_as_long_as_their_claims_are_passed_on(tmp_path):
+    async def scenario():
+        seat = Seat(tmp_path)
+        async with seat.running(is_near=False):
+            claims = [seat.claim(index) for index in seat.others]
+            for claim in claims:
+                assert await seat.driver.hear_claim("who passes on", claim) is Verdict.ACCEPT
+            is_open = partial(seat.driver.gate.is_open, seat.driver.machine)
+            assert is_open()
+            await trio.sleep(15)
+            for claim in claims:
+                again = replace(claim, time_ms=claim.time_ms + 9_000)
+                assert await seat.driver.hear_claim("who passes on", claim) is Verdict.IGNORE
+                assert await seat.driver.hear_claim("a forger", again) is Verdict.REJECT
+            await trio.sleep(5.5)
+            assert not is_open()
+            for index in seat.others:
+                await seat.driver.hear_claim("who passes on", seat.claim(index))
+            assert is_open()
+
+    play(scenario)
+
+
+def test_a_validator_farther_away_that_is_at_another_height_does_not_count(tmp_path):
+    async def scenario():
+        seat = Seat(tmp_path)
+        async with seat.running(is_near=False):
+            is_open = partial(seat.driver.gate.is_open, seat.driver.machine)
+            for height in (1, 4, 1):
+                for index in seat.others:
+                    claim = seat.claim(index, height)
+                    verdict = await seat.driver.hear_claim("who passes on", claim)
+                    assert verdict is (Verdict.ACCEPT if height == 1 else Verdict.IGNORE)
+                assert is_open() == (height == 1)
+                await trio.sleep(1.1)
+
+    play(scenario)
+
+
+def test_a_validator_cannot_flood_everybody_with_claims(tmp_path):
+    async def scenario():
+        seat = Seat(tmp_path)
+        async with seat.running(is_near=False):
+            verdicts = []
+            for _ in range(30):
+                await trio.sleep(0.1)
+                verdicts.append(await seat.driver.hear_claim("p", seat.claim(seat.others[0])))
+            assert verdicts.count(Verdict.ACCEPT) == 3
+            assert Verdict.REJECT not in verdicts
 
     play(scenario)
 
@@ -701,21 +757,26 @@ def test_a_single_validator_makes_a_chain_alone(tmp_path):
 
 
 class Town:
-    """Four drivers over gossip on the simulated network."""
+    """Drivers over gossip on the simulated network; four of them unless told otherwise."""
 
-    def __init__(self, tmp_path, *, seed=1, faults=None, profile=None):
+    def __init__(self, tmp_path, *, seed=1, faults=None, profile=None, team=TEAM):
         self.hub = SimulatedHub(seed=seed, faults=faults)
         self.tmp_path = tmp_path
+        self.team = team
         self.options = {} if profile is None else {"profile": profile}
-        self.ledgers = [PaperLedger() for _ in range(4)]
-        self.drivers = [None] * 4
+        self.ledgers = [PaperLedger(team) for _ in team.seeds]
+        self.drivers = [None] * len(team.seeds)
 
     async def live(self, index, task_status=trio.TASK_STATUS_IGNORED):
         """Run one node until cancelled."""
         network = SimulatedNetwork(self.hub, f"node {index}")
         ledger = self.ledgers[index]
-        gossip = ConsensusGossip(network, find_block=ledger.candidate, count_validators=lambda: 4)
-        signer = open_key(self.tmp_path / f"{index}", index)
+        gossip = ConsensusGossip(
+            network,
+            find_block=ledger.candidate,
+            count_validators=lambda: len(self.team.validators),
+        )
+        signer = open_key(self.tmp_path / f"{index}", index, self.team)
         driver = make_driver(ledger, gossip, signer, **self.options)
         self.drivers[index] = driver
         gossip.attach(driver)
@@ -755,6 +816,29 @@ def test_four_nodes_make_a_block_every_interval_signed_by_nearly_all(tmp_path):
         assert sum(len(block.last_commit.signatures) for block in blocks) >= 4 * 26 - 2
         times = [block.header.time_ms for block in blocks]
         assert times[-1] - times[0] == 25 * 250
+
+    play(scenario)
+
+
+def test_validators_in_a_ring_know_of_each_other_by_claims_that_are_passed_on(tmp_path):
+    """Each has two peers of six, with three sevenths of the power: no gate would ever open."""
+    team = make_team([1] * 7)
+
+    async def scenario():
+        town = Town(tmp_path, team=team)
+        everybody = range(7)
+        neighbours = {frozenset((i, (i + 1) % 7)) for i in everybody}
+        town.hub._cut = {
+            frozenset((f"node {i}", f"node {j}"))
+            for i, j in itertools.combinations(everybody, 2)
+            if frozenset((i, j)) not in neighbours
+        }
+        async with town.living(*everybody):
+            await trio.sleep(10)
+            assert all(len(town.hub.nodes[f"node {i}"].peers()) == 2 for i in everybody)
+        assert town.check_agreement(*everybody) >= 20
+        block = town.ledgers[0].decision(20).block
+        assert len(block.last_commit.signatures) == 7
 
     play(scenario)
 

@@ -33,7 +33,7 @@ EXAMPLES = (
     m.HeadersPage((b"header",), (m.HeaderProof(5, b"commit", b"set"),)),
     m.GetBlocks(5, 1),
     m.BlocksPage((b"one", b"two")),
-    m.Claim(3, 9, 1_000, bytes(64)),
+    m.Claim(3, "a peer", 9, 1_000, bytes(64)),
     m.Accepted(),
     p.GetPeers(("/ip4/1.2.3.4/tcp/5/p2p/x",)),
     p.PeersPage(()),
