@@ -5,10 +5,14 @@ Three accounts of the same thing are compared in each block, none of which trust
     what the accounts hold         counted by the store
     minted less burned, by cause   the totals in the header
     Minted and Burned events       the receipts that the header's root commits to
+
+What each cause minted or burned is held against the schedule, the pools and the fees by
+`chain.audit.emission`: a sum that is right may still hide a grain that nobody was allowed to make.
 """
 
 from dataclasses import dataclass, field
 
+from chain.audit.emission import EmissionProver
 from chain.audit.findings import Mismatch
 from chain.audit.replay import Progress, Replay, ReplayOptions, ReplayReport, replay
 from chain.audit.source import Source
@@ -84,6 +88,7 @@ class _Prover:
     def __init__(self) -> None:
         self.rows: list[SupplyRow] = []
         self._events = EventReader()
+        self._emission = EmissionProver()
         self._before: EconomicTotals | None = None
         self._last: SupplyRow | None = None
         self.held = 0
@@ -108,6 +113,7 @@ class _Prover:
                 )
         if run.state.money != totals.issuance:
             raise Mismatch("the accounts hold another sum than the issuance", module="Balances")
+        self._emission.on_block(run, stored)
         self._before, self.held = totals, run.state.money
         self._last = _row(header.number, header.time_ms, totals)
         if header.next_epoch is not None and header.number > 1:

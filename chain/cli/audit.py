@@ -6,6 +6,9 @@ audit = LazyGroup(
     "audit",
     places={
         "replay": Place("chain.cli.audit_run:replay", "Execute stored blocks again and compare."),
+        "emission": Place(
+            "chain.cli.audit_emission:emission", "Prove each era's mints by the schedule."
+        ),
         "slashes": Place("chain.cli.audit_run:slashes", "List every slash and who paid."),
         "supply": Place("chain.cli.audit_run:supply", "Prove the issuance by cause."),
     },

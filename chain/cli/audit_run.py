@@ -50,14 +50,14 @@ def replay(session: Session, source: str, first: int, last: int | None, core: st
 
     SOURCE is a node's home, its database, or an archive. Exit 0 if all is as it claims, 1 if not.
     """
-    opened = _open(source, core)
+    opened = open_stored(source, core)
     module = importlib.import_module("chain.audit.replay")
     options = module.ReplayOptions(last_height=last, verify_from=first)
     try:
-        report = module.replay(opened, options, progress=_progress(session))
+        report = module.replay(opened, options, progress=show_progress(session))
     finally:
         opened.close()
-        _end_line(session)
+        end_progress(session)
     _tell_replay(session, report)
 
 
@@ -67,13 +67,13 @@ def replay(session: Session, source: str, first: int, last: int | None, core: st
 @click.pass_obj
 def supply(session: Session, source: str, core: str) -> None:
     """Prove the issuance by cause: what was minted less what was burned is what accounts hold."""
-    opened = _open(source, core)
+    opened = open_stored(source, core)
     module = importlib.import_module("chain.audit.supply")
     try:
-        report = module.prove_supply(opened, progress=_progress(session))
+        report = module.prove_supply(opened, progress=show_progress(session))
     finally:
         opened.close()
-        _end_line(session)
+        end_progress(session)
     minted = {name: str(amount) for name, amount in report.minted.items()}
     burned = {name: str(amount) for name, amount in report.burned.items()}
     fields = {
@@ -100,7 +100,7 @@ def supply(session: Session, source: str, core: str) -> None:
 @click.pass_obj
 def slashes(session: Session, source: str) -> None:
     """List every slash: evidence, offence, fraction, who paid what, and where it went."""
-    opened = _open(source, os.environ.get("GRISTMILL_CORE", "native"))
+    opened = open_stored(source, os.environ.get("GRISTMILL_CORE", "native"))
     try:
         report = importlib.import_module("chain.audit.slashes").list_slashes(opened)
     finally:
@@ -192,8 +192,8 @@ def archive(session: Session, source: str, out: str) -> None:
     path = Path(out)
     if path.exists():
         raise WrongUse(f"{out} exists already", "choose another name")
-    opened = _open(source, os.environ.get("GRISTMILL_CORE", "native"))
-    tell, last = _progress(session), opened.last_height()
+    opened = open_stored(source, os.environ.get("GRISTMILL_CORE", "native"))
+    tell, last = show_progress(session), opened.last_height()
     export = importlib.import_module("chain.storage.archive").export_archive
     try:
         count = export(
@@ -205,7 +205,7 @@ def archive(session: Session, source: str, out: str) -> None:
         )
     finally:
         opened.close()
-        _end_line(session)
+        end_progress(session)
     fields = {
         "file": out,
         "genesis_hash": "0x" + opened.genesis_hash.hex(),
@@ -215,7 +215,8 @@ def archive(session: Session, source: str, out: str) -> None:
     session.console.answer("export.archive/1", fields, [f"Wrote {count} blocks to {out}."])
 
 
-def _open(source: str, core: str) -> Any:
+def open_stored(source: str, core: str) -> Any:
+    """Open what an audit reads, on the core that is asked for; raises NotFound."""
     path = Path(source).expanduser()
     if not path.exists():
         raise NotFound(f"there is nothing at {source!r}", "give a node's home, or an archive")
@@ -223,7 +224,7 @@ def _open(source: str, core: str) -> Any:
     return importlib.import_module("chain.audit.source").open_source(path)
 
 
-def _progress(session: Session) -> Callable[[int, int | None], None]:
+def show_progress(session: Session) -> Callable[[int, int | None], None]:
     """Return what redraws a line on a terminal, and is silent elsewhere."""
     if not session.console.is_live:
         return lambda _height, _last: None
@@ -242,7 +243,8 @@ def _progress(session: Session) -> Callable[[int, int | None], None]:
     return tell
 
 
-def _end_line(session: Session) -> None:
+def end_progress(session: Session) -> None:
+    """Take the progress line off the terminal."""
     if session.console.is_live:
         click.echo(_ERASE_LINE, nl=False, err=True)
 
@@ -285,4 +287,12 @@ def _tell_replay(session: Session, report: Any) -> None:
         raise WalletError(f"block {finding.height}: {finding.what}{where}")
 
 
-__all__ = ["archive", "replay", "slashes", "supply"]
+__all__ = [
+    "archive",
+    "end_progress",
+    "open_stored",
+    "replay",
+    "show_progress",
+    "slashes",
+    "supply",
+]

@@ -142,7 +142,7 @@ def test_a_key_that_signed_above_is_not_taken_back_by_accident(gristmill, home):
     assert gristmill(*back, "--no-sign").code == 0
 
 
-@pytest.mark.parametrize("command", ["replay", "supply"])
+@pytest.mark.parametrize("command", ["replay", "supply", "emission"])
 def test_an_audit_of_nothing_exits_66(gristmill, tmp_path, command):
     assert gristmill("audit", command, tmp_path / "nothing").code == 66
 

@@ -1,0 +1,180 @@
+"""An auditor computes the schedule alone, and sees each grain that was minted beside it."""
+
+from dataclasses import replace
+
+import pytest
+
+from chain.audit import emission as audit
+from chain.audit.emission import prove_emission
+from chain.audit.source import open_source
+from chain.audit.supply import prove_supply
+from chain.genesis import read_spec, start_chain
+from runtime.balances import MintCause
+from runtime.emission.module import Emission
+from runtime.emission.schedule import Pool, compute_budget, planned_starts
+from tests.support.runtime import ROOT
+from tests.support.solo import Solo
+
+ERA_BLOCKS = 8
+BLOCKS = 3 * ERA_BLOCKS + 2
+
+
+def emitting_spec() -> str:
+    """The test chain with the public phases, on a smaller scale."""
+    public = (ROOT / "genesis/public.toml").read_text()
+    table = public[public.index("[emission]") : public.index("# The allocation.")]
+    table = table.replace('"385000000"', '"2000000"').replace('"230000"', '"1000"')
+    return read_spec("test") + "\n" + table
+
+
+def grow(path, blocks=BLOCKS, text=None):
+    solo = Solo(path, start=start_chain(text or emitting_spec()))
+    for number in range(blocks):
+        if number % 5 == 2:
+            solo.submit(solo.transfer("Alice", "Bob", 1_000_000_000 + number))
+        if number % 7 == 3:
+            solo.submit(solo.sign("Bob", solo.calls.encode("Balances", "burn", 10**9, False)))
+        solo.step()
+    solo.close()
+    return path
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    return grow(tmp_path_factory.mktemp("emitting"))
+
+
+def prove(home):
+    source = open_source(home)
+    try:
+        return prove_emission(source)
+    finally:
+        source.close()
+
+
+def test_every_era_is_proven(home):
+    report = prove(home)
+    assert (report.what, report.replay.height) == ("", BLOCKS)
+    assert [account.era for account in report.eras] == [0, 1, 2, 3]
+    plan = report.rules.plan
+    starts = planned_starts(plan)
+    for account in report.eras:
+        assert account.budget == compute_budget(plan, starts, account.era)
+        assert account.minted[Pool.TREASURY] == account.allowed.treasury
+        assert account.minted[Pool.COMPUTE] == account.minted[Pool.DATA] == 0, "nobody calls yet"
+    assert [account.cancelled is None for account in report.eras] == [False, False, True, True]
+    for account in report.eras[:2]:
+        assert account.cancelled == account.budget - account.total > 0
+
+
+def test_the_supply_counts_what_emission_minted(home):
+    source = open_source(home)
+    report = prove_supply(source)
+    source.close()
+    assert report.what == ""
+    minted = prove(home).minted
+    causes = ("compute", "data", "staking", "treasury")
+    assert sum(report.minted[cause] for cause in causes) == minted > 0
+
+
+def test_a_chain_without_emission_is_proven_too(tmp_path):
+    report = prove(grow(tmp_path, 10, read_spec("test")))
+    assert (report.what, report.eras, report.rules) == ("", [], None)
+
+
+def test_an_auditor_with_another_schedule_disagrees_in_the_first_block(home, monkeypatch):
+    monkeypatch.setattr(audit, "compute_budget", lambda *_: 999 * 10**9)
+    report = prove(home)
+    assert report.replay.finding.height == 1
+    assert "era 0 opened with 1000000000000 grains" in report.what
+
+
+FAULTS = {
+    "a grain beyond the pool": (
+        lambda said: {**said, "amount": said["amount"] + 1} if said.get("pool") == 3 else said,
+        "the pool treasury of era 0 minted",
+    ),
+    "an era of another number": (
+        lambda said: {**said, "era": said["era"] + 7} if "era" in said else said,
+        "era 7 was opened in era 0",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_an_event_that_says_otherwise_is_seen(home, monkeypatch, fault):
+    change, sentence = FAULTS[fault]
+    decode = audit.EventReader.decode
+
+    def altered(self, receipt):
+        return [
+            replace(event, fields=change(event.fields)) if event.module == "Emission" else event
+            for event in decode(self, receipt)
+        ]
+
+    monkeypatch.setattr(audit.EventReader, "decode", altered)
+    report = prove(home)
+    assert report.replay.finding.height == 1
+    assert sentence in report.what
+
+
+def test_a_mint_of_a_cause_that_no_pool_made_is_seen(tmp_path, monkeypatch):
+    """A module that mints for a pool's cause by itself passes every sum but the auditor's."""
+    opened = Emission._open
+
+    def loose(self, era):
+        opened(self, era)
+        if era == 1:
+            self.balances.mint(MintCause.TREASURY, self.ctx.block.proposer, 5)
+
+    monkeypatch.setattr(Emission, "_open", loose)
+    monkeypatch.setattr(Emission, "guards", lambda _self: iter(()))
+    report = prove(grow(tmp_path, ERA_BLOCKS + 1))
+    assert report.replay.finding.height == ERA_BLOCKS + 1
+    assert "minted for treasury" in report.what
+
+
+def test_a_budget_above_the_schedule_is_seen(tmp_path, monkeypatch):
+    schedule = "runtime.emission.module.compute_budget"
+    monkeypatch.setattr(schedule, lambda *args: compute_budget(*args) + 1)
+    report = prove(grow(tmp_path, 2))
+    assert report.replay.finding.height == 1
+    assert "the schedule has" in report.what
+
+
+@pytest.mark.parametrize(
+    ("kind", "part", "sentence"),
+    [
+        ("FeesShared", "burned", "grains were burned for fee, the events say"),
+        ("Burned", "amount", "grains were burned without a cause"),
+    ],
+)
+def test_a_burn_that_no_cause_accounts_for_is_seen(home, monkeypatch, kind, part, sentence):
+    decode = audit.EventReader.decode
+
+    def altered(self, receipt):
+        return [
+            replace(event, fields={**event.fields, part: event.fields[part] + 1})
+            if event.name == kind else event
+            for event in decode(self, receipt)
+        ]  # fmt: skip
+
+    monkeypatch.setattr(audit.EventReader, "decode", altered)
+    report = prove(home)
+    assert sentence in report.what
+
+
+def test_the_supply_is_not_proven_by_sums_alone(tmp_path, monkeypatch):
+    """A grain minted for the wrong cause keeps every sum; the proof of the supply sees it."""
+    opened = Emission._open
+
+    def misnamed(self, era):
+        opened(self, era)
+        self.balances.mint(MintCause.DATA, self.ctx.block.proposer, 5)
+
+    monkeypatch.setattr(Emission, "_open", misnamed)
+    monkeypatch.setattr(Emission, "guards", lambda _self: iter(()))
+    source = open_source(grow(tmp_path, 1))
+    report = prove_supply(source)
+    source.close()
+    assert report.what == "block 1: 5 grains were minted for data, 0 are accounted for"
