@@ -3,7 +3,8 @@
 Two commits of the right sets for different blocks at one height mean that more than a third of the
 power signed both. No program can say which side goes on. The node stops signing, writes all that
 proves the fork to `fork-HEIGHT.msgpack` in its home, and does not start again before its operator
-names the block that people agreed on with `--checkpoint`.
+names the block that people agreed on with `--checkpoint`. Then the file accuses whoever signed both
+sides, in the next blocks of the side that goes on.
 """
 
 from dataclasses import dataclass
@@ -15,8 +16,8 @@ import msgpack
 from chain.errors import ConfigError
 from chain.storage import durable
 from chain.storage.blocks import BlockStore
-from consensus.evidence import blame
-from consensus.types import Certificate, Commit, Decision, Header, ValidatorSet
+from consensus.evidence import accuse_fork, blame
+from consensus.types import Certificate, Commit, Decision, Evidence, Header, ValidatorSet
 
 FORMAT: Final = "gristmill-fork/1"
 """The layout of the file."""
@@ -119,6 +120,32 @@ def check_forks(home: Path, checkpoint: tuple[int, bytes] | None) -> None:
                 "which side goes on, go back with `gristmill node rewind` if it is not this one, "
                 "and start with --checkpoint HEIGHT:HASH of a block of that side"
             )
+
+
+def read_evidence(home: Path, genesis_hash: bytes) -> tuple[Evidence, ...]:
+    """Give what the forks known here prove; a file that cannot be read proves nothing.
+
+    Signatures are verified by whoever takes the evidence, as everybody's are.
+    """
+    found: list[Evidence] = []
+    for path in sorted(home.glob(FILES)):
+        try:
+            record = msgpack.unpackb(path.read_bytes())
+            if record["format"] != FORMAT or record["genesis_hash"] != genesis_hash:
+                continue
+            set_id = ValidatorSet.decode(record["validators"]).set_id
+            certificates = [c for side in ("ours", "theirs") for c in _certificates(record[side])]
+            found += accuse_fork(set_id, certificates)
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return tuple(found)
+
+
+def _certificates(side: dict[str, bytes | None]) -> list[Certificate]:
+    """Read commit and polka of one side as they were written."""
+    commit, polka = side["commit"], side["polka"]
+    found = [] if commit is None else [Commit.decode(commit).to_certificate()]
+    return found if polka is None else [*found, Certificate.decode(polka)]
 
 
 def _describe(side: Side) -> dict[str, bytes | None]:

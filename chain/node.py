@@ -24,7 +24,7 @@ from chain.config import NodeConfig
 from chain.driver import Driver
 from chain.errors import ConfigError, GristmillError, StorageError
 from chain.execution import RuntimeExecution, RuntimeJudge
-from chain.forks import check_forks, find_fork, save_fork
+from chain.forks import check_forks, find_fork, read_evidence, save_fork
 from chain.genesis import ChainStart, read_spec, start_chain
 from chain.importer import Importer
 from chain.keychain import Keychain
@@ -118,6 +118,7 @@ class Node:
         block_bytes_max = max(BLOCK_BYTES_MAX, params.block_bytes_max + (512 << 10))
         window = EvidenceWindow(params.evidence_age_blocks, params.evidence_age_ms)
         self.offences = Offences(chain.blocks, start.hash, window)
+        self.offences.remember(read_evidence(config.home, start.hash), tip=chain.tip)
         self.execution = RuntimeExecution(chain, start.hash)
         self.verified = VerifiedSignatures()
         self.importer = Importer(

@@ -1,6 +1,7 @@
 """Evidence and the finalised chain: who is guilty of something that no block has recorded yet."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Final
 
 from chain.storage.blocks import BlockStore
@@ -10,6 +11,7 @@ from consensus.evidence import (
     EvidencePool,
     EvidenceWindow,
     Offender,
+    height_of,
     verify_evidence,
 )
 from consensus.types import (
@@ -45,6 +47,7 @@ class Offences:
         self._pool = EvidencePool()
         self._suspects: dict[bytes, None] = {}
         self._banned: dict[bytes, None] = {}
+        self._waiting: tuple[Evidence, ...] = ()
         self.genesis_hash = genesis_hash
 
     def validators_at(self, height: int) -> ValidatorSet | None:
@@ -135,9 +138,23 @@ class Offences:
         while len(book) > BLAMED_MAX:
             book.pop(next(iter(book)))
 
+    def remember(self, items: Iterable[Evidence], *, tip: Header) -> None:
+        """Keep evidence of past forks; what is of heights to come is judged when they are here."""
+        self._waiting = (*self._waiting, *items)
+        self._take_waiting(tip)
+
+    def _take_waiting(self, tip: Header) -> None:
+        due = [item for item in self._waiting if height_of(item) <= tip.number]
+        if due:
+            self._waiting = tuple(item for item in self._waiting if height_of(item) > tip.number)
+        for item in due:
+            with suppress(Malformed):
+                self.add(item, tip=tip)
+
     def on_block(self, offenders: Iterable[Offender], *, tip: Header) -> None:
         """Follow a decided block that recorded these offences."""
         self._pool.on_recorded(offenders)
+        self._take_waiting(tip)
         self._pool.forget(self._window, tip=tip, floor_height=max(0, tip.number - 100_000))
 
     def __len__(self) -> int:

@@ -144,6 +144,27 @@ def blame(certificates: Sequence[Certificate]) -> tuple[int, ...]:
     return tuple(sorted(guilty))
 
 
+def accuse_fork(
+    set_id: int, certificates: Sequence[Certificate]
+) -> tuple[Amnesia | ConflictingCommit, ...]:
+    """Give all evidence that the certificates of one height make and that convicts by itself."""
+    found: dict[bytes, Amnesia | ConflictingCommit] = {}
+    for place, one in enumerate(certificates):
+        for other in certificates[place + 1 :]:
+            evidence = build_from_certificates(set_id, one, other)
+            if evidence is None or _has_gap(evidence) or not _common_signers(one, other):
+                continue
+            found[evidence_hash(evidence)] = evidence
+    return tuple(found.values())
+
+
+def _has_gap(evidence: Amnesia | ConflictingCommit) -> bool:
+    """Whether rounds lie between commit and polka, so that only `blame` may judge them."""
+    if isinstance(evidence, ConflictingCommit):
+        return False
+    return evidence.polka.first.round != evidence.commit.first.round + 1
+
+
 def _has_earlier_polka(
     evidence: Amnesia | ConflictingCommit, certificates: Sequence[Certificate]
 ) -> bool:

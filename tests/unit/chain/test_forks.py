@@ -5,7 +5,7 @@ import pytest
 import trio
 
 from chain.errors import ConfigError
-from chain.forks import check_forks, find_fork
+from chain.forks import check_forks, find_fork, read_evidence, save_fork
 from chain.network.interface import Verdict
 from consensus.types import Commit, Decision
 from tests.support.lab import Lab
@@ -111,6 +111,53 @@ def test_a_forked_node_stops_keeps_the_proof_and_waits_for_its_operator(sides, t
         lab.build("alice", validator=False, checkpoint=wrong)
     right = f"{height}:{kept['ours']['block_id'].hex()}"
     lab.build("alice", validator=False, checkpoint=right).close()
+
+
+def test_the_side_that_goes_on_punishes_who_signed_both(sides, tmp_path):
+    lab, ours, rival = sides
+    fork = find_fork(ours.chain.blocks, lab.start.hash, decision_of(rival, 4))
+    home = tmp_path / "proof"
+    home.mkdir()
+    save_fork(home, lab.start.hash, fork)
+    evidence = read_evidence(home, lab.start.hash)
+    assert [item.kind for item in evidence] == [5]
+    ours.offences.remember(evidence, tip=ours.chain.tip)
+    block = ours.step().decided.block
+    assert block.evidence == evidence
+    assert {offender[1] for offender in recorded(ours, 4)} == set(fork.blamed)
+
+
+def recorded(solo, height):
+    accounts = [member.account for member in solo.chain.blocks.validators_at(height).validators]
+    keys = [(5, account, height) for account in accounts]
+    return [key for key in keys if solo.chain.blocks.has_offence(key)]
+
+
+def test_evidence_of_a_height_that_was_gone_back_over_waits_until_it_is_there_again(
+    sides, tmp_path
+):
+    lab, ours, rival = sides
+    fork = find_fork(ours.chain.blocks, lab.start.hash, decision_of(rival, 4))
+    save_fork(tmp_path, lab.start.hash, fork)
+    behind = Solo(tmp_path / "behind", start=lab.start)
+    behind.offences.remember(read_evidence(tmp_path, lab.start.hash), tip=behind.chain.tip)
+    assert len(behind.offences) == 0
+    for height in (1, 2, 3, 4):
+        decision = decision_of(ours, height)
+        executed = behind.importer.prepare(behind.importer.receive(decision.block.encode()))
+        behind.importer.decide(executed, decision.commit, None)
+    assert len(behind.offences) == 1
+    behind.close()
+
+
+def test_files_that_are_no_proof_accuse_nobody(sides, tmp_path):
+    lab, ours, rival = sides
+    fork = find_fork(ours.chain.blocks, lab.start.hash, decision_of(rival, 4))
+    save_fork(tmp_path, lab.start.hash, fork)
+    assert read_evidence(tmp_path, bytes(32)) == ()
+    (tmp_path / "fork-4.msgpack").write_bytes(b"")
+    (tmp_path / "fork-5.msgpack").write_bytes(msgpack.packb({"format": "gristmill-fork/1"}))
+    assert read_evidence(tmp_path, lab.start.hash) == ()
 
 
 def test_a_checkpoint_below_the_fork_chooses_no_side(tmp_path):

@@ -406,3 +406,16 @@ def test_duplicate_proposals_of_one_round_with_two_valid_rounds_conflict():
     evidence = ev.build_duplicate_proposal(0, one, other)
     assert isinstance(evidence, DuplicateProposal)
     assert guilty(evidence) == (turn,)
+
+
+def test_a_fork_accuses_with_what_convicts_by_itself():
+    commit = TEAM.certificate([0, 1, 2], kind=PRECOMMIT, height=5, round_=1, block_id=h("a"))
+    other = TEAM.certificate([1, 2, 3], kind=PRECOMMIT, height=5, round_=1, block_id=h("b"))
+    near = TEAM.certificate([1, 2, 3], height=5, round_=2, block_id=h("b"))
+    far = TEAM.certificate([1, 2, 3], height=5, round_=3, block_id=h("b"))
+    assert [type(e) for e in ev.accuse_fork(0, [commit, other])] == [ConflictingCommit]
+    assert [type(e) for e in ev.accuse_fork(0, [commit, near])] == [Amnesia]
+    assert ev.accuse_fork(0, [commit, far]) == ()
+    assert ev.accuse_fork(0, [commit, commit]) == ()
+    for evidence in ev.accuse_fork(0, [commit, other, near, far]):
+        assert guilty(evidence) == (1, 2)
