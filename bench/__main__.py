@@ -14,6 +14,7 @@ from pathlib import Path
 from bench import clock, machine
 from bench.admission import measure_admission
 from bench.curves import write_svg
+from bench.eras import measure_eras
 from bench.finding import FULL, QUICK, Finding, Scale, say
 from bench.importing import (
     import_cost,
@@ -112,7 +113,8 @@ def run(scale: Scale) -> list[Finding]:
     growth, curves = measure_growth(worlds, scale)
     findings += say(growth)
     draw(curves)
-    return findings + say(measure_admission(usual, scale)) + say(measure_devnet())
+    findings += say(measure_admission(usual, scale)) + say(measure_eras(scale))
+    return findings + say(measure_devnet())
 
 
 def draw(curves: list[Points]) -> None:

@@ -38,7 +38,7 @@ def say(findings: list[Finding]) -> list[Finding]:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How much is measured: accounts of the usual, the large and the small state; blocks."""
+    """How much is measured: accounts of the usual, large and small state; blocks; nominators."""
 
     memory: int
     accounts: int
@@ -52,6 +52,7 @@ class Scale:
     rounds: int
     curve_accounts: tuple[int, ...]
     curve_blocks: tuple[int, ...]
+    voters: int
 
 
 FULL = Scale(
@@ -67,6 +68,7 @@ FULL = Scale(
     rounds=9,
     curve_accounts=(10_000, 100_000, 1_000_000, 10_000_000),
     curve_blocks=(100, 1_000, 10_000, 50_000),
+    voters=20_000,
 )
 """The sizes that the goals name."""
 
@@ -83,5 +85,6 @@ QUICK = Scale(
     rounds=9,
     curve_accounts=(10_000, 100_000, 400_000),
     curve_blocks=(100, 1_000, 3_000),
+    voters=4_000,
 )
 """The same shapes, coarser: for a look at ratios while working."""
