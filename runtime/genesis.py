@@ -54,9 +54,12 @@ def build_genesis(spec: ChainSpec) -> Genesis:
     runtime.timestamp.genesis(time_ms=spec.time_ms)
     runtime.balances.genesis(accounts=spec.amounts())
     runtime.vesting.genesis(grants=spec.allocation.grants(), passive=spec.allocation.passive())
+    runtime.referenda.genesis(excluded=spec.allocation.passive())
     runtime.fees.genesis(schedule=spec.fees)
     runtime.emission.genesis(rules=spec.emission)
     runtime.session.genesis(validators=spec.validators, schedule=spec.schedule)
+    if spec.staking is not None:
+        runtime.staking.genesis(start=spec.staking)
     runtime.beacon.genesis(randomness=first, next_randomness=second)
     entries = tuple((key, value) for key, value in overlay.changes() if value is not None)
     return Genesis(

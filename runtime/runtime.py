@@ -50,7 +50,14 @@ class Runtime:
         self.voting = ConvictionVoting(ctx, self.balances, self.referenda, self.vesting)
         self.emission = Emission(ctx, self.parameters, self.balances, self.vesting)
         self.voter_list = VoterList(ctx)
-        self.staking = Staking(ctx, self.balances, self.session, self.deadlines, self.voter_list)
+        self.staking = Staking(
+            ctx,
+            balances=self.balances,
+            session=self.session,
+            deadlines=self.deadlines,
+            voter_list=self.voter_list,
+            emission=self.emission,
+        )
         self.slashing = Slashing(
             ctx,
             balances=self.balances,

@@ -18,6 +18,14 @@ from runtime.primitives import MONEY_MAX, AccountId
 from runtime.runtime import Runtime
 from runtime.section import Section
 from runtime.session import ValidatorRecord
+from runtime.staking.start import (
+    Stake,
+    StakingRules,
+    StakingStart,
+    check_start,
+    read_nominators,
+    read_staking,
+)
 from runtime.system import ChainParams
 from runtime.vesting.allocation import (
     NO_TABLE,
@@ -62,7 +70,7 @@ class ChainSpec:
     """A checked chain spec; `schedule` is of later validator sets by epoch.
 
     `labels` name validators and funded accounts for people; `seed` makes the first randomness;
-    `parameters` are the values that are not the defaults.
+    `parameters` are the values that are not the defaults. Without `staking` the set is fixed.
     """
 
     id: str
@@ -81,11 +89,14 @@ class ChainSpec:
     parameters: dict[str, int] = field(default_factory=dict)
     emission: EmissionRules | None = None
     allocation: AllocationTable = NO_TABLE
+    staking: StakingStart | None = None
 
     @property
     def issued(self) -> int:
         """Grains that genesis mints."""
-        return sum(entry.amount for entry in self.accounts) + self.allocation.total
+        staked = 0 if self.staking is None else self.staking.total
+        given = sum(entry.amount for entry in self.accounts)
+        return given + staked + self.allocation.total
 
     def amounts(self) -> list[tuple[AccountId, int]]:
         """Give what genesis mints for whom: accounts, then allocations."""
@@ -111,11 +122,16 @@ def load_spec(text: str) -> ChainSpec:
         chain.choice("timeouts", TIMEOUT_PROFILES),
     )
     chain.finish()
-    era_epochs, params = _read_limits(Section(root.take("limits", dict, "write it"), "limits"))
+    limits = _read_limits(Section(root.take("limits", dict, "write it"), "limits"))
     fees = _read_fees(Section(root.take("fees", dict, "write a [fees] table"), "fees"))
-    labelled = _read_validators(root)
-    schedule = _read_schedule(root, labelled)
+    rules = _read_rules(root, *limits)
+    labelled, stakes = _read_validators(root, rules)
     accounts = _read_accounts(root)
+    staking = _read_start(root, rules, stakes, accounts)
+    if staking is not None:
+        labelled = _with_powers(labelled, staking)
+    _check_powers(labelled, is_live=identity[2] == "Live")
+    schedule = _read_schedule(root, labelled)
     parameters = _read_parameters(root)
     emission = root.table("emission")
     allocation = read_allocations(root)
@@ -125,7 +141,15 @@ def load_spec(text: str) -> ChainSpec:
     labels.update({record.account: label for label, record in labelled.items()})
     validators = tuple(sorted(_initial(labelled), key=lambda record: record.account))
     spec = ChainSpec(
-        *identity, era_epochs, params, fees, validators, schedule, accounts, labels, parameters
+        *identity,
+        *limits,
+        fees,
+        validators,
+        schedule,
+        accounts,
+        labels,
+        parameters,
+        staking=staking,
     )
     spec = replace(spec, allocation=allocation)
     if emission is not None:
@@ -141,6 +165,69 @@ def _check_allocation(spec: ChainSpec) -> None:
         rights, ceiling = spec.emission.plan.rights, spec.emission.max_supply
     given = spec.issued - spec.allocation.total
     check_sums(spec.allocation, given=given, rights=rights, max_supply=ceiling)
+
+
+def _read_rules(root: Section, era_epochs: int, params: ChainParams) -> StakingRules | None:
+    table = root.table("staking")
+    if table is None:
+        return None
+    era_blocks = era_epochs * params.epoch_blocks
+    return read_staking(
+        table,
+        era_epochs=era_epochs,
+        epoch_blocks=params.epoch_blocks,
+        unbonding_eras=params.unbonding_blocks // era_blocks,
+    )
+
+
+def _read_start(
+    root: Section,
+    rules: StakingRules | None,
+    stakes: dict[str, Stake],
+    accounts: tuple[GenesisAccount, ...],
+) -> StakingStart | None:
+    """Put the stakes of validators and nominators together, and check them as a whole."""
+    if rules is None:
+        return None
+    funded = {entry.account for entry in accounts}
+    for label, stake in stakes.items():
+        if stake.account not in funded:
+            raise SpecError(
+                "accounts", f"{label} has a stake and nothing to pay fees with", "give it some"
+            )
+    nominators = read_nominators(
+        root,
+        rules,
+        accounts={entry.label: entry.account for entry in accounts},
+        validators={label: stake.account for label, stake in stakes.items()},
+    )
+    ordered = tuple(sorted(stakes.values(), key=lambda stake: stake.account))
+    start = StakingStart(rules, ordered, nominators)
+    check_start(start, issued=sum(entry.amount for entry in accounts))
+    return start
+
+
+def _with_powers(
+    labelled: dict[str, ValidatorRecord], start: StakingStart
+) -> dict[str, ValidatorRecord]:
+    """Give the validators with the powers that their stakes make."""
+    powers = start.powers()
+    return {
+        label: replace(record, power=powers.get(record.account, record.power))
+        for label, record in labelled.items()
+    }
+
+
+def _check_powers(labelled: dict[str, ValidatorRecord], *, is_live: bool) -> None:
+    powers = [record.power for record in labelled.values()]
+    if not any(powers) or sum(powers) > POWER_TOTAL_MAX:
+        raise SpecError("validators", "their powers sum to 0 or above 2^60", "use small powers")
+    if is_live and 3 * max(powers) > sum(powers):
+        raise SpecError(
+            "validators",
+            "one of them has more than a third of the power",
+            "spread it: a live chain must not stop with one validator",
+        )
 
 
 def _read_limits(limits: Section) -> tuple[int, ChainParams]:
@@ -204,26 +291,43 @@ def _read_parameters(root: Section) -> dict[str, int]:
     return values
 
 
-def _read_validators(root: Section) -> dict[str, ValidatorRecord]:
+def _read_validators(
+    root: Section, rules: StakingRules | None
+) -> tuple[dict[str, ValidatorRecord], dict[str, Stake]]:
+    """Read the validators, and the stakes of those that have one instead of a power, by label."""
     validators: dict[str, ValidatorRecord] = {}
+    stakes: dict[str, Stake] = {}
     for entry in root.items("validators", VALIDATORS_MAX):
         label = _label(entry)
         if label in validators:
             raise SpecError(entry.key("label"), f"{label} is there twice", "use another label")
-        validators[label] = ValidatorRecord(
-            entry.account("account"),
-            entry.public_key("consensus_key"),
-            entry.public_key("vrf_key"),
-            entry.integer("power", 0, POWER_TOTAL_MAX),
-        )
+        account = entry.account("account")
+        keys = entry.public_key("consensus_key"), entry.public_key("vrf_key")
+        power = 0
+        if entry.has("stake"):
+            stakes[label] = _read_stake(entry, account, rules)
+        else:
+            power = entry.integer("power", 0, POWER_TOTAL_MAX)
+        validators[label] = ValidatorRecord(account, *keys, power)
         entry.finish()
     for part in ("account", "consensus_key", "vrf_key"):
         if len({getattr(record, part) for record in validators.values()}) != len(validators):
             raise SpecError("validators", f"two share their {part}", "give each its own keys")
-    powers = [record.power for record in validators.values()]
-    if not any(powers) or sum(powers) > POWER_TOTAL_MAX:
-        raise SpecError("validators", "their powers sum to 0 or above 2^60", "use small powers")
-    return validators
+    return validators, stakes
+
+
+def _read_stake(entry: Section, account: AccountId, rules: StakingRules | None) -> Stake:
+    """Read the stake of a validator; raises SpecError when it cannot have one, or one so small."""
+    if rules is None or entry.has("power"):
+        raise SpecError(
+            entry.key("stake"),
+            "there is no [staking] table, or a power too",
+            "write the power on chains without staking, else the stake alone",
+        )
+    amount = entry.amount("stake")
+    if amount < rules.min_validator_bond:
+        raise SpecError(entry.key("stake"), "it is under min_validator_bond", "give it more")
+    return Stake(account, amount)
 
 
 def _initial(validators: dict[str, ValidatorRecord]) -> list[ValidatorRecord]:

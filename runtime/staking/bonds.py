@@ -11,6 +11,7 @@ from runtime.primitives import U32, AccountId, Balance
 from runtime.staking import ledger
 from runtime.staking.nouns import (
     FOREVER,
+    NO_PREFERENCES,
     STAKED,
     ActiveEraInfo,
     Chilled,
@@ -47,7 +48,7 @@ class Bonds(Part):
     ledger: StorageMap[AccountId, StakingLedger] = stored()
     payee: StorageMap[AccountId, RewardDestination] = stored(default=STAKED, hasher=TWOX)
     validators: StorageMap[AccountId, ValidatorPrefs] = stored(
-        default=ValidatorPrefs(0, blocked=False), hasher=TWOX, is_kept=True
+        default=NO_PREFERENCES, hasher=TWOX, is_kept=True
     )
     counter_for_validators: StorageValue[U32] = stored(default=0)
     nominators: StorageMap[AccountId, Nominations] = stored(hasher=TWOX)

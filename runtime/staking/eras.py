@@ -6,6 +6,7 @@ from typing import Any, Final
 from runtime import weights
 from runtime.balances import STAKING_POT, HoldReason, MintCause, MoveCause
 from runtime.balances.nouns import ExistentialDeposit
+from runtime.emission.module import Emission
 from runtime.frame.storage import StorageMap, StorageValue, stored
 from runtime.primitives import U32, U128, AccountId, Balance, Flag, Weight
 from runtime.session import Session
@@ -14,6 +15,7 @@ from runtime.staking.bonds import TWOX, Bonds
 from runtime.staking.exposures import Exposures
 from runtime.staking.nouns import (
     HISTORY_ERAS,
+    NO_PREFERENCES,
     ActiveEraInfo,
     Backing,
     CarriedExposure,
@@ -37,6 +39,7 @@ class Eras(Bonds):
     """The eras of Staking: exposures, positions, points and rewards."""
 
     session: Session
+    emission: Emission
     exposures: Exposures
 
     eras_start_session_index: StorageMap[U32, U32] = stored(hasher=TWOX)
@@ -47,7 +50,7 @@ class Eras(Bonds):
         hasher=(TWOX, TWOX, TWOX)
     )
     eras_validator_prefs: StorageMap[tuple[U32, AccountId], ValidatorPrefs] = stored(
-        default=ValidatorPrefs(0, blocked=False), hasher=(TWOX, TWOX)
+        default=NO_PREFERENCES, hasher=(TWOX, TWOX)
     )
     eras_stakers_carried: StorageMap[tuple[U32, AccountId], CarriedExposure] = stored(
         hasher=(TWOX, TWOX)
@@ -126,7 +129,7 @@ class Eras(Bonds):
             self.positions[who] = left
         if amount:
             self.pot_owed -= amount
-            if not self._pay(who, amount, is_minted=False):
+            if not self._pay(who, amount, minted_for=None):
                 self.pot_rest += amount
 
     # Inside
@@ -137,17 +140,20 @@ class Eras(Bonds):
         if who not in self.nominators:
             self._plan_settling(who)
 
-    def _pay(self, who: AccountId, amount: int, *, is_minted: bool) -> bool:
-        """Pay a reward where its owner wants it; gives False where it cannot be paid."""
+    def _pay(self, who: AccountId, amount: int, *, minted_for: int | None) -> bool:
+        """Pay a reward where its owner wants it; gives False where it cannot be paid.
+
+        It is minted for an era, or comes out of the pot.
+        """
         kind, account = dest = self.payee[who]
         target = account if kind == "Account" else who
         try:
             if kind == "None":
                 raise ExistentialDeposit
-            if is_minted:
-                self.balances.mint(MintCause.STAKING, target, amount)
-            else:
+            if minted_for is None:
                 self.balances.move(MoveCause.REWARD, STAKING_POT, target, amount, keep_alive=False)
+            else:
+                self._mint(minted_for, target, amount)
         except ExistentialDeposit:
             self.emit(RewardKept(who, amount))
             return False
@@ -160,7 +166,7 @@ class Eras(Bonds):
 
     def _pay_era(self, era: int) -> int:
         """Pay the validators of an era and set their nominators' parts aside; gives how many."""
-        reward = self.params.era_reward
+        reward = self._era_reward(era)
         paid = pooled = 0
         shares = rewards.split_by_points(self.eras_reward_points[era], reward)
         for who, share in shares:
@@ -174,18 +180,30 @@ class Eras(Bonds):
             if others:
                 self.eras_reward_index[era, who] = rewards.reward_index(others, overview)
                 pooled += others
-            if own and self._pay(who, own, is_minted=True):
+            if own and self._pay(who, own, minted_for=era):
                 paid += own
         self._fill_pot(era, pooled)
         self.eras_validator_reward[era] = paid + pooled
         self.emit(EraPaid(era, paid + pooled, reward - paid - pooled))
         return len(shares)
 
+    def _era_reward(self, era: int) -> int:
+        """Give what an era pays to all: emission's budget, or the spec's amount without it."""
+        if self.emission.is_enabled:
+            return self.emission.validation_budget(era, self.eras_total_stake[era])
+        return self.params.era_reward
+
+    def _mint(self, era: int, target: AccountId, amount: int) -> None:
+        if self.emission.is_enabled:
+            self.emission.mint_validation(era, target, amount)
+        else:
+            self.balances.mint(MintCause.STAKING, target, amount)
+
     def _fill_pot(self, era: int, amount: int) -> None:
         """Put an era's nominators' parts into the pot: first what rounding left there."""
         used = min(self.pot_rest, amount)
         if amount > used:
-            self.balances.mint(MintCause.STAKING, STAKING_POT, amount - used)
+            self._mint(era, STAKING_POT, amount - used)
         self.pot_rest -= used
         self.pot_owed += amount
         self.eras_owed[era] = amount

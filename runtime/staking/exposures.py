@@ -68,6 +68,26 @@ class Exposures:
         self._overviews[era, validator] = overview
         self._prefs[era, validator] = prefs
 
+    def write(
+        self,
+        era: int,
+        validator: AccountId,
+        own: int,
+        others: list[tuple[AccountId, int]],
+        prefs: ValidatorPrefs,
+    ) -> None:
+        """Write a whole exposure at once, nominators ascending by account; for a small one."""
+        for number, first in enumerate(range(0, len(others), PAGE_SIZE)):
+            self.append_page(era, validator, number, others[first : first + PAGE_SIZE])
+        self.write_overview(
+            era,
+            validator,
+            own=own,
+            others=sum(value for _, value in others),
+            nominator_count=len(others),
+            prefs=prefs,
+        )
+
     def carry(self, validator: AccountId, *, source: int, era: int, is_rewarded: bool) -> None:
         """Let the exposure of era `source` be that of `era` too; nothing happens if there is none.
 

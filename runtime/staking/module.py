@@ -14,9 +14,10 @@ from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 from runtime import weights
-from runtime.balances import PROTECTED, STAKING_POT, Balances, HoldReason
+from runtime.balances import PROTECTED, STAKING_POT, Balances, HoldReason, MintCause
 from runtime.balances.nouns import ProtectedAccount
 from runtime.deadlines import Deadlines
+from runtime.emission.module import Emission
 from runtime.frame.call import call
 from runtime.frame.context import Context
 from runtime.frame.declared import Most
@@ -33,8 +34,10 @@ from runtime.staking.nouns import (
     EVENTS,
     FOREVER,
     KICKS_MAX,
+    NO_PREFERENCES,
     PAGE_SIZE,
     TARGETS_MAX,
+    ActiveEraInfo,
     AlreadyBonded,
     BadTarget,
     Bonded,
@@ -60,6 +63,7 @@ from runtime.staking.nouns import (
     ValidatorPrefsSet,
     Withdrawn,
 )
+from runtime.staking.start import Stake, StakingStart
 from runtime.staking.voter_list import ListKind, VoterList
 
 Targets = Annotated[tuple[Address, ...], Most(TARGETS_MAX)]
@@ -82,12 +86,14 @@ class Staking(Eras, Module, index=8, events=EVENTS, errors=ERRORS):
         session: Session,
         deadlines: Deadlines,
         voter_list: VoterList,
+        emission: Emission,
     ) -> None:
         super().__init__(ctx)
         self.balances = balances
         self.session = session
         self.deadlines = deadlines
         self.voter_list = voter_list
+        self.emission = emission
         self.exposures = Exposures(
             overviews=self.eras_stakers_overview,
             pages=self.eras_stakers_paged,
@@ -95,6 +101,34 @@ class Staking(Eras, Module, index=8, events=EVENTS, errors=ERRORS):
             prefs=self.eras_validator_prefs,
         )
         deadlines.listen(self.index, self._settle_late)
+
+    def genesis(self, *, start: StakingStart) -> None:
+        """Mint, bond and list the first stakes, and expose them to era 0."""
+        rules, backings, exposed = start.rules, start.backings(), start.exposed()
+        self.params = rules.params
+        self.validator_count = rules.seats
+        self.min_validator_bond = rules.min_validator_bond
+        self.min_nominator_bond = rules.min_nominator_bond
+        self.current_era = 0
+        self.active_era_info = ActiveEraInfo(0, None)
+        self.eras_start_session_index[0] = 0
+        self.eras_assigned_in[0] = 0
+        self.eras_oldest_exposure[0] = 0
+        self.eras_total_stake[0] = start.total
+        for stake in start.validators:
+            self._begin(stake)
+            self.validators[stake.account] = NO_PREFERENCES
+            self.counter_for_validators += 1
+            self._list(ListKind.CANDIDATES, stake.account, stake.amount)
+            self.exposures.write(
+                0, stake.account, stake.amount, exposed[stake.account], NO_PREFERENCES
+            )
+        for stake in start.nominators:
+            self._begin(stake)
+            self.nominators[stake.account] = Nominations(stake.targets, 0, suppressed=False)
+            self.counter_for_nominators += 1
+            self._list(ListKind.VOTERS, stake.account, stake.amount)
+            self.write_assignment(0, stake.account, backings[stake.account])
 
     # Calls
 
@@ -270,6 +304,14 @@ class Staking(Eras, Module, index=8, events=EVENTS, errors=ERRORS):
         return checks.invariants_of(self) if self.is_enabled else iter(())
 
     # Inside
+
+    def _begin(self, stake: Stake) -> None:
+        """Mint a genesis stake and bond it."""
+        who = stake.account
+        self.balances.mint(MintCause.GENESIS, who, stake.amount)
+        self.balances.hold(who, HoldReason.STAKE, stake.amount)
+        self.bonded[who] = who
+        self._write(None, ledger.new_ledger(who, stake.amount))
 
     def _met(self, who: AccountId) -> StakingLedger:
         """Give the ledger of a signer, after paying what it is owed; raises NotStash."""

@@ -120,6 +120,10 @@ class ValidatorPrefs(Record, path=("pallet_staking", "ValidatorPrefs")):
     blocked: Flag
 
 
+NO_PREFERENCES: Final = ValidatorPrefs(0, blocked=False)
+"""No commission, and open to everybody: what Substrate reads where nothing was said."""
+
+
 class Nominations(Record, path=("pallet_staking", "Nominations")):
     """Whom a nominator backs, since which era; nothing here is ever suppressed."""
 

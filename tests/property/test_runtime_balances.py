@@ -70,7 +70,7 @@ class Money(RuleBasedStateMachine):
 
     @initialize()
     def start(self) -> None:
-        self.chain = Chain.start()
+        self.chain = Chain.start("plain")
         self.chain.open()
         self.wallets = {who: Wallet() for who in WATCHED}
         self.tips = 0

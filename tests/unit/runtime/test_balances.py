@@ -28,7 +28,7 @@ NEW = stranger(1)
 
 @pytest.fixture
 def chain() -> Chain:
-    chain = Chain.start()
+    chain = Chain.start("plain")
     chain.open()
     return chain
 

@@ -15,7 +15,7 @@ REMARK = b"\x00\x00\x00"
 
 @pytest.fixture
 def chain() -> Chain:
-    return Chain.start()
+    return Chain.start("plain")
 
 
 def fee_of(chain: Chain, call: bytes, **changes: int) -> int:

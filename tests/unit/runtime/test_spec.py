@@ -11,9 +11,18 @@ from runtime.genesis import build_genesis
 from runtime.section import find_account
 from runtime.spec import load_spec
 from runtime.totals import decode_totals
-from tests.support.runtime import PEOPLE, ROOT, Chain, genesis_of, person, spec_of
+from tests.support.runtime import (
+    PEOPLE,
+    ROOT,
+    Chain,
+    genesis_of,
+    person,
+    spec_of,
+    without_staking,
+)
 
 TEXT = (ROOT / "genesis" / "test.toml").read_text()
+GRIST = 10**9
 SPECS = ("dev", "local", "test", "bench")
 
 
@@ -22,7 +31,10 @@ def test_our_specs_build_and_hold_every_invariant(name: str) -> None:
     genesis = genesis_of(name)
     state = store.State.from_entries(genesis.entries)
     assert state.root == genesis.state_root
-    assert state.money == decode_totals(genesis.totals).issuance == 6_000_000 * 10**9
+    staked = sum(record.power for record in spec_of(name).validators) if name != "bench" else 0
+    totals = decode_totals(genesis.totals)
+    assert (totals.staked, totals.issuance) == (staked * GRIST, (6_000_000 + staked) * GRIST)
+    assert state.money == totals.issuance == spec_of(name).issued
     chain = Chain.start(name)
     assert [check.sentence for check in chain.look().invariants() if not check.holds] == []
     assert [label for label in PEOPLE if person(label) in spec_of(name).labels] == list(PEOPLE)
@@ -113,9 +125,7 @@ def test_shared_keys_and_repeated_accounts_are_refused() -> None:
 
 def test_powers_that_decide_nothing_are_refused() -> None:
     with pytest.raises(SpecError, match="powers"):
-        load_spec(
-            TEXT.replace("power = 1", "power = 0").replace("validators = [", "validators = [", 1)
-        )
+        load_spec(without_staking(TEXT).replace("power = 1\n", "power = 0\n"))
 
 
 def test_a_spec_that_is_too_long_or_too_deep_is_refused() -> None:

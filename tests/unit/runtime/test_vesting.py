@@ -26,7 +26,7 @@ from runtime.vesting.nouns import (
 )
 from tests.support.runtime import Chain, assert_refused, person
 
-ALICE, BOB, CHARLIE = person("Alice"), person("Bob"), person("Charlie")
+ALICE, EVE, CHARLIE = person("Alice"), person("Eve"), person("Charlie")
 GRIST = 10**9
 ERA = 60
 
@@ -160,9 +160,9 @@ def opened() -> Chain:
 
 
 def offer(chain: Chain, **changes: object) -> int:
-    """Alice offers Bob 1,200 GRIST over four eras with a cliff of one; the number of the offer."""
+    """Alice offers Eve 1,200 GRIST over four eras with a cliff of one; the number of the offer."""
     terms = {
-        "target": BOB, "value": 1_200 * GRIST, "start": chain.runtime.ctx.block.height,
+        "target": EVE, "value": 1_200 * GRIST, "start": chain.runtime.ctx.block.height,
         "cliff": ERA, "duration": 4 * ERA, "step": 1, "revoker": None, **changes,
     }  # fmt: skip
     assert chain.apply(chain.call("Vesting", "offer", *terms.values()), ALICE)
@@ -171,43 +171,43 @@ def offer(chain: Chain, **changes: object) -> int:
 
 def accepted(chain: Chain, **changes: object) -> int:
     number = offer(chain, **changes)
-    assert chain.apply(chain.call("Vesting", "accept", number), BOB)
+    assert chain.apply(chain.call("Vesting", "accept", number), EVE)
     return number
 
 
-def frozen(chain: Chain, who: AccountId = BOB) -> int:
+def frozen(chain: Chain, who: AccountId = EVE) -> int:
     entries = chain.runtime.balances.freezes[who]
     return sum(entry.amount for entry in entries if entry.id == FreezeReason.VESTING)
 
 
 def test_an_offer_holds_the_money_and_does_nothing_to_its_target():
     chain = opened()
-    before = chain.runtime.ctx.state.account(BOB)
+    before = chain.runtime.ctx.state.account(EVE)
     number = offer(chain)
     assert chain.runtime.balances.held(ALICE, HoldReason.GRANT) == 1_200 * GRIST
-    assert chain.runtime.ctx.state.account(BOB) == before
+    assert chain.runtime.ctx.state.account(EVE) == before
     assert number in chain.runtime.vesting.offers
     chain.close()
 
 
 def test_who_accepts_has_the_money_but_cannot_move_it():
     chain = opened()
-    before = chain.free(BOB)
+    before = chain.free(EVE)
     accepted(chain)
-    assert chain.free(BOB) > before + 1_199 * GRIST
+    assert chain.free(EVE) > before + 1_199 * GRIST
     assert frozen(chain) == 1_200 * GRIST
     chain.close()
     chain.open()
-    everything = chain.free(BOB) - GRIST
-    assert_refused(chain, chain.transfer(CHARLIE, everything), LiquidityRestrictions, BOB)
-    assert chain.apply(chain.transfer(CHARLIE, before // 2), BOB)
+    everything = chain.free(EVE) - GRIST
+    assert_refused(chain, chain.transfer(CHARLIE, everything), LiquidityRestrictions, EVE)
+    assert chain.apply(chain.transfer(CHARLIE, before // 2), EVE)
 
 
 def test_locked_money_can_be_staked():
     chain = opened()
     accepted(chain)
-    chain.runtime.balances.hold(BOB, HoldReason.STAKE, 1_000_100 * GRIST)
-    assert chain.runtime.balances.held(BOB, HoldReason.STAKE) == 1_000_100 * GRIST
+    chain.runtime.balances.hold(EVE, HoldReason.STAKE, 1_000_100 * GRIST)
+    assert chain.runtime.balances.held(EVE, HoldReason.STAKE) == 1_000_100 * GRIST
 
 
 def test_time_unlocks_by_itself_once_an_era():
@@ -221,7 +221,7 @@ def test_time_unlocks_by_itself_once_an_era():
         seen[chain.height] = frozen(chain) // GRIST
     changes = {h: seen[h] for h in sorted(seen) if seen[h] != seen.get(h - 1, 1_200)}
     assert changes == {61: 900, 121: 600, 181: 300, 241: 0}
-    assert BOB not in chain.look().vesting.due
+    assert EVE not in chain.look().vesting.due
 
 
 def test_anybody_may_bring_a_freeze_up_to_date():
@@ -232,9 +232,9 @@ def test_anybody_may_bring_a_freeze_up_to_date():
         chain.block()
     chain.open()
     assert frozen(chain) == 900 * GRIST
-    assert chain.apply(chain.call("Vesting", "vest_other", BOB), CHARLIE)
+    assert chain.apply(chain.call("Vesting", "vest_other", EVE), CHARLIE)
     assert frozen(chain) == (1_200 - 5 * 66) * GRIST
-    assert chain.apply(chain.call("Vesting", "vest"), BOB)
+    assert chain.apply(chain.call("Vesting", "vest"), EVE)
     chain.close()
 
 
@@ -242,14 +242,14 @@ def test_a_slash_eats_what_is_locked_and_leaves_what_was_free():
     chain = opened()
     accepted(chain)
     runtime = chain.runtime
-    runtime.balances.hold(BOB, HoldReason.STAKE, 900 * GRIST)
-    free = runtime.balances.spendable(BOB, keep_alive=False)
-    runtime.balances.take_held(MoveCause.SLASH, BOB, HoldReason.STAKE, CHARLIE, 500 * GRIST)
-    assert runtime.vesting.consume_locked(BOB, 500 * GRIST) == 500 * GRIST
+    runtime.balances.hold(EVE, HoldReason.STAKE, 900 * GRIST)
+    free = runtime.balances.spendable(EVE, keep_alive=False)
+    runtime.balances.take_held(MoveCause.SLASH, EVE, HoldReason.STAKE, CHARLIE, 500 * GRIST)
+    assert runtime.vesting.consume_locked(EVE, 500 * GRIST) == 500 * GRIST
     assert frozen(chain) == 700 * GRIST
-    assert runtime.balances.spendable(BOB, keep_alive=False) == free
-    assert runtime.vesting.consume_locked(BOB, 900 * GRIST) == 700 * GRIST
-    assert runtime.vesting.consume_locked(BOB, 1) == 0
+    assert runtime.balances.spendable(EVE, keep_alive=False) == free
+    assert runtime.vesting.consume_locked(EVE, 900 * GRIST) == 700 * GRIST
+    assert runtime.vesting.consume_locked(EVE, 1) == 0
     assert frozen(chain) == 0
 
 
@@ -258,8 +258,8 @@ def test_a_locked_reward_pays_out_over_180_eras():
     runtime = chain.runtime
     overlay = chain.state.overlay()
     runtime.ctx.enter(overlay, replace(NO_BLOCK, height=1))
-    runtime.balances.mint(MintCause.COMPUTE, BOB, 4_000 * GRIST)
-    runtime.vesting.lock_reward(BOB, 3_000 * GRIST)
+    runtime.balances.mint(MintCause.COMPUTE, EVE, 4_000 * GRIST)
+    runtime.vesting.lock_reward(EVE, 3_000 * GRIST)
     seen = []
     for era in range(187):
         runtime.ctx.enter(overlay, replace(NO_BLOCK, height=1 + era * ERA))
@@ -275,11 +275,11 @@ def test_a_declined_or_withdrawn_offer_gives_the_money_back():
     chain = opened()
     first, second = offer(chain), offer(chain)
     assert_refused(chain, chain.call("Vesting", "decline", first), NoSuchOffer, CHARLIE)
-    assert_refused(chain, chain.call("Vesting", "withdraw_offer", second), NotGranter, BOB)
-    assert chain.apply(chain.call("Vesting", "decline", first), BOB)
+    assert_refused(chain, chain.call("Vesting", "withdraw_offer", second), NotGranter, EVE)
+    assert chain.apply(chain.call("Vesting", "decline", first), EVE)
     assert chain.apply(chain.call("Vesting", "withdraw_offer", second), ALICE)
     assert chain.runtime.balances.held(ALICE, HoldReason.GRANT) == 0
-    for name, who in (("accept", BOB), ("decline", BOB), ("withdraw_offer", ALICE)):
+    for name, who in (("accept", EVE), ("decline", EVE), ("withdraw_offer", ALICE)):
         assert_refused(chain, chain.call("Vesting", name, first), NoSuchOffer, who)
     chain.close()
 
@@ -292,9 +292,9 @@ def test_nobody_accepts_an_offer_to_another():
 
 def test_terms_and_amounts_are_judged_when_offered():
     chain = opened()
-    terms = [BOB, GRANT_MIN - 1, 1, 0, 10, 1, None]
+    terms = [EVE, GRANT_MIN - 1, 1, 0, 10, 1, None]
     assert_refused(chain, chain.call("Vesting", "offer", *terms), AmountLow)
-    terms = [BOB, GRANT_MIN, 1, 11, 10, 1, None]
+    terms = [EVE, GRANT_MIN, 1, 11, 10, 1, None]
     assert_refused(chain, chain.call("Vesting", "offer", *terms), BadTerms)
 
 
@@ -303,7 +303,7 @@ def test_an_account_has_only_so_many_grants():
     for _ in range(GRANTS_MAX):
         accepted(chain, value=GRIST)
     number = offer(chain, value=GRIST)
-    assert_refused(chain, chain.call("Vesting", "accept", number), TooManyGrants, BOB)
+    assert_refused(chain, chain.call("Vesting", "accept", number), TooManyGrants, EVE)
     chain.close()
 
 
@@ -314,12 +314,12 @@ def test_a_revoker_ends_a_grant_and_the_rest_goes_back():
     while chain.height < ERA:
         chain.block()
     chain.open()
-    granter, bob = chain.free(ALICE), chain.free(BOB)
-    revoke = chain.call("Vesting", "revoke", BOB, number)
+    granter, bob = chain.free(ALICE), chain.free(EVE)
+    revoke = chain.call("Vesting", "revoke", EVE, number)
     assert_refused(chain, revoke, NotRevoker, ALICE)
     assert chain.apply(revoke, CHARLIE)
     assert chain.free(ALICE) == granter + 900 * GRIST
-    assert chain.free(BOB) == bob - 900 * GRIST
+    assert chain.free(EVE) == bob - 900 * GRIST
     assert frozen(chain) == 0
     assert_refused(chain, revoke, NotVesting, CHARLIE)
     chain.close()
@@ -329,18 +329,18 @@ def test_what_is_at_stake_comes_back_when_it_is_free():
     chain = opened()
     number = accepted(chain, revoker=CHARLIE)
     runtime = chain.runtime
-    stake = chain.free(BOB) - 200 * GRIST
-    runtime.balances.hold(BOB, HoldReason.STAKE, stake)
+    stake = chain.free(EVE) - 200 * GRIST
+    runtime.balances.hold(EVE, HoldReason.STAKE, stake)
     granter = chain.free(ALICE)
-    revoke = chain.call("Vesting", "revoke", BOB, number)
+    revoke = chain.call("Vesting", "revoke", EVE, number)
     assert chain.apply(revoke, CHARLIE)
     first = chain.free(ALICE) - granter
     assert 190 * GRIST < first < 200 * GRIST
     assert frozen(chain) == 1_200 * GRIST - first
     assert_refused(chain, revoke, RevokedAlready, CHARLIE)
-    collect = chain.call("Vesting", "collect", BOB, number)
+    collect = chain.call("Vesting", "collect", EVE, number)
     assert_refused(chain, collect, NothingToCollect, CHARLIE)
-    runtime.balances.release(BOB, HoldReason.STAKE, stake)
+    runtime.balances.release(EVE, HoldReason.STAKE, stake)
     assert chain.apply(collect, CHARLIE)
     assert chain.free(ALICE) == granter + 1_200 * GRIST
     assert frozen(chain) == 0
@@ -350,15 +350,15 @@ def test_what_is_at_stake_comes_back_when_it_is_free():
 def test_most_grants_name_no_revoker():
     chain = opened()
     number = accepted(chain)
-    for who in (ALICE, BOB, CHARLIE):
-        assert_refused(chain, chain.call("Vesting", "revoke", BOB, number), NotRevoker, who)
-    assert_refused(chain, chain.call("Vesting", "collect", BOB, number), NothingToCollect, CHARLIE)
+    for who in (ALICE, EVE, CHARLIE):
+        assert_refused(chain, chain.call("Vesting", "revoke", EVE, number), NotRevoker, who)
+    assert_refused(chain, chain.call("Vesting", "collect", EVE, number), NothingToCollect, CHARLIE)
 
 
 def test_there_is_nothing_to_vest_where_nothing_is_locked():
     chain = opened()
     assert_refused(chain, chain.call("Vesting", "vest"), NotVesting)
-    assert_refused(chain, chain.call("Vesting", "collect", BOB, 0), NotVesting)
+    assert_refused(chain, chain.call("Vesting", "collect", EVE, 0), NotVesting)
 
 
 def test_grants_of_genesis_are_locked_from_the_first_block():
@@ -367,12 +367,12 @@ def test_grants_of_genesis_are_locked_from_the_first_block():
     runtime = chain.runtime
     runtime.ctx.enter(overlay, NO_BLOCK)
     terms = Terms(1_000 * GRIST, cliff_eras=365, duration_eras=1_460, step_eras=1)
-    runtime.vesting.genesis(grants=[(BOB, terms)], passive=[CHARLIE])
+    runtime.vesting.genesis(grants=[(EVE, terms)], passive=[CHARLIE])
     assert frozen(chain) == 1_000 * GRIST == runtime.vesting.locked_total
-    assert (runtime.vesting.is_passive(CHARLIE), runtime.vesting.is_passive(BOB)) == (True, False)
+    assert (runtime.vesting.is_passive(CHARLIE), runtime.vesting.is_passive(EVE)) == (True, False)
     assert all(check.holds for check in runtime.vesting.invariants())
     runtime.ctx.enter(overlay, replace(NO_BLOCK, height=1 + 365 * ERA))
-    assert runtime.vesting.locked(BOB) == 750 * GRIST
+    assert runtime.vesting.locked(EVE) == 750 * GRIST
 
 
 def test_an_overtaken_item_of_the_wheel_does_nothing():
@@ -380,7 +380,7 @@ def test_an_overtaken_item_of_the_wheel_does_nothing():
     accepted(chain)
     runtime = chain.runtime
     before = runtime.ctx.state.root()
-    runtime.vesting._unlock_due(BOB)
+    runtime.vesting._unlock_due(EVE)
     assert runtime.ctx.state.root() == before
 
 
@@ -394,6 +394,6 @@ def test_a_passive_account_has_no_voice():
 
 def test_what_still_vests_has_no_voice():
     chain = opened()
-    before = chain.runtime.voting.available(BOB)
+    before = chain.runtime.voting.available(EVE)
     accepted(chain)
-    assert chain.runtime.voting.available(BOB) <= before
+    assert chain.runtime.voting.available(EVE) <= before

@@ -72,7 +72,7 @@ GATED = replace(
 
 def emitting(rules: EmissionRules = RULES) -> Chain:
     """A development chain that emits, before its first block."""
-    spec = replace(spec_of("dev"), emission=rules)
+    spec = replace(spec_of("plain"), emission=rules)
     return Chain(store.State.from_entries(build_genesis(spec).entries), Executive(), spec)
 
 
