@@ -47,8 +47,8 @@ INHERENT: Final[Weight] = 51 * MICROSECOND
 COMMIT_FLAG: Final[Weight] = 9 * MICROSECOND
 """Counting a validator that did not sign: a map entry read and written (6.9)."""
 
-OFFENCE: Final[Weight] = 21 * MICROSECOND
-"""Checking and recording an offence (16.3)."""
+OFFENCE: Final[Weight] = 200 * MICROSECOND
+"""Checking and recording an offence, jailing, the case, an item on the wheel (150)."""
 
 DEADLINE_ITEM: Final[Weight] = 8 * MICROSECOND
 """Taking an item off the wheel (6.2); its work is prepaid by who put it there."""
@@ -67,6 +67,9 @@ VOTE: Final[Weight] = 6_000 * MICROSECOND
 
 DELEGATE: Final[Weight] = 8_000 * MICROSECOND
 """Adding a delegation to 32 votes that go on, and looking at each of them again."""
+
+TREASURY_STEP: Final[Weight] = 120 * MICROSECOND
+"""A payment or a grant read and written, money moved, an item for the wheel."""
 
 SET_KEYS: Final[Weight] = 600 * MICROSECOND
 """Verifying a signature and a VRF proof, and writing three entries and a hold."""
@@ -98,8 +101,11 @@ ERA_VALIDATOR: Final[Weight] = 60 * MICROSECOND
 ERA_ENTRY: Final[Weight] = 6 * MICROSECOND
 """Forgetting an entry of an old era."""
 
-SLASH_PAGE: Final[Weight] = 5_000 * MICROSECOND
-"""Charging 64 nominators: a ledger, a hold, a list and two accounts written for each."""
+SLASH_PAGE: Final[Weight] = 15_000 * MICROSECOND
+"""Charging 64 nominators who lose all and leave their list: ledger, hold, wheel (11,600)."""
+
+SLASH_BOOKING: Final[Weight] = 600 * MICROSECOND
+"""Making 64 nominators liable, or no longer (430)."""
 
 ELECTION_CANDIDATE: Final[Weight] = 30 * MICROSECOND
 """Meeting a candidate: jail, keys and stake are looked up."""

@@ -225,12 +225,12 @@ class Slashing(Cases, Module, index=15, events=EVENTS, errors=ERRORS):
 
     def on_initialize(self) -> Weight:
         """Go on booking, giving back and charging, a bounded number of pages a block."""
-        pages = 0
+        weight = 0
         if self.booking_first != self.booking_next:
-            pages += self._book_pages()
+            weight += weights.SLASH_BOOKING * self._book_pages()
         if self.charging_first != self.charging_next:
-            pages += self._charge_pages()
-        return pages * weights.SLASH_PAGE
+            weight += weights.SLASH_PAGE * self._charge_pages()
+        return weight
 
     def on_finalize(self) -> None:
         """Let jailed validators leave the set, as far as a third of its power allows."""
