@@ -14,10 +14,12 @@ from collections.abc import Callable, Sequence
 
 from bench import clock, machine
 from bench.importing import timed_verification
-from bench.world import RICHES, World, signers
-from ext import hashing
+from bench.world import GENESIS_HASH, RICHES, World, signers
+from ext import hashing, signing
 from runtime import weights
+from runtime.possession import prove_possession
 from runtime.primitives import AccountId
+from runtime.session_keys import SessionKeys
 
 REFERENCE_US = 53.5
 """Microseconds of a signature on the reference machine."""
@@ -63,6 +65,8 @@ def worst_calls(world: World) -> dict[str, list[bytes]]:
     living = world.transfer(world.names[-1])
     batch = [encode("Utility", "batch_all", [living] * size) for size in (1, 11)]
     transfers = [encode("Balances", "transfer_allow_death", who, everything) for who in fresh]
+    keys = [key_call(world, public, at) for at, (_, public) in enumerate(signers(COUNT))]
+    purge = encode("Session", "purge_keys")
     return {
         "nothing": signed([encode("System", "remark", b"")] * COUNT),
         "TRANSFER": signed(transfers),
@@ -71,7 +75,19 @@ def worst_calls(world: World) -> dict[str, list[bytes]]:
         "1000 * REMARK_PER_BYTE": signed([kilobyte] * COUNT),
         "BATCH + ITEM + TRANSFER": signed([batch[0]] * COUNT),
         "10 * (ITEM + TRANSFER)": signed([batch[1]] * COUNT),
+        "SET_KEYS": signed(keys),
+        "BATCH + 2 ITEM + KEYS": signed([encode("Utility", "batch_all", [k, purge]) for k in keys]),
     }
+
+
+def key_call(world: World, who: bytes, number: int) -> bytes:
+    """Encode a registration of session keys, with its proof."""
+    seeds = [hashing.blake2b_256(kind + number.to_bytes(4, "little")) for kind in (b"c", b"v")]
+    proof = prove_possession(
+        genesis_hash=GENESIS_HASH, account=who, consensus_seed=seeds[0], vrf_seed=seeds[1]
+    )
+    keys = SessionKeys(*(signing.public_key(seed) for seed in seeds))
+    return world.executive.runtime.dispatcher.encode("Session", "set_keys", keys, proof)
 
 
 def constants() -> dict[str, float]:
@@ -85,6 +101,11 @@ def constants() -> dict[str, float]:
         "1000 * REMARK_PER_BYTE": 1000 * weights.REMARK_PER_BYTE,
         "BATCH + ITEM + TRANSFER": weights.BATCH + item,
         "10 * (ITEM + TRANSFER)": 10 * item,
+        "SET_KEYS": weights.SET_KEYS,
+        "BATCH + 2 ITEM + KEYS": weights.BATCH
+        + 2 * weights.BATCH_ITEM
+        + weights.SET_KEYS
+        + weights.PURGE_KEYS,
     }
     return {name: weight / weights.MICROSECOND for name, weight in picoseconds.items()}
 

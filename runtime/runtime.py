@@ -21,6 +21,7 @@ from runtime.governance.nouns import Ruling
 from runtime.offences import Offences
 from runtime.parameters import Parameters
 from runtime.session import Session
+from runtime.staking.elections import Elections
 from runtime.staking.module import Staking
 from runtime.staking.offline import Offline
 from runtime.staking.slashing import Slashing
@@ -81,6 +82,7 @@ class Runtime:
             offline=self.offline,
         )
         self.beacon = Beacon(ctx, self.session)
+        self.elections = Elections(ctx, self.session, self.staking)
         self.modules: tuple[Module, ...] = (
             self.system,
             self.utility,
@@ -101,6 +103,7 @@ class Runtime:
             self.offline,
             self.authorship,
             self.beacon,
+            self.elections,
         )
         register(calls, self.modules)
         self.parameters.register(self.modules)

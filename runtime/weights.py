@@ -71,11 +71,11 @@ DELEGATE: Final[Weight] = 8_000 * MICROSECOND
 TREASURY_STEP: Final[Weight] = 120 * MICROSECOND
 """A payment or a grant read and written, money moved, an item for the wheel."""
 
-SET_KEYS: Final[Weight] = 600 * MICROSECOND
-"""Verifying a signature and a VRF proof, and writing three entries and a hold."""
+SET_KEYS: Final[Weight] = 700 * MICROSECOND
+"""Verifying a signature and a VRF proof, and writing three entries and a hold (554)."""
 
-PURGE_KEYS: Final[Weight] = 40 * MICROSECOND
-"""Deleting three entries and releasing a hold."""
+PURGE_KEYS: Final[Weight] = 75 * MICROSECOND
+"""Deleting three entries and releasing a hold (59)."""
 
 VEST: Final[Weight] = 90 * MICROSECOND
 """Reading 16 grants and a ring, and writing them, a freeze, an account, an item for the wheel."""
