@@ -1,9 +1,11 @@
 """Transactions on their way between pools: never one a message, always in batches.
 
-A small gossip message costs a node about two milliseconds, whatever is in it; so transactions
-wait up to a tenth of a second for company.
+A small gossip message costs a node about two milliseconds, whatever is in it, and everybody hears
+it from several neighbours: most of what a node on a devnet under load does. So transactions wait
+for company: a tenth of a second, and longer while many come.
 """
 
+import math
 from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
@@ -24,7 +26,13 @@ BATCH_BYTES_MAX = BATCH_BYTES + limits.TRANSACTION_BYTES_MAX + 8192
 """The largest batch: one that was nearly full when the largest transaction joined it."""
 
 BATCH_SECONDS = 0.1
-"""How long a transaction waits for company."""
+"""How long a transaction waits for company after some peace."""
+
+BUSY_SECONDS = 0.4
+"""How long it waits when the last batch was sent less than `PEACE_SECONDS` ago."""
+
+PEACE_SECONDS = 1.0
+"""How long nothing must have been sent for the next transaction to be in a hurry."""
 
 WAITING_MAX = 8192
 """Transactions waiting to be sent; beyond it they stay in our own pool and are not spread."""
@@ -77,10 +85,13 @@ class TransactionGossip:
 
     async def run(self) -> None:
         """Send batches until cancelled."""
+        sent_at = -math.inf
         while True:
             await self._arrived.wait()
-            with trio.move_on_after(BATCH_SECONDS):
+            is_busy = trio.current_time() - sent_at < PEACE_SECONDS
+            with trio.move_on_after(BUSY_SECONDS if is_busy else BATCH_SECONDS):
                 await self._is_full.wait()
+            sent_at = trio.current_time()
             while self._waiting:
                 batch = self._fill()
                 if not await self._network.publish("tx", encode_message(TransactionBatch(batch))):

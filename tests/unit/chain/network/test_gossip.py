@@ -401,6 +401,23 @@ def test_transactions_of_a_tenth_of_a_second_travel_together():
     play_transactions(scenario)
 
 
+def test_a_steady_stream_of_transactions_travels_in_few_batches_and_a_single_one_soon():
+    """Each batch costs everybody two milliseconds, several times over."""
+
+    async def scenario(networks, gossips, desks):
+        for number in range(200):
+            gossips[0].announce(b"transaction %d" % number)
+            await trio.sleep(0.01)
+        await trio.sleep(2)
+        assert sum(map(len, desks[1].batches)) == 200
+        assert len(desks[1].batches) <= 7
+        gossips[0].announce(b"alone")
+        await trio.sleep(0.2)
+        assert desks[1].batches[-1] == (b"alone",)
+
+    play_transactions(scenario)
+
+
 def test_many_transactions_make_several_batches_and_none_is_lost():
     async def scenario(networks, gossips, desks):
         sent = [b"%06d" % number + bytes(200) for number in range(1000)]
