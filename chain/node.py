@@ -54,7 +54,7 @@ from chain.storage import durable
 from chain.upkeep import Upkeep
 from chain.verified import VerifiedSignatures
 from consensus.evidence import EvidenceWindow
-from consensus.types import BLOCK_BYTES_MAX, Block, Decision
+from consensus.types import BLOCK_BYTES_MAX, Block, Decision, Evidence
 from ext import hashing
 from runtime.block import SPEC_VERSION
 from runtime.genesis import TOKEN_DECIMALS, TOKEN_SYMBOL
@@ -206,6 +206,7 @@ class Node:
                 find_prevoted=self._find_prevoted,
                 needs_peers=len(self.importer.schedule.current) > 1 or not self.signer,
                 interval_ms=self.start.profile.interval_ms,
+                report=self._report,
             ),
         )
         self.rpc = RpcServer(
@@ -330,6 +331,13 @@ class Node:
         """Give the block that has a polka at the height being decided."""
         valid = self.driver.machine.valid
         return None if valid is None else valid[0]
+
+    async def _report(self, evidence: Evidence) -> bool:
+        """Take evidence of a user and tell peers; False when it is known. Raises Malformed."""
+        is_new = self.offences.add(evidence, tip=self.chain.tip)
+        if is_new:
+            await self.gossip.send_evidence(evidence)
+        return is_new
 
     def _describe_chain(self) -> ChainView:
         """Give what never changes while the node runs."""

@@ -4,7 +4,7 @@ Everything here runs on the loop and returns at once; what a client may ask for 
 caller. Best and finalized are one block.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -34,6 +34,7 @@ from chain.rpc.view import (
 from chain.seams import Clock
 from chain.storage.state import StateStore
 from consensus.header import Header
+from consensus.types import Evidence, decode_evidence
 from runtime.api import runtime_api
 from runtime.block import SPEC_VERSION, BlockContext
 from runtime.frame.context import StateView
@@ -66,6 +67,9 @@ _CODES: Final = {
 }
 """Substrate's numbers for refusals of the pool."""
 
+EVIDENCE_REFUSED: Final = 1020
+"""Our number for evidence that does not convict; Substrate has no word for it."""
+
 _STAGES: Final = {
     Stage.READY: ExtrinsicStage.READY,
     Stage.WAITING: ExtrinsicStage.FUTURE,
@@ -95,6 +99,7 @@ class Sources:
     find_prevoted: Callable[[], bytes | None]
     needs_peers: bool
     interval_ms: int
+    report: Callable[[Evidence], Awaitable[bool]]
 
 
 class NodeFace:
@@ -193,6 +198,16 @@ class NodeFace:
         except PoolRefused as refusal:
             raise Refused(_CODES[refusal.kind], refusal.reason) from refusal
         return name
+
+    async def submit_evidence(self, evidence: bytes) -> bool:
+        """Keep a proof of misbehaviour for a coming block and tell peers; False when it is known.
+
+        Raises Refused saying why it proves nothing.
+        """
+        try:
+            return await self._sources.report(decode_evidence(evidence))
+        except ValueError as error:
+            raise Refused(EVIDENCE_REFUSED, str(error)) from error
 
     def watch(self, extrinsic_hash: bytes) -> "trio.MemoryReceiveChannel[ExtrinsicStatus]":
         """Follow an extrinsic that was just submitted; close the channel to stop."""

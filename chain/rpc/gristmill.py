@@ -14,7 +14,7 @@ from chain.rpc.jsonrpc import (
     Param,
     RpcError,
 )
-from chain.rpc.params import ACCOUNT, AT, COUNT, EXTRINSIC, HASH, HEIGHT, KEY, PLACE
+from chain.rpc.params import ACCOUNT, AT, COUNT, EVIDENCE, EXTRINSIC, HASH, HEIGHT, KEY, PLACE
 from chain.rpc.reading import RuntimeReader
 from chain.rpc.view import NodeView, NotIndexed, Refused, StatePruned
 from chain.wallet import ss58
@@ -50,6 +50,7 @@ class GristmillMethods:
             ("proof", self.proof, (KEY,)),
             ("receiptProof", self.receipt_proof, (HEIGHT, INDEX)),
             ("dryRun", self.dry_run, (EXTRINSIC,)),
+            ("submitEvidence", self.submit_evidence, (EVIDENCE,)),
         ):
             table.add(Method(f"gristmill_v1_{name}", handler, params))
 
@@ -245,6 +246,13 @@ class GristmillMethods:
         except Refused as error:
             raise RpcError(error.code, "Invalid Transaction", error.reason) from None
         return {"result": hex_of(result), "events": hex_of(receipt)}
+
+    async def submit_evidence(self, evidence: bytes) -> Json:
+        """Hand in a proof of misbehaviour, as a light client that was lied to has one."""
+        try:
+            return {"isNew": await self._node.submit_evidence(evidence)}
+        except Refused as error:
+            raise RpcError(error.code, "Invalid Evidence", error.reason) from None
 
     def _address(self, who: bytes) -> str:
         return ss58.encode_address(who, self._node.chain.ss58_prefix)

@@ -120,6 +120,8 @@ BYTES: Final = Param("bytes", parse_hex, _HEX)
 """Arguments of a runtime call."""
 EXTRINSIC: Final = Param("extrinsic", parse_hex, _HEX)
 """A signed extrinsic, length prefix included."""
+EVIDENCE: Final = Param("evidence", parse_hex, _HEX)
+"""A proof of misbehaviour as it stands in blocks."""
 ACCOUNT: Final = Param("account", parse_account, {"type": "string"})
 """An address or 32 bytes in hex."""
 COUNT: Final = Param("count", parse_count, {"type": "integer", "minimum": 1, "maximum": KEYS_MAX})

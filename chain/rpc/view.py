@@ -179,6 +179,13 @@ class NodeView(Protocol):
         """Put an extrinsic into the pool and give its hash; raises Refused."""
         ...
 
+    async def submit_evidence(self, evidence: bytes) -> bool:
+        """Keep a proof of misbehaviour for a coming block and tell peers; False when it is known.
+
+        Raises Refused saying why it proves nothing.
+        """
+        ...
+
     def watch(self, extrinsic_hash: bytes) -> trio.MemoryReceiveChannel[ExtrinsicStatus]:
         """Follow an extrinsic that was just submitted; close the channel to stop."""
         ...

@@ -37,6 +37,7 @@ class FakeNode:
         self.ready = True
         self.is_indexed = True
         self.pool: list[bytes] = []
+        self.evidence: list[bytes] = []
         self.followers: list[trio.MemorySendChannel[Header]] = []
         self.chain = ChainView(
             name="Fake",
@@ -111,6 +112,13 @@ class FakeNode:
             raise self.refusal
         self.pool.append(extrinsic)
         return hashing.blake2b_256(extrinsic)
+
+    async def submit_evidence(self, evidence: bytes) -> bool:
+        if self.refusal is not None:
+            raise self.refusal
+        is_new = evidence not in self.evidence
+        self.evidence.append(evidence)
+        return is_new
 
     def watch(self, extrinsic_hash: bytes) -> trio.MemoryReceiveChannel[ExtrinsicStatus]:
         del extrinsic_hash

@@ -237,6 +237,21 @@ def test_a_refused_extrinsic_says_why_in_substrates_number_and_a_sentence() -> N
     run(test)
 
 
+def test_evidence_is_handed_in_and_refused_with_its_fault() -> None:
+    async def test(client: Client) -> None:
+        answers = [await client.call("gristmill_v1_submitEvidence", "0x0102") for _ in range(2)]
+        assert [answer["result"] for answer in answers] == [{"isNew": True}, {"isNew": False}]
+        client.node.refusal = Refused(1020, "the two votes say the same")
+        error = (await client.call("gristmill_v1_submitEvidence", "0x0102"))["error"]
+        assert error == {
+            "code": 1020,
+            "message": "Invalid Evidence",
+            "data": "the two votes say the same",
+        }
+
+    run(test)
+
+
 def test_a_subscription_over_http_is_refused_with_the_remedy() -> None:
     async def test(client: Client) -> None:
         error = (await client.call("chain_subscribeNewHeads"))["error"]
