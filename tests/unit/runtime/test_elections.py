@@ -1,0 +1,493 @@
+"""Elections: the set is the result of stake, in bounded steps, on both cores and from any state."""
+
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from ext.native import election as native
+from ext.reference import election as reference
+from runtime.executive import Executive
+from runtime.frame.origins import Signed
+from runtime.primitives import GRAINS_PER_GRIST, AccountId
+from runtime.staking import elections
+from runtime.staking.ballot import (
+    VOTERS_PER_BLOCK,
+    Phase,
+    PhaseBegun,
+    last_place,
+    share_of,
+    walk_share,
+)
+from runtime.staking.nouns import FOREVER, StakersElected, StakingElectionFailed
+from tests.support.elections import naive
+from tests.support.electorate import (
+    PREFS,
+    add_candidate,
+    add_voter,
+    endow,
+    named,
+    populate,
+    quick_block,
+    raise_limits,
+    run_to,
+    start,
+)
+from tests.support.runtime import Chain, person
+
+ERA = 8
+ALICE, BOB, CHARLIE, DAVE = (person(name) for name in ("Alice", "Bob", "Charlie", "Dave"))
+
+
+def go_to(chain: Chain, height: int) -> None:
+    while chain.height < height:
+        chain.block()
+
+
+def powers(chain: Chain) -> dict[AccountId, int]:
+    return {member.account: member.power for member in chain.look().session.queued_set}
+
+
+def own_stakes(chain: Chain) -> dict[AccountId, int]:
+    staking = chain.look().staking
+    return {who: staking.active_stake(who) for who, _ in staking.validators.items()}
+
+
+def begun(chain: Chain, phase: Phase, era: int = 1) -> bool:
+    """Whether the last block's hooks began this phase."""
+    return PhaseBegun(era, phase).encode() in chain.last.receipts[0]
+
+
+@pytest.fixture
+def chain() -> Chain:
+    """A chain whose first era is half over, with candidates and voters."""
+    made = start()
+    made.open()
+    populate(made.runtime, candidates=12, voters=100)
+    made.close()
+    return made
+
+
+# What an election decides
+
+
+def test_the_winners_are_those_of_the_definition_and_act_two_blocks_later(chain: Chain) -> None:
+    go_to(chain, ERA - 4)
+    staking = chain.look().staking
+    ballots = [(who, stake, [who]) for who, stake in own_stakes(chain).items()]
+    ballots += [
+        (who, staking.active_stake(who), list(nominations.targets))
+        for who, nominations in staking.nominators.items()
+    ]
+    expected = naive(staking.validator_count, list(own_stakes(chain)), ballots)
+    go_to(chain, ERA - 1)
+    assert chain.last.validator_updates == ()
+    result = chain.block()
+    assert sorted(powers(chain)) == sorted(expected)
+    assert result.validator_updates
+    assert StakersElected().encode() in result.receipts[-1]
+    sizes = []
+    for _ in range(2):
+        chain.open()
+        sizes.append(len(chain.runtime.session.current_set))
+        chain.close()
+    assert sizes == [4, 10]
+
+
+def test_power_is_the_stake_behind_a_winner_in_whole_tokens(chain: Chain) -> None:
+    go_to(chain, ERA)
+    exposures = chain.look().staking.exposures
+    for who, power in powers(chain).items():
+        assert power == exposures.overview(1, who).total // GRAINS_PER_GRIST
+    total = sum(exposures.overview(1, who).total for who in powers(chain))
+    assert chain.runtime.staking.eras_total_stake[1] == total
+
+
+def test_exposures_and_positions_tell_the_same_story(chain: Chain) -> None:
+    go_to(chain, ERA)
+    staking = chain.look().staking
+    by_voter: dict[AccountId, dict[AccountId, int]] = {}
+    for who in powers(chain):
+        overview = staking.exposures.overview(1, who)
+        behind = list(staking.exposures.nominators(1, who))
+        assert overview.own == staking.active_stake(who)
+        assert overview.total == overview.own + sum(entry.value for entry in behind)
+        assert overview.nominator_count == len(behind)
+        for entry in behind:
+            by_voter.setdefault(entry.who, {})[who] = entry.value
+    stints = {
+        who: {entry.validator: entry.value for entry in position.stints[-1].backings}
+        for who, position in staking.positions.items()
+    }
+    assert stints == by_voter
+    assert len(stints) > 50
+    for who, backings in stints.items():
+        assert sum(backings.values()) == staking.active_stake(who)
+
+
+def test_pages_of_an_exposure_hold_64_and_ascend() -> None:
+    chain = start()
+    chain.open()
+    for number in range(150):
+        add_voter(chain.runtime, named("voter", number), 20 + number, [ALICE])
+    chain.close()
+    go_to(chain, ERA)
+    exposures = chain.look().staking.exposures
+    overview = exposures.overview(1, ALICE)
+    assert (overview.nominator_count, overview.page_count) == (150, 3)
+    pages = [
+        [entry.who for entry in exposures.page(1, ALICE, number).others] for number in range(3)
+    ]
+    assert [len(page) for page in pages] == [64, 64, 22]
+    assert all(page == sorted(page) for page in pages)
+    assert len({name for page in pages for name in page}) == 150
+
+
+def test_nobody_weighs_more_than_the_cap_and_the_change_is_within_the_churn_limit() -> None:
+    chain = start()
+    chain.open()
+    add_candidate(chain.runtime, named("candidate", 1), 5_000_000)
+    chain.close()
+    go_to(chain, ERA)
+    joined = powers(chain)
+    assert joined == {
+        **dict.fromkeys((ALICE, BOB, CHARLIE, DAVE), 100_000),
+        named("candidate", 1): 126_315,
+    }
+    chain.open()
+    chain.runtime.staking.chill(Signed(named("candidate", 1)))
+    chain.close()
+    go_to(chain, 2 * ERA)
+    assert sorted(powers(chain)) == sorted([ALICE, BOB, CHARLIE, DAVE])
+
+
+def test_growth_beyond_the_churn_limit_takes_more_than_one_era() -> None:
+    chain = start()
+    chain.open()
+    for number in range(5):
+        add_candidate(chain.runtime, named("candidate", number), 100_000)
+    chain.close()
+    go_to(chain, ERA)
+    first = powers(chain)
+    assert sum(first.values()) == 400_000 + 2 * 400_000 // 3
+    assert sorted(first.values()) == [53_333] * 4 + [53_334] + [100_000] * 4
+    go_to(chain, 2 * ERA)
+    assert min(powers(chain).values()) >= 100_000
+
+
+def test_a_leaver_whom_the_churn_limit_keeps_is_slashable_and_earns_nothing() -> None:
+    chain = start()
+    chain.open()
+    staking = chain.runtime.staking
+    for number in range(4):
+        add_candidate(chain.runtime, named("candidate", number), 100_000)
+    for who in (ALICE, BOB, CHARLIE, DAVE):
+        staking.chill(Signed(who))
+    chain.close()
+    go_to(chain, ERA)
+    kept = [who for who in powers(chain) if who in (ALICE, BOB, CHARLIE, DAVE)]
+    assert len(kept) == 3
+    assert sum(powers(chain)[who] for who in kept) == 400_000 - 400_000 // 3
+    exposures = chain.runtime.staking.exposures
+    for who in kept:
+        assert exposures.overview(1, who).own == 100_000 * GRAINS_PER_GRIST
+        assert not exposures.is_rewarded(1, who)
+    go_to(chain, 4 * ERA)
+    assert not any(who in powers(chain) for who in kept)
+
+
+def test_a_scheduled_set_acts_instead_of_the_elected_one_and_exposures_are_in_force() -> None:
+    chain = Chain.start("test")
+    go_to(chain, ERA)
+    assert sorted(powers(chain)) == sorted([ALICE, CHARLIE, DAVE])
+    staking = chain.look().staking
+    assert staking.eras_assigned_in[1] == 1
+    assert staking.exposures.overview(1, BOB) is not None
+
+
+# Who stands and who votes
+
+
+def test_the_jailed_and_those_without_keys_are_no_candidates(chain: Chain) -> None:
+    chain.open()
+    jailed, keyless = named("candidate", 0), named("candidate", 1)
+    chain.runtime.staking.jail(jailed, 9)
+    chain.runtime.session._unregister(keyless)
+    chain.close()
+    go_to(chain, ERA - 3)
+    numbers = chain.look().elections._candidate_numbers()
+    assert len(numbers) == 4 + 12 - 2
+    assert jailed not in numbers
+    assert keyless not in numbers
+    go_to(chain, ERA)
+    assert jailed not in powers(chain)
+
+
+@pytest.mark.parametrize("reason", ["jailed", "tombstoned", "purged"])
+def test_a_winner_that_may_not_validate_any_more_is_dropped(chain: Chain, reason: str) -> None:
+    go_to(chain, ERA - 1)
+    winner = next(w for w in chain.look().elections.winners if w not in (ALICE, BOB, CHARLIE, DAVE))
+    chain.open()
+    if reason == "purged":
+        chain.runtime.session._unregister(winner)
+    else:
+        chain.runtime.staking.jail(winner, FOREVER if reason == "tombstoned" else 5)
+    chain.close()
+    assert len(powers(chain)) == 9
+    assert winner not in powers(chain)
+
+
+def test_stake_that_stood_does_not_vote_in_the_same_election() -> None:
+    chain = start(epoch_blocks=16, era_epochs=1)
+    turncoat = named("candidate", 0)
+    chain.open()
+    populate(chain.runtime, candidates=3, voters=30)
+    chain.close()
+    run_to(chain, 16 + 1)
+    assert chain.look().elections.progress.phase is Phase.VOTERS
+    chain.open()
+    chain.runtime.staking.nominate(Signed(turncoat), (ALICE,))
+    chain.close()
+    run_to(chain, 32)
+    staking = chain.look().staking
+    backers = {entry.who for entry in staking.exposures.nominators(2, ALICE)}
+    assert turncoat not in backers
+    assert staking.exposures.overview(2, turncoat).own == staking.active_stake(turncoat)
+
+
+def test_moving_stakes_make_nobody_vote_twice_or_not_at_all() -> None:
+    """A voter whose stake moves while voters are met keeps its place in the walk."""
+    chain = start(epoch_blocks=16, era_epochs=1)
+    chain.open()
+    populate(chain.runtime, candidates=3, voters=400)
+    chain.close()
+    run_to(chain, 16 + 1)
+    assert chain.look().elections.progress.phase is Phase.VOTERS
+    while chain.look().elections.progress.phase is Phase.VOTERS:
+        chain.open()
+        staking = chain.runtime.staking
+        for number in range(0, 400, 7):
+            who = named("voter", number)
+            endow(chain.runtime, who, 100_000)
+            staking.bond_extra(Signed(who), 100_000 * GRAINS_PER_GRIST)
+        for number in range(1, 400, 7):
+            who = named("voter", number)
+            staking.unbond(Signed(who), (staking.active_stake(who) - 10 * GRAINS_PER_GRIST) // 2)
+        chain.close()
+    assert chain.look().elections.progress.voters == 4 + 3 + 400
+
+
+# Failure
+
+
+def test_with_too_few_winners_the_old_set_stays_and_its_exposures_carry_over() -> None:
+    chain = start()
+    before = powers(chain)
+    chain.open()
+    chain.runtime.staking.chill(Signed(ALICE))
+    chain.close()
+    go_to(chain, ERA)
+    assert StakingElectionFailed().encode() in chain.last.receipts[-1]
+    assert powers(chain) == before
+    chain.block()
+    staking = chain.look().staking
+    assert staking.exposures.overview(1, ALICE) == staking.exposures.overview(0, ALICE)
+    assert staking.exposures.is_rewarded(1, ALICE)
+    assert chain.runtime.elections.progress.phase is Phase.IDLE
+
+
+def test_fewer_than_four_win_where_the_set_is_as_small() -> None:
+    chain = start()
+    chain.open()
+    session = chain.runtime.session
+    session.replace_set(tuple(m for m in session.queued_set if m.account != ALICE))
+    chain.runtime.staking.jail(ALICE, FOREVER)
+    chain.close()
+    go_to(chain, ERA)
+    assert StakersElected().encode() in chain.last.receipts[-1]
+    assert sorted(powers(chain)) == sorted([BOB, CHARLIE, DAVE])
+
+
+def test_an_election_that_is_not_ready_fails_and_the_next_begins_anew(chain: Chain) -> None:
+    go_to(chain, ERA - 2)
+    chain.open()
+    progress = chain.runtime.elections.progress
+    chain.runtime.elections.progress = type(progress)()
+    chain.close()
+    go_to(chain, ERA)
+    assert StakingElectionFailed().encode() in chain.last.receipts[-1]
+    go_to(chain, 2 * ERA)
+    assert StakersElected().encode() in chain.last.receipts[-1]
+    assert len(powers(chain)) == 10
+
+
+def test_without_staking_nothing_is_elected() -> None:
+    chain = Chain.start("bench")
+    for _ in range(3):
+        chain.block()
+    assert list(chain.look().elections.progress.__dict__.values())[:2] == [Phase.IDLE, 0]
+
+
+# Steps
+
+
+def test_phases_come_in_order_and_in_time(chain: Chain) -> None:
+    seen = []
+    for _ in range(ERA - 1):
+        chain.block()
+        seen += [(chain.height, phase) for phase in Phase if begun(chain, phase)]
+    assert seen == [
+        (5, Phase.CANDIDATES), (5, Phase.VOTERS), (6, Phase.LOADING), (6, Phase.ROUNDS),
+        (7, Phase.EXPOSURES), (8, Phase.ASSIGNMENTS), (8, Phase.READY),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("epoch_blocks", [2, 3, 5, 16])
+def test_an_epoch_of_any_length_is_long_enough(epoch_blocks: int) -> None:
+    chain = start(epoch_blocks=epoch_blocks, era_epochs=1)
+    chain.open()
+    populate(chain.runtime, candidates=8, voters=150)
+    chain.close()
+    run_to(chain, 2 * epoch_blocks)
+    assert StakersElected().encode() in chain.last.receipts[-1]
+    assert len(powers(chain)) == 10
+
+
+def test_a_block_of_a_long_epoch_does_no_more_than_its_share() -> None:
+    chain = start(epoch_blocks=64, era_epochs=1)
+    chain.open()
+    populate(chain.runtime, candidates=80, voters=700, edges=3)
+    chain.close()
+    elections_ = chain.runtime.elections
+    run_to(chain, 64)
+    before, seated = chain.look().elections.progress, 0
+    while chain.height < 128:
+        chain.open()
+        now = elections_.progress
+        winners = len(elections_.winners)
+        if now.phase is before.phase:
+            assert now.met - before.met <= VOTERS_PER_BLOCK
+            assert now.voters - before.voters <= VOTERS_PER_BLOCK
+            assert now.loaded - before.loaded <= 8
+            assert now.assigned - before.assigned <= 64
+            assert winners - seated <= 2 or now.phase is not Phase.ROUNDS
+        quick_block(chain)
+        before, seated = now, winners
+    assert StakersElected().encode() in chain.last.receipts[-1]
+
+
+def test_shares_end_in_time_and_never_fall_below_the_least() -> None:
+    for rest in (0, 1, 63, 64, 1_000):
+        for length in (1, 2, 7, 100):
+            left, open_ = rest, length
+            while open_:
+                left -= min(left, share_of(left, open_, 5))
+                open_ -= 1
+            assert left == 0
+    assert share_of(0, 9, 5) == 5
+    assert walk_share(100, 90, 1) == 100  # whoever came meanwhile, too
+    assert walk_share(6_400, 0, 10) == 640
+    assert walk_share(3, 9, 2) == VOTERS_PER_BLOCK
+    for length in (1, 2, 4, 16, 1_800):
+        places = [last_place(phase, length) for phase in list(Phase)[1:7]]
+        assert places == sorted(places)
+        assert places[-1] < length
+
+
+def test_pages_of_a_vote_are_forgotten_after_it(chain: Chain) -> None:
+    go_to(chain, ERA - 2)
+    assert len(dict(chain.look().elections.voter_pages.items())) == 3
+    go_to(chain, ERA + 1)
+    assert dict(chain.look().elections.voter_pages.items()) == {}
+    assert chain.runtime.elections.kept_pages == 0
+    assert dict(chain.runtime.elections.standing.items()) == {}
+
+
+# The same bytes everywhere
+
+
+def roots(chain: Chain, until: int, each_block: Any = None) -> list[bytes]:
+    if each_block is None:
+        return run_to(chain, until)
+    found = []
+    while chain.height < until:
+        found.append(quick_block(chain))
+        each_block(chain)
+    return found
+
+
+def large(executive: Executive | None = None, epoch_blocks: int = 16) -> Chain:
+    chain = start(epoch_blocks=epoch_blocks, era_epochs=1, executive=executive)
+    chain.open()
+    populate(chain.runtime, candidates=20, voters=300)
+    raise_limits(chain.runtime, validator_count=15)
+    chain.close()
+    return chain
+
+
+def test_a_node_that_starts_anew_each_block_arrives_at_the_same_state() -> None:
+    def restart(chain: Chain) -> None:
+        chain.executive = Executive()
+
+    assert roots(large(), 34) == roots(large(), 34, restart)
+
+
+def test_an_open_election_that_is_ahead_of_the_state_changes_nothing() -> None:
+    """A candidate block that was not decided has moved the open election on."""
+
+    def look_ahead(chain: Chain) -> None:
+        opened = chain.runtime.elections._open
+        if (
+            opened is not None
+            and opened.election.voter_count == chain.look().elections.progress.voters
+        ):
+            opened.election.advance(3)
+
+    assert roots(large(), 34) == roots(large(), 34, look_ahead)
+
+
+def test_a_block_that_is_executed_twice_has_the_same_result() -> None:
+    chain = large()
+    while chain.height < 33:
+        chain.open()
+        first = chain.executive.finalize_block().state_root
+        assert quick_block(chain) == first
+
+
+@pytest.mark.parametrize("core", [native, reference], ids=["native", "reference"])
+def test_both_cores_lead_to_the_same_state(
+    monkeypatch: pytest.MonkeyPatch, core: ModuleType
+) -> None:
+    expected = roots(large(), 34)
+    monkeypatch.setattr(elections, "election", core)
+    assert roots(large(), 34) == expected
+
+
+def test_a_changed_page_is_noticed_before_a_seat_is_filled() -> None:
+    chain = large()
+    while chain.look().elections.progress.phase is not Phase.ROUNDS or chain.height < 17:
+        chain.block()
+    held = chain.open().elections
+    page = bytearray(held.voter_pages[1])
+    page[32] ^= 1
+    held.voter_pages[1] = bytes(page)
+    held._open = None
+    with pytest.raises(AssertionError, match="not those that were put to the vote"):
+        held._election(held.progress, held.progress.pages, 1)
+
+
+def test_preferences_of_a_winner_that_stopped_are_those_it_had() -> None:
+    chain = start()
+    chain.open()
+    staking = chain.runtime.staking
+    staking.validate(Signed(BOB), type(PREFS)(50_000_000, blocked=False))
+    chain.close()
+    go_to(chain, ERA - 1)
+    chain.open()
+    for who in (ALICE, BOB):
+        staking.chill(Signed(who))
+    assert chain.runtime.elections._prefs_of(BOB).commission == 50_000_000
+    assert chain.runtime.elections._prefs_of(CHARLIE) == staking.validators[CHARLIE]
+    chain.close()
+    prefs = chain.look().staking.exposures.prefs(1, BOB)
+    assert prefs.commission == 50_000_000
