@@ -28,6 +28,7 @@ from runtime.staking.nouns import (
     ValidatorPrefs,
 )
 from runtime.staking.voter_list import ListKind, Place, VoterList
+from runtime.vesting.module import Vesting
 
 TWOX: Final = Hasher.TWOX_64_CONCAT
 """How Substrate hashes most keys of staking."""
@@ -39,6 +40,7 @@ class Bonds(Part):
     balances: Balances
     deadlines: Deadlines
     voter_list: VoterList
+    vesting: Vesting
 
     params: StorageValue[StakingParams] = stored()
     validator_count: StorageValue[U32] = stored(default=0)
@@ -93,14 +95,15 @@ class Bonds(Part):
     def take_stake(self, who: AccountId, amount: int) -> int:
         """Take stake for a slash into SLASH_POT, unbonding stake too; gives what there was.
 
-        Active stake goes first, then the newest chunks. Below the minimum bond the account is
-        chilled.
+        Active stake goes first, then the newest chunks. Grants and rewards that are still locked
+        shrink by as much, from their ends. Below the minimum bond the account is chilled.
         """
         before = self.ledger.find(who)
         if before is None or not amount:
             return 0
         after, taken = ledger.take(before, amount)
         self.balances.take_held(MoveCause.SLASH, who, HoldReason.STAKE, SLASH_POT, taken)
+        self.vesting.consume_locked(who, taken)
         self._write(before, after)
         self.emit(Slashed(who, taken))
         if after.active < self._minimum(who):

@@ -55,6 +55,7 @@ from runtime.staking.nouns import (
     NotJailed,
     NotStash,
     NotValidator,
+    PassiveAccount,
     ReportOpen,
     RewardDestination,
     StakingLedger,
@@ -94,6 +95,7 @@ class Staking(Eras, Module, index=8, events=EVENTS, errors=ERRORS):
         self.deadlines = deadlines
         self.voter_list = voter_list
         self.emission = emission
+        self.vesting = emission.vesting
         self.exposures = Exposures(
             overviews=self.eras_stakers_overview,
             pages=self.eras_stakers_paged,
@@ -139,6 +141,8 @@ class Staking(Eras, Module, index=8, events=EVENTS, errors=ERRORS):
         who = origin.who
         if who in self.bonded:
             raise AlreadyBonded
+        if self.vesting.is_passive(who):
+            raise PassiveAccount
         if value < self.min_nominator_bond:
             raise InsufficientBond
         _check_payee(payee)

@@ -408,6 +408,10 @@ class NotValidator(CallError, index=77):
     """The account is no validator; only validators send nominators away."""
 
 
+class PassiveAccount(CallError, index=78):
+    """The genesis named this account passive: it neither stakes nor votes."""
+
+
 EVENTS: Final = tuple(EVENTS_BY_FILE[__name__])
 """Every event of the module."""
 
