@@ -10,6 +10,7 @@ from runtime.balances import FreezeReason, HoldReason, MintCause, MoveCause
 from runtime.balances.nouns import LiquidityRestrictions
 from runtime.frame.context import NO_BLOCK
 from runtime.primitives import AccountId
+from runtime.staking.nouns import PassiveAccount
 from runtime.vesting import curves
 from runtime.vesting.curves import EMPTY_RING, Grant, Locks, RewardRing
 from runtime.vesting.module import GRANT_MIN, GRANTS_MAX, Terms
@@ -251,6 +252,28 @@ def test_a_slash_eats_what_is_locked_and_leaves_what_was_free():
     assert runtime.vesting.consume_locked(EVE, 900 * GRIST) == 700 * GRIST
     assert runtime.vesting.consume_locked(EVE, 1) == 0
     assert frozen(chain) == 0
+
+
+def test_staking_slashes_locked_money_first():
+    chain = opened()
+    runtime = chain.runtime
+    number = offer(chain, target=EVE)
+    assert chain.apply(chain.call("Vesting", "accept", number), EVE)
+    assert chain.apply(chain.call("Staking", "bond", 1_500 * GRIST, ("Stash", None)), EVE)
+    free = runtime.balances.spendable(EVE, keep_alive=True)
+    assert runtime.staking.take_stake(EVE, 700 * GRIST) == 700 * GRIST
+    assert frozen(chain, EVE) == 500 * GRIST
+    assert runtime.balances.spendable(EVE, keep_alive=True) == free
+    assert runtime.staking.take_stake(EVE, 800 * GRIST) == 800 * GRIST
+    assert frozen(chain, EVE) == 0
+    assert runtime.balances.spendable(EVE, keep_alive=True) == free
+
+
+def test_a_passive_account_cannot_stake():
+    chain = opened()
+    chain.runtime.vesting.genesis(grants=[], passive=[EVE])
+    bond = chain.call("Staking", "bond", 100 * GRIST, ("Staked", None))
+    assert_refused(chain, bond, PassiveAccount, EVE)
 
 
 def test_a_locked_reward_pays_out_over_180_eras():
