@@ -185,11 +185,8 @@ class Slashing(Cases, Module, index=15, events=EVENTS, errors=ERRORS):
 
         What was liable is given back. The offender may validate again if no other report says no.
         """
-        report = self.reports.find(number)
-        if report is None:
-            raise UnknownReport
-        if report.state is not ReportState.DEFERRED:
-            raise ReportDecided
+        self.judge_cancel(number)
+        report = self.reports[number]
         self.reports[number] = replace(report, state=ReportState.CANCELLED)
         self.open_reports -= 1
         self._close_case(report.era, report.offender)

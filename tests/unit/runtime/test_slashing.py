@@ -4,6 +4,8 @@ import pytest
 
 from runtime.balances import SLASH_POT, TREASURY, BurnCause, HoldReason
 from runtime.block import MisbehaviourKind
+from runtime.frame.errors import BadOrigin
+from runtime.frame.origins import Root
 from runtime.session import SetChanged
 from runtime.staking import nouns, reports
 from runtime.staking.fractions import EVERYTHING, NOTHING, Ratio
@@ -357,6 +359,22 @@ def test_what_is_decided_cannot_be_cancelled() -> None:
     with pytest.raises(reports.UnknownReport):
         slashing.cancel(1, b"")
     chain.close()
+
+
+def test_only_a_vote_calls_a_report_off() -> None:
+    chain = seven()
+    chain.misbehave(0)
+    slashing = chain.open().slashing
+    assert slashing.judge_cancel(0) == validator(0)
+    data = (0, b"")
+    error = chain.call_as(validator(1), "Slashing", "cancel_deferred_slash", *data)
+    assert error == BadOrigin.encoded
+    slashing.cancel_deferred_slash(Root(), 0, b"sorry")
+    assert chain.runtime.ctx.events[-1] == reports.SlashCancelled(0, b"sorry").encode()
+    with pytest.raises(reports.ReportDecided):
+        slashing.judge_cancel(0)
+    chain.close()
+    assert chain.report().state is ReportState.CANCELLED
 
 
 # Out of the set
