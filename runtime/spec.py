@@ -18,6 +18,7 @@ from runtime.primitives import MONEY_MAX, AccountId
 from runtime.runtime import Runtime
 from runtime.section import Section
 from runtime.session import ValidatorRecord
+from runtime.staking.nouns import HISTORY_ERAS
 from runtime.staking.start import (
     Stake,
     StakingRules,
@@ -172,12 +173,21 @@ def _read_rules(root: Section, era_epochs: int, params: ChainParams) -> StakingR
     if table is None:
         return None
     era_blocks = era_epochs * params.epoch_blocks
-    return read_staking(
+    rules = read_staking(
         table,
         era_epochs=era_epochs,
         epoch_blocks=params.epoch_blocks,
         unbonding_eras=params.unbonding_blocks // era_blocks,
     )
+    evidence_eras = params.evidence_age_blocks // era_blocks
+    deferral_max = rules.params.unbonding_eras + HISTORY_ERAS - evidence_eras - 1
+    if rules.params.slash_deferral_eras > deferral_max:
+        raise SpecError(
+            table.key("slash_deferral_eras"),
+            "a report of old evidence would be applied when its exposures are forgotten",
+            f"use at most {deferral_max}, or younger evidence",
+        )
+    return rules
 
 
 def _read_start(

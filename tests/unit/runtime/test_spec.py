@@ -109,6 +109,21 @@ def test_a_wrong_spec_is_refused_by_key_with_a_remedy(old: str, new: str, key: s
     assert str(caught.value).startswith(f"{key}: ")
 
 
+@pytest.mark.parametrize(("deferral", "is_good"), [(6, True), (7, False)])
+def test_exposures_outlast_every_report_that_may_need_them(deferral: int, is_good: bool) -> None:
+    text = (
+        TEXT.replace("unbonding_eras = 4", "unbonding_eras = 14")
+        .replace("evidence_age_eras = 1", "evidence_age_eras = 11")
+        .replace("slash_deferral_eras = 1", f"slash_deferral_eras = {deferral}")
+    )
+    if is_good:
+        load_spec(text)
+        return
+    with pytest.raises(SpecError, match="forgotten") as caught:
+        load_spec(text)
+    assert caught.value.key == "staking.slash_deferral_eras"
+
+
 def test_shared_keys_and_repeated_accounts_are_refused() -> None:
     alice, bob = spec_of("test").validators[0], spec_of("test").validators[1]
     text = TEXT.replace(bob.vrf_key.hex(), alice.vrf_key.hex(), 1)
