@@ -57,13 +57,13 @@ def measure_election(repeats: int, crowds: Sequence[int] = CROWDS) -> list[Elect
         done.advance(SEATS)
 
         def take_snapshot(ids: list[bytes] = ids, voters: list[Voter] = voters) -> float:
-            return seconds_of(lambda: election.encode_snapshot(SEATS, ids, voters))
+            return seconds_of(lambda: election.encode_snapshot(SEATS, ids, voters), is_alone=True)
 
         def fill_seats(content: bytes = content) -> float:
-            return seconds_of(lambda: election.Election(content).advance(SEATS))
+            return seconds_of(lambda: election.Election(content).advance(SEATS), is_alone=True)
 
         def split(done: election.Election = done) -> float:
-            return seconds_of(done.finish)
+            return seconds_of(done.finish, is_alone=True)
 
         acts = {"snapshot": take_snapshot, "rounds": fill_seats, "supports": split}
         found.append(ElectionTimes(crowd=crowd, **take_turns(acts, repeats)))
