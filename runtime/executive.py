@@ -274,6 +274,7 @@ class Executive:
         Raises InvalidTransaction, having changed nothing, when it may not be in this block.
         """
         signer, _, _, nonce, tip, data, _, raw = transaction
+        self.ctx.transaction = raw
         return self._apply(signer, nonce, tip, data, len(raw))
 
     def _apply_some(self, bodies: list[bytes], position: int, count_max: int) -> int:
@@ -288,6 +289,7 @@ class Executive:
                 self.apply_transaction(decode_transaction(raw))
             else:
                 signer, nonce, tip, data = front
+                self.ctx.transaction = raw
                 self._apply(signer, nonce, tip, data, len(raw))
             position += 1
         return position
@@ -310,6 +312,7 @@ class Executive:
         runtime, ctx = self.runtime, self.ctx
         if len(self._failed) < INHERENTS:
             raise InvalidBlock("the inherents are missing")
+        ctx.transaction = b""
         runtime.fees.settle()
         for module in runtime.modules:
             self._run_hook(module, 1)

@@ -3,7 +3,9 @@
 A line uses only lines above it. Hooks run in this order; the metadata lists the modules in it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
 
 from runtime.authorship import Authorship
 from runtime.balances import Balances
@@ -16,10 +18,13 @@ from runtime.frame.context import Context
 from runtime.frame.dispatch import Dispatcher
 from runtime.frame.errors import DeclarationError
 from runtime.frame.module import Check, Module
+from runtime.frame.parameters import Track
 from runtime.governance import ConvictionVoting, Referenda
 from runtime.governance.nouns import Ruling
+from runtime.insurance import Insurance
 from runtime.offences import Offences
 from runtime.parameters import Parameters
+from runtime.safety import Safety
 from runtime.session import Session
 from runtime.staking.elections import Elections
 from runtime.staking.module import Staking
@@ -28,6 +33,7 @@ from runtime.staking.slashing import Slashing
 from runtime.staking.voter_list import VoterList
 from runtime.system import System
 from runtime.timestamp import Timestamp
+from runtime.treasury import Treasury
 from runtime.utility import Utility
 from runtime.vesting.module import Vesting
 
@@ -43,12 +49,15 @@ class Runtime:
         self.timestamp = Timestamp(ctx)
         self.parameters = Parameters(ctx)
         self.balances = Balances(ctx, self.system)
+        self.safety = Safety(ctx, self.parameters, self.balances)
         self.fees = TransactionPayment(ctx, self.system, self.balances)
         self.session = Session(ctx, self.system, self.balances)
         self.deadlines = Deadlines(ctx)
         self.vesting = Vesting(ctx, self.parameters, self.balances, self.deadlines)
         self.referenda = Referenda(ctx, calls, self.parameters, self.balances, self.deadlines)
         self.voting = ConvictionVoting(ctx, self.balances, self.referenda, self.vesting)
+        self.treasury = Treasury(ctx, self.parameters, self.balances, self.deadlines)
+        self.insurance = Insurance(ctx, self.parameters, self.balances)
         self.emission = Emission(ctx, self.parameters, self.balances, self.vesting)
         self.voter_list = VoterList(ctx)
         self.staking = Staking(
@@ -89,12 +98,15 @@ class Runtime:
             self.timestamp,
             self.parameters,
             self.balances,
+            self.safety,
             self.fees,
             self.session,
             self.deadlines,
             self.vesting,
             self.referenda,
             self.voting,
+            self.treasury,
+            self.insurance,
             self.emission,
             self.voter_list,
             self.staking,
@@ -107,6 +119,8 @@ class Runtime:
         )
         register(calls, self.modules)
         self.parameters.register(self.modules)
+        self.safety.names = {module.index: module.name for module in self.modules}
+        self.emission.monthly_spend = self.treasury.monthly_spend
         admit_proposals(self)
 
     def invariants(self) -> Iterator[Check]:
@@ -119,13 +133,32 @@ class Runtime:
 def admit_proposals(runtime: Runtime) -> None:
     """Say which calls votes can make, and who judges each before anybody votes."""
     admit, parameters = runtime.referenda.proposals.admit, runtime.parameters
-    admit(parameters, "set", lambda name, value: Ruling(parameters.judge_set(name, value)))
+    treasury, safety, slashing = runtime.treasury, runtime.safety, runtime.slashing
+    for module, name, judge in (
+        (parameters, "set", parameters.judge_set),
+        (treasury, "spend", treasury.judge_spend),
+        (treasury, "grant", treasury.judge_grant),
+        (treasury, "stream", treasury.judge_stream),
+        (treasury, "stop", lambda id_, _: treasury.judge_stop(id_)),
+        (safety, "freeze", safety.judge_freeze),
+        (safety, "unfreeze", safety.judge_unfreeze),
+    ):
+        admit(module, name, partial(_rule, judge))
+    admit(
+        slashing,
+        "cancel_deferred_slash",
+        lambda id_, _: Ruling(Track.SLASHES, slashing.judge_cancel(id_)),
+    )
     judge_split = runtime.emission.judge_split
     admit(
         runtime.emission,
         "set_split",
         lambda phase, *shares: Ruling(judge_split(phase, Split(*shares))),
     )
+
+
+def _rule(judge: Callable[..., Track], *arguments: Any) -> Ruling:
+    return Ruling(judge(*arguments))
 
 
 def register(dispatcher: Dispatcher, modules: tuple[Module, ...]) -> None:

@@ -296,6 +296,14 @@ class Balances(Module, index=5, events=EVENTS, errors=ERRORS):
             self.ledger_breaks = (*self.ledger_breaks, entry)
         self.emit(LedgerBroken(module, made, lost))
 
+    def forgive(self, module: int) -> bool:
+        """Let a module pay again from the next block on; gives False when it was not frozen."""
+        others = tuple(entry for entry in self.ledger_breaks if entry.module != module)
+        is_frozen = others != self.ledger_breaks
+        if is_frozen:
+            self.ledger_breaks = others
+        return is_frozen
+
     def record_broken_guard(self, module: int) -> None:
         """Freeze a module, whose running totals disagree, from the next block."""
         if all(entry.module != module for entry in self.ledger_breaks):

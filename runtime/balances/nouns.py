@@ -26,6 +26,7 @@ class BurnCause(IntEnum):
     FEE = 0
     OWNER = 1
     SLASH = 2
+    PREMIUM = 3
 
 
 class MoveCause(IntEnum):

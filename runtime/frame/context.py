@@ -5,6 +5,7 @@ One Context serves a Runtime for its whole life; the executive points it at a st
 
 from typing import Final, Protocol
 
+from ext import hashing
 from runtime.block import BlockContext
 from runtime.primitives import ZERO_HASH, AccountId
 
@@ -97,6 +98,9 @@ NO_BLOCK: Final = BlockContext(
 class Context:
     """The block being executed; `posted` is what postings say was minted minus burned in it.
 
+    `transaction` is the bytes of the transaction that runs, if one does, and `root_origin` the hash
+    of the one that proposed what Root does.
+
     `acting` is the index of the module whose code runs, and `frozen` the modules whose outflows
     are frozen in this block, as a dict for its order. `journal` takes every posting when somebody
     (a dry run, a test) puts a list there.
@@ -110,7 +114,9 @@ class Context:
         "frozen",
         "journal",
         "posted",
+        "root_origin",
         "state",
+        "transaction",
         "weight_used",
     )
 
@@ -121,6 +127,8 @@ class Context:
     acting: int
     frozen: dict[int, bool]
     journal: list[object] | None
+    transaction: bytes
+    root_origin: bytes
     weight_used: int
 
     def __init__(self) -> None:
@@ -131,6 +139,7 @@ class Context:
         self.posted = 0
         self.acting = NO_MODULE
         self.frozen = {}
+        self.transaction = self.root_origin = b""
         self.weight_used = 0
 
     def enter(self, state: StateView, block: BlockContext) -> None:
@@ -142,7 +151,17 @@ class Context:
         self.acting = NO_MODULE
         self.frozen = {}
         self.weight_used = 0
+        self.transaction = self.root_origin = b""
         self._marks = []
+
+    def original_hash(self) -> bytes:
+        """Give the 32 bytes that name the transaction in which what is done now began.
+
+        For the call of a vote that is where it was submitted; zeros when no transaction began it.
+        """
+        if self.root_origin:
+            return self.root_origin
+        return hashing.blake2b_256(self.transaction) if self.transaction else ZERO_HASH
 
     def take_events(self) -> list[bytes]:
         """Give the events since the last call, encoded, and forget them."""

@@ -52,8 +52,17 @@ class Proposals:
             raise NotForVotes
         return judge(*read.arguments)
 
-    def run(self, proposal: bytes) -> bytes:
-        """Run a call as Root in a checkpoint; gives the encoded DispatchError, empty when done."""
+    def run(self, proposal: bytes, original: bytes) -> bytes:
+        """Run a call as Root in a checkpoint; gives the encoded DispatchError, empty when done.
+
+        `original` is the hash of the transaction that proposed it: what it begins is told by it.
+        """
+        self._ctx.root_origin = original
+        error = self._try(proposal)
+        self._ctx.root_origin = b""
+        return error
+
+    def _try(self, proposal: bytes) -> bytes:
         ctx = self._ctx
         depth = ctx.checkpoint()
         try:

@@ -73,7 +73,7 @@ from runtime.governance.tracks import (
     Terms,
 )
 from runtime.parameters import Parameters
-from runtime.primitives import U16, U32, AccountId, BlockNumber
+from runtime.primitives import U16, U32, AccountId, BlockNumber, Hash
 from runtime.system import NO_ACCOUNT
 
 ENACT_WITHIN_ERAS: Final = 28
@@ -100,6 +100,7 @@ class Referenda(Module, index=21, events=EVENTS, errors=ERRORS):
     track_queue: StorageMap[U16, Annotated[tuple[U32, ...], Most(QUEUE_MAX)]] = stored(
         default=(), hasher=Hasher.TWOX_64_CONCAT
     )
+    submitted_in: StorageMap[U32, Hash] = stored(hasher=Hasher.TWOX_64_CONCAT)
     summaries: StorageMap[U32, Summary] = stored(hasher=Hasher.TWOX_64_CONCAT)
     enactments: StorageMap[U32, Enactment] = stored(hasher=Hasher.TWOX_64_CONCAT)
     accused: StorageMap[U32, AccountId] = stored(hasher=Hasher.TWOX_64_CONCAT)
@@ -126,7 +127,7 @@ class Referenda(Module, index=21, events=EVENTS, errors=ERRORS):
 
     def genesis(self, *, excluded: Iterable[AccountId]) -> None:
         """Name the accounts of buckets that have no voice: the treasury's, the ecosystem's."""
-        self.excluded = tuple(sorted(excluded))
+        self.excluded = tuple(sorted(who for who in excluded if who not in PROTECTED))
 
     # Calls
 
@@ -140,6 +141,7 @@ class Referenda(Module, index=21, events=EVENTS, errors=ERRORS):
             raise EnactmentTooLate
         deposit = self.deposits.place(origin.who, SUBMISSION_DEPOSIT.read(self.ctx))
         self.referendum_count = index + 1
+        self.submitted_in[index] = self.ctx.original_hash()
         if ruling.accused is not None:
             self.accused[index] = ruling.accused
         self._keep(
@@ -381,7 +383,7 @@ class Referenda(Module, index=21, events=EVENTS, errors=ERRORS):
         """Make an approved call as Root; whatever goes wrong is undone, told, and final."""
         ctx, enactment = self.ctx, self.enactments[index]
         del self.enactments[index]
-        error = self.proposals.run(enactment.proposal)
+        error = self.proposals.run(enactment.proposal, self.submitted_in[index])
         self.summaries[index] = replace(
             self.summaries[index], enacted_at=ctx.block.height, error=error
         )
