@@ -62,6 +62,9 @@ def test_every_era_is_proven(home):
         assert account.budget == compute_budget(plan, starts, account.era)
         assert account.minted[Pool.TREASURY] == account.allowed.treasury
         assert account.minted[Pool.COMPUTE] == account.minted[Pool.DATA] == 0, "nobody calls yet"
+    paid = [account.minted[Pool.VALIDATION] for account in report.eras]
+    assert all(paid[:3])
+    assert paid[3] == 0, "an era is paid when it is over"
     assert [account.cancelled is None for account in report.eras] == [False, False, True, True]
     for account in report.eras[:2]:
         assert account.cancelled == account.budget - account.total > 0

@@ -70,9 +70,9 @@ GATED = replace(
 )
 
 
-def emitting(rules: EmissionRules = RULES) -> Chain:
-    """A development chain that emits, before its first block."""
-    spec = replace(spec_of("plain"), emission=rules)
+def emitting(rules: EmissionRules = RULES, name: str = "plain") -> Chain:
+    """A chain that emits, before its first block; "dev" has stakers, too."""
+    spec = replace(spec_of(name), emission=rules)
     return Chain(store.State.from_entries(build_genesis(spec).entries), Executive(), spec)
 
 
@@ -411,3 +411,30 @@ def test_a_vote_can_propose_a_split_and_only_one_that_could_be_set():
     with pytest.raises(SplitTooSteep):
         judge(steep)
     assert decode(good).entry.module_name == "Emission"
+
+
+def test_stakers_earn_the_validation_share_and_the_yield_bounds_it():
+    chain = run_to(emitting(name="dev"), ERA_BLOCKS + 1)
+    runtime = chain.look()
+    staked = runtime.staking.eras_total_stake[0]
+    bound = staked * 15 // 100 // 365
+    assert bound < runtime.emission.records[0].validation, "little is staked on this chain"
+    minted = runtime.balances.minted[MintCause.STAKING]
+    assert bound > 100 * GRIST
+    assert bound - 100 < minted <= bound, "all but what rounding leaves"
+    assert runtime.emission.records[0].validation_minted == minted
+
+
+def test_the_fixed_reward_of_a_spec_pays_only_where_nothing_is_emitted():
+    fixed = run_to(Chain.start(), ERA_BLOCKS + 1)
+    runtime = fixed.look()
+    assert runtime.balances.minted[MintCause.STAKING] == runtime.staking.params.era_reward
+    assert runtime.emission.minted_total == 0
+
+
+def test_more_stake_earns_up_to_the_whole_pool_and_no_more():
+    small = replace(RULES, plan=replace(RULES.plan, initial_budget=400 * GRIST))
+    chain = run_to(emitting(small, "dev"), ERA_BLOCKS + 1)
+    record = chain.look().emission.records[0]
+    assert record.validation == 100 * GRIST
+    assert record.validation - 100 < record.validation_minted <= record.validation
