@@ -103,13 +103,15 @@ def test_power_is_the_stake_behind_a_winner_in_whole_tokens(chain: Chain) -> Non
     assert chain.runtime.staking.eras_total_stake[1] == total
 
 
-def test_exposures_and_positions_tell_the_same_story(chain: Chain) -> None:
-    go_to(chain, ERA)
+@pytest.mark.parametrize("era", [1, 3])
+def test_exposures_and_positions_tell_the_same_story(chain: Chain, era: int) -> None:
+    """In the third era stakes have grown by rewards, which are paid before stakes are counted."""
+    run_to(chain, era * ERA)
     staking = chain.look().staking
     by_voter: dict[AccountId, dict[AccountId, int]] = {}
     for who in powers(chain):
-        overview = staking.exposures.overview(1, who)
-        behind = list(staking.exposures.nominators(1, who))
+        overview = staking.exposures.overview(era, who)
+        behind = list(staking.exposures.nominators(era, who))
         assert overview.own == staking.active_stake(who)
         assert overview.total == overview.own + sum(entry.value for entry in behind)
         assert overview.nominator_count == len(behind)
@@ -351,6 +353,18 @@ def test_an_epoch_of_any_length_is_long_enough(epoch_blocks: int) -> None:
     run_to(chain, 2 * epoch_blocks)
     assert StakersElected().encode() in chain.last.receipts[-1]
     assert len(powers(chain)) == 10
+
+
+def test_an_epoch_of_four_blocks_is_long_enough_for_thousands() -> None:
+    chain = start()
+    chain.open()
+    populate(chain.runtime, candidates=60, voters=2_000, edges=16)
+    chain.close()
+    while chain.height < ERA:
+        quick_block(chain)
+    staking = chain.look().staking
+    elected = [who for who in powers(chain) if staking.exposures.is_rewarded(1, who)]
+    assert len(elected) == 10
 
 
 def test_a_block_of_a_long_epoch_does_no_more_than_its_share() -> None:
