@@ -245,9 +245,10 @@ def test_stake_that_stood_does_not_vote_in_the_same_election() -> None:
     chain.open()
     populate(chain.runtime, candidates=3, voters=30)
     chain.close()
-    run_to(chain, 16 + 1)
-    assert chain.look().elections.progress.phase is Phase.VOTERS
+    run_to(chain, 16)
     chain.open()
+    assert chain.runtime.elections.progress.phase is Phase.VOTERS
+    assert turncoat in chain.runtime.elections._candidate_numbers()
     chain.runtime.staking.nominate(Signed(turncoat), (ALICE,))
     chain.close()
     run_to(chain, 32)
