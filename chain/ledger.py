@@ -1,7 +1,9 @@
 """The decided chain as the consensus driver and block sync see it: one writer at a time.
 
-Execution and signatures run in a worker thread, so that votes are never late; the commit itself is
-made on the loop, because RPC reads the same state there. Whoever wants to know of new blocks adds
+Execution, signatures and the disk have worker threads, so that votes are never late. A block is
+decided on the loop, because RPC reads the same state there: state, tip and what is held for the
+disk change in one go, which takes a hundredth of a second for 2,000 transactions. Then a thread
+makes it durable, and nothing is signed or told meanwhile. Whoever wants to know of new blocks adds
 a listener; listeners run in order, on the loop, before the next block can begin.
 """
 
@@ -13,10 +15,10 @@ import trio
 
 from chain.engine import BuildPlan
 from chain.errors import InvalidBlock, StorageError
-from chain.importer import ImportedBlock, Importer, ReceivedBlock
+from chain.importer import ExecutedBlock, ImportedBlock, Importer, ReceivedBlock
 from chain.log import Log
 from chain.proposer import Proposer
-from chain.storage.state import StateStore
+from chain.storage.state import COMMIT, SAVE, StateStore
 from consensus.errors import Malformed
 from consensus.types import (
     Block,
@@ -174,8 +176,7 @@ class ChainLedger:
             executed = self._importer.find_candidate(block.block_id)
             if executed is None:
                 executed = await trio.to_thread.run_sync(prepare)
-            await self._wait_for_space()
-            self._on_imported(self._importer.decide(executed, commit, polka))
+            await self._decide(executed, commit, polka, is_held=False)
 
     async def adopt(self, decision: Decision) -> None:
         """Verify, execute and store a block decided without us; raises InvalidBlock.
@@ -205,15 +206,27 @@ class ChainLedger:
         self._check_decision(decision)
         received = ReceivedBlock(decision.block)
         executed = await trio.to_thread.run_sync(self._importer.prepare, received)
+        await self._decide(executed, decision.commit, decision.polka, is_held=is_held)
+
+    async def _decide(
+        self, executed: ExecutedBlock, commit: Commit, polka: Certificate | None, *, is_held: bool
+    ) -> None:
+        """Make an executed block the tip, durable unless it is held, and tell the listeners."""
         await self._wait_for_space()
-        imported = self._importer.decide(executed, decision.commit, decision.polka, is_held=is_held)
+        imported = self._importer.decide(executed, commit, polka, is_held=True)
+        if not is_held:
+            await self._save(COMMIT)
         self._on_imported(imported)
 
     async def _save_held(self) -> None:
+        """Write a run of held blocks."""
+        await self._save(SAVE)
+        self.on_saved()
+
+    async def _save(self, point: str) -> None:
         """Write what is held, even while the node stops."""
         with trio.CancelScope(shield=True):
-            await trio.to_thread.run_sync(self._chain.save_held)
-        self.on_saved()
+            await trio.to_thread.run_sync(self._chain.save_held, point)
 
     def _verify_commits(self, decisions: Sequence[Decision]) -> None:
         """Verify in one batch the commits of today's set, so that each is only looked up later.

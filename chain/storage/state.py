@@ -216,13 +216,14 @@ class StateStore:
             self.state.apply_difference(difference.reverse)
             raise
 
-    def save_held(self) -> None:
+    def save_held(self, point: str = SAVE) -> None:
         """Make all held blocks durable: one synced batch, then one growth of the journal.
 
         May run in a worker thread while nobody commits. After StorageError the node must stop.
+        `point` names the step for drills: `COMMIT` when it is a single block just decided.
         """
         if self.saved_height < self.height:
-            self.database.write_held(SAVE)
+            self.database.write_held(point)
             self._record_finality()
 
     def _fill_commit(

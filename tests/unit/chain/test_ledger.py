@@ -1,5 +1,6 @@
 """The ledger keeps the bodies that a height may still need."""
 
+import threading
 from dataclasses import replace
 
 import pytest
@@ -8,6 +9,7 @@ import trio
 from chain.ledger import ChainLedger
 from chain.log import silent_log
 from chain.seams import SystemClock
+from consensus.types import Decision
 from tests.support.solo import Solo
 
 
@@ -57,6 +59,37 @@ def test_the_randomness_of_two_heights_ahead_is_known_over_an_epochs_end(solo):
         assert None not in ahead[:2]
         solo.step()
         assert ledger.randomness_at(ledger.tip.number + 1) == ahead[1]
+
+
+@pytest.mark.parametrize("way", ["finalize", "adopt"])
+def test_the_loop_does_not_wait_for_the_disk_when_a_block_is_decided(solo, monkeypatch, way):
+    """Votes are heard there; two syncs of a full block would hold them up by 25 ms and more."""
+    writers, told = [], []
+    write, append = solo.chain.database.write, solo.chain.journal.append_many
+
+    def watch(original):
+        def watched(*arguments, **options):
+            writers.append(threading.current_thread() is threading.main_thread())
+            assert told == [], "the listeners heard of a block that is not durable"
+            return original(*arguments, **options)
+
+        return watched
+
+    async def main():
+        ledger = make_ledger(solo)
+        ledger.add_listener(told.append)
+        block = await ledger.build(solo.plan())
+        commit = solo.commit_for(block.header)
+        monkeypatch.setattr(solo.chain.database, "write", watch(write))
+        monkeypatch.setattr(solo.chain.journal, "append_many", watch(append))
+        if way == "finalize":
+            await ledger.finalize(block, commit, None)
+        else:
+            await ledger.adopt(Decision(block, commit, None))
+        assert writers == [False, False]
+        assert (len(told), solo.chain.saved_height, ledger.tip) == (1, 1, block.header)
+
+    trio.run(main)
 
 
 def test_saved_bodies_come_back_after_a_restart(solo):
