@@ -1,6 +1,5 @@
 """Bonds: who has what at stake, who stands for election, and who is jailed; a part of Staking."""
 
-from contextlib import suppress
 from typing import Final
 
 from runtime.balances import SLASH_POT, Balances, HoldReason, MoveCause
@@ -236,9 +235,12 @@ class Bonds(Part):
 
         On a wheel that is full it is not: then the nominator is paid at its next call.
         """
-        if who in self.positions:
-            height = self.ctx.block.height + 2 * self.params.era_blocks
-            with suppress(WheelFull):
-                self.deadlines.schedule(
-                    height=height, lane=Lane.OTHER, module_index=self.index, payload=who
-                )
+        if who not in self.positions:
+            return
+        height = self.ctx.block.height + 2 * self.params.era_blocks
+        try:
+            self.deadlines.schedule(
+                height=height, lane=Lane.OTHER, module_index=self.index, payload=who
+            )
+        except WheelFull:
+            return
