@@ -130,11 +130,11 @@ def _check_rules(table: Section, rules: StakingRules, epoch_blocks: int) -> None
             "a slash would be applied when the stake may be gone",
             f"use at most {params.unbonding_eras - 1}, or a longer unbonding",
         )
-    room = VOTERS_PER_BLOCK * max(1, epoch_blocks // 4)
+    room = min(VOTERS_PER_BLOCK * max(1, epoch_blocks // 4), election.VOTERS_MAX)
     if params.voters_max + params.candidates_max > room:
         raise SpecError(
             table.key("voters_max"),
-            "an election of so many does not end within the last epoch",
+            "an election of so many does not end within the last epoch, or has too many voters",
             f"let voters_max and candidates_max be {room} together, or use longer epochs",
         )
     if rules.min_validator_bond < GRAINS_PER_GRIST:

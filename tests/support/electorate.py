@@ -22,14 +22,20 @@ def named(kind: str, number: int) -> AccountId:
     return AccountId(hashing.blake2b_256(f"{kind} {number}".encode()))
 
 
-def start(epoch_blocks: int = 4, era_epochs: int = 2, executive: Executive | None = None) -> Chain:
-    """The test chain without its schedule, with other epochs."""
+def spec_text(epoch_blocks: int = 4, era_epochs: int = 2, **staking: int) -> str:
+    """The test spec without its schedule, with other epochs and other numbers in [staking]."""
     text = (ROOT / "genesis" / "test.toml").read_text()
     head, _, tail = text.partition("[[schedule]]")
-    text = head + tail[tail.index("[[accounts]]") :]
-    text = text.replace("epoch_blocks = 4", f"epoch_blocks = {epoch_blocks}")
-    text = text.replace("era_epochs = 2", f"era_epochs = {era_epochs}")
-    spec = load_spec(text)
+    lines = (head + tail[tail.index("[[accounts]]") :]).splitlines()
+    numbers = {"epoch_blocks": epoch_blocks, "era_epochs": era_epochs, **staking}
+    for name, value in numbers.items():
+        lines = [f"{name} = {value}" if x.startswith(f"{name} =") else x for x in lines]
+    return "\n".join(lines)
+
+
+def start(epoch_blocks: int = 4, era_epochs: int = 2, executive: Executive | None = None) -> Chain:
+    """The test chain without its schedule, with other epochs."""
+    spec = load_spec(spec_text(epoch_blocks, era_epochs))
     state = store.State.from_entries(build_genesis(spec).entries)
     return Chain(state, executive or Executive(), spec)
 

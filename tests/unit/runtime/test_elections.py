@@ -8,7 +8,9 @@ import pytest
 from ext.native import election as native
 from ext.reference import election as reference
 from runtime.executive import Executive
+from runtime.frame.errors import SpecError
 from runtime.frame.origins import Signed
+from runtime.genesis import load_spec
 from runtime.primitives import GRAINS_PER_GRIST, AccountId
 from runtime.staking import elections
 from runtime.staking.ballot import (
@@ -31,6 +33,7 @@ from tests.support.electorate import (
     quick_block,
     raise_limits,
     run_to,
+    spec_text,
     start,
 )
 from tests.support.runtime import Chain, person
@@ -409,6 +412,13 @@ def test_shares_end_in_time_and_never_fall_below_the_least() -> None:
         assert places[-1] < length
 
 
+def test_a_spec_allows_no_more_voters_than_the_core_takes() -> None:
+    most = native.VOTERS_MAX - 1_000
+    load_spec(spec_text(1_800, voters_max=most, candidates_max=1_000))
+    with pytest.raises(SpecError, match="voters_max"):
+        load_spec(spec_text(1_800, voters_max=most + 1, candidates_max=1_000))
+
+
 def test_pages_of_a_vote_are_forgotten_after_it(chain: Chain) -> None:
     go_to(chain, ERA - 2)
     assert len(dict(chain.look().elections.voter_pages.items())) == 3
@@ -456,7 +466,7 @@ def test_an_open_election_that_is_ahead_of_the_state_changes_nothing() -> None:
             opened is not None
             and opened.election.voter_count == chain.look().elections.progress.voters
         ):
-            opened.election.advance(3)
+            opened.election.advance(99)
 
     assert roots(large(), 34) == roots(large(), 34, look_ahead)
 
