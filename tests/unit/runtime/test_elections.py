@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from consensus.types import Validator, ValidatorSet
+from consensus.valset import ValidatorSchedule
 from ext.native import election as native
 from ext.reference import election as reference
 from runtime.executive import Executive
@@ -12,6 +14,8 @@ from runtime.frame.errors import SpecError
 from runtime.frame.origins import Signed
 from runtime.genesis import load_spec
 from runtime.primitives import GRAINS_PER_GRIST, AccountId
+from runtime.session import ValidatorRecord
+from runtime.session_keys import SessionKeys
 from runtime.staking import elections
 from runtime.staking.ballot import (
     VOTERS_PER_BLOCK,
@@ -95,6 +99,31 @@ def test_the_winners_are_those_of_the_definition_and_act_two_blocks_later(chain:
         sizes.append(len(chain.runtime.session.current_set))
         chain.close()
     assert sizes == [4, 10]
+
+
+def test_consensus_follows_elections_and_rotations_to_the_same_sets(chain: Chain) -> None:
+    """Consensus' own schedule, fed with our updates, agrees with our sets at every height."""
+
+    def members(of: tuple[ValidatorRecord, ...]) -> tuple[Validator, ...]:
+        return tuple(Validator(*vars(member).values()) for member in of)
+
+    session = chain.look().session
+    first = ValidatorSet(0, members(session.current_set))
+    schedule = ValidatorSchedule(chain.height + 1, first, first)
+    sizes = []
+    for _ in range(3 * ERA + 2):
+        chain.open()
+        assert members(session.current_set) == schedule.current.validators
+        sizes.append(len(session.current_set))
+        if chain.height == ERA + 2:
+            keys = session.seat(ALICE, 1)
+            session.register(ALICE, SessionKeys(keys.vrf_key[::-1], keys.consensus_key[::-1]))
+            session.replace_set(tuple(m for m in session.queued_set if m.account != BOB))
+            chain.runtime.staking.jail(BOB, 2)
+        schedule = schedule.advance(chain.close().validator_updates)
+    assert sizes[:9] == [4] * 8 + [10]
+    assert 9 in sizes
+    assert chain.look().session.keys[ALICE].vrf == keys.consensus_key[::-1]
 
 
 def test_power_is_the_stake_behind_a_winner_in_whole_tokens(chain: Chain) -> None:
