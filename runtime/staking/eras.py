@@ -50,7 +50,7 @@ class Eras(Bonds):
         hasher=(TWOX, TWOX, TWOX)
     )
     eras_validator_prefs: StorageMap[tuple[U32, AccountId], ValidatorPrefs] = stored(
-        default=NO_PREFERENCES, hasher=(TWOX, TWOX)
+        default=NO_PREFERENCES, hasher=(TWOX, TWOX), is_kept=True
     )
     eras_stakers_carried: StorageMap[tuple[U32, AccountId], CarriedExposure] = stored(
         hasher=(TWOX, TWOX)

@@ -33,6 +33,7 @@ from runtime.staking.nouns import (
     ERRORS,
     EVENTS,
     FOREVER,
+    HISTORY_DEPTH,
     KICKS_MAX,
     NO_PREFERENCES,
     PAGE_SIZE,
@@ -78,6 +79,7 @@ class Staking(Eras, Module, index=8, events=EVENTS, errors=ERRORS):
         Constant.of("MaxUnlockingChunks", U32, CHUNKS_MAX, "Amounts that unbond at a time."),
         Constant.of("MaxNominations", U32, TARGETS_MAX, "Validators that a nominator names."),
         Constant.of("MaxExposurePageSize", U32, PAGE_SIZE, "Nominators on a page."),
+        Constant.of("HistoryDepth", U32, HISTORY_DEPTH, "Eras that clients look back."),
     )
 
     def __init__(

@@ -35,6 +35,9 @@ STINTS_MAX: Final = 8
 HISTORY_ERAS: Final = 4
 """How many eras longer than the unbonding the history of an era is kept."""
 
+HISTORY_DEPTH: Final = 32
+"""Eras before the running one that stock clients ask for; a chain that unbonds sooner has fewer."""
+
 FOREVER: Final = (1 << 32) - 1
 """The era until which a validator is jailed that equivocated: no era is as late."""
 

@@ -16,8 +16,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="package")
 def devnet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevnetUnderTest]:
-    """Four validators and a full node with blocks every 250 ms; gone before other tests begin."""
-    net = DevnetUnderTest(tmp_path_factory.mktemp("devnet"), "--interval-ms", "250")
+    """Four validators, two nominators and a full node with blocks every 250 ms.
+
+    It is gone before other tests begin.
+    """
+    home = tmp_path_factory.mktemp("devnet")
+    net = DevnetUnderTest(home, "--interval-ms", "250", "--nominators", "2")
     try:
         net.up()
         yield net
