@@ -166,10 +166,10 @@ def roots(chain: Chain, until: int, each_block: Any = None) -> list[bytes]:
     return found
 
 
-def large(executive: Executive | None = None, epoch_blocks: int = 16) -> Chain:
-    chain = start(epoch_blocks=epoch_blocks, era_epochs=1, executive=executive)
+def large(seed: int = 1) -> Chain:
+    chain = start(epoch_blocks=16, era_epochs=1)
     chain.open()
-    populate(chain.runtime, candidates=20, voters=300)
+    populate(chain.runtime, candidates=20, voters=300, seed=seed)
     raise_limits(chain.runtime, validator_count=15)
     chain.close()
     return chain
@@ -194,6 +194,18 @@ def test_an_open_election_that_is_ahead_of_the_state_changes_nothing() -> None:
             opened.election.advance(99)
 
     assert roots(large(), 34) == roots(large(), 34, look_ahead)
+
+
+def test_an_open_election_of_another_vote_is_not_taken_for_this_one() -> None:
+    """One node executes blocks of two branches in turn."""
+    expected = roots(large(2), 34)
+    one, other = large(1), large(2)
+    other.executive = one.executive
+    found = []
+    while other.height < 34:
+        quick_block(one)
+        found.append(quick_block(other))
+    assert found == expected
 
 
 def test_a_block_that_is_executed_twice_has_the_same_result() -> None:
