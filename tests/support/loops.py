@@ -2,6 +2,7 @@
 
 import pytest
 import trio
+from trio.testing import MockClock
 
 
 def work_on_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -16,3 +17,17 @@ def work_on_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
         return work(*arguments)
 
     monkeypatch.setattr(trio.to_thread, "run_sync", run_here)
+
+
+def play(scenario, *arguments):
+    """Run a scenario in no time: the clock jumps to whatever comes next."""
+    trio.run(scenario, *arguments, clock=MockClock(autojump_threshold=0))
+
+
+async def until(is_so, seconds=10):
+    """Wait, to the millisecond, until something holds."""
+    for _ in range(seconds * 1_000):
+        if is_so():
+            return
+        await trio.sleep(0.001)
+    raise AssertionError("it never came")
