@@ -24,7 +24,7 @@ SIGNER = signing.public_key(SEED)
 
 def prepared():
     """A chain where every outcome of a hot call is one transaction away."""
-    chain = Chain.start()
+    chain = Chain.start("plain")
     runtime = chain.open()
     for number in range(1, 5):
         chain.apply(chain.transfer(stranger(number), 10**12), ALICE)
@@ -134,7 +134,7 @@ def test_each_rule_matters(field):
     ],
 )
 def test_a_run_stops_where_its_room_ends(room, done):
-    chain = Chain.start()
+    chain = Chain.start("plain")
     chain.look()
     remark = chain.call("System", "remark", b"x")
     body = [chain.sign(remark, ALICE, nonce=nonce).raw for nonce in range(2)]
@@ -175,7 +175,7 @@ def signed(chain, data, *, era, nonce=0, tip=0, anchor=GENESIS_HASH):
 
 @pytest.fixture(scope="module")
 def chain():
-    chain = Chain.start()
+    chain = Chain.start("plain")
     for _ in range(9):
         chain.block()
     chain.look()
