@@ -7,8 +7,7 @@
 A proposal is a call that only Root may make. It is judged when it is submitted, by the module whose
 call it is: what would be refused is never voted on. Votes open at the beginning of a block, so that
 what somebody locks in a block can never count for a vote that opens in it. Nothing acts in the era
-in which it was proposed, except what can only pause. An approved call runs from the wheel; when it
-fails it is undone, and that is final.
+in which it was proposed, except what can only pause. An approved call that fails is undone, finally.
 """
 
 from collections.abc import Iterable, Iterator
@@ -270,6 +269,14 @@ class Referenda(Module, index=21, events=EVENTS, errors=ERRORS):
             else:
                 low = middle + 1
         return low
+
+    def first_winning_from(
+        self, status: ReferendumStatus, opens: int, start: int, end: int
+    ) -> int | None:
+        """Give the height at which these votes begin to win one that opens at a height, if any."""
+        status = replace(status, deciding=status.deciding or DecidingStatus(opens, None))
+        found = self.first_winning(status, start, end)
+        return found if self.standing(status, found).is_winning else None
 
     # The way of a vote
 
