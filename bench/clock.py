@@ -1,9 +1,10 @@
 """How things are timed: what is compared takes turns, and the least and the median are kept."""
 
 import gc
+import resource
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 
@@ -56,6 +57,36 @@ def take_turns(acts: dict[str, Callable[[], float]], rounds: int) -> dict[str, T
         for name in names if number % 2 == 0 else reversed(names):
             spent[name].append(acts[name]())
     return {name: Times(tuple(rounds_)) for name, rounds_ in spent.items()}
+
+
+def in_pieces(acts: Sequence[Callable[[], object]], least: list[float]) -> float:
+    """Time acts one after the other, alone, and keep the least of each; gives their sum.
+
+    What takes long is hardly ever left alone as a whole, what is short often is. A long baseline
+    against a short act is therefore timed in pieces as short as the act, each of which is judged
+    by its own best round: what disturbs a machine then weighs on both sides alike.
+    """
+    spent = [seconds_of(act, is_alone=True) for act in acts]
+    least[:] = [min(pair) for pair in zip(least or spent, spent, strict=True)]
+    return sum(least)
+
+
+def work_apart(act: Callable[[], object], least: list[float]) -> float:
+    """Time one call by what it and what the system worked for it, and keep the least of each.
+
+    Gives their sum. Memory costs the system a hundred times as much in a round in which the host
+    of a virtual machine must lend it first, whatever the call itself does; so the two are judged by
+    their own best rounds.
+    """
+    gc.collect()
+    gc.disable()
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    act()
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    gc.enable()
+    spent = (after.ru_utime - before.ru_utime, after.ru_stime - before.ru_stime)
+    least[:] = [min(pair) for pair in zip(least or spent, spent, strict=True)]
+    return sum(least)
 
 
 def ratio(of: Times, to: Times) -> float:

@@ -1,5 +1,6 @@
 """What a figure depends on: the processor, the libraries, and who else is busy."""
 
+import mmap
 import os
 import platform
 import sys
@@ -33,6 +34,20 @@ def resident_bytes() -> int:
         if line.startswith("VmRSS"):
             return int(line.split()[1]) * 1024
     raise OSError("the system does not say how much memory is resident")
+
+
+def warm_memory(size: int) -> None:
+    """Touch and give back `size` bytes.
+
+    A virtual machine's host takes memory that nobody uses back within seconds, and lends it again
+    page by page at a hundred times the price of memory that is there. That price is neither the
+    node's nor the database's, and differs from round to round.
+    """
+    with mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as block:
+        if hasattr(mmap, "MADV_HUGEPAGE"):
+            block.madvise(mmap.MADV_HUGEPAGE)
+        for offset in range(0, size, mmap.PAGESIZE):
+            block[offset] = 1
 
 
 def use_one_core() -> set[int]:
