@@ -126,7 +126,7 @@ class StakingMethods:
             "unbondingEras": params.unbonding_eras,
             "slashDeferralEras": params.slash_deferral_eras,
             "offlineWindow": params.offline_window,
-            "eraReward": str(params.era_reward),
+            "eraReward": str(staking.era_reward(era)),
             "totalStake": str(staking.eras_total_stake[era]),
             "candidates": staking.counter_for_validators,
             "nominators": staking.counter_for_nominators,
@@ -211,12 +211,13 @@ class StakingMethods:
             raise RpcError(INVALID_PARAMS, "Invalid params", f"era {era} has not begun")
         points = staking.eras_reward_points[era]
         is_over = era < staking.active_era
-        shares = dict(rewards.split_by_points(points, staking.params.era_reward))
+        reward = staking.era_reward(era)
+        shares = dict(rewards.split_by_points(points, reward))
         paid = staking.eras_validator_reward.find(era)
         return {
             "era": era,
             "isOver": is_over,
-            "reward": str(staking.params.era_reward),
+            "reward": str(reward),
             "paid": None if paid is None else str(paid),
             "points": points.total,
             "validators": [

@@ -106,9 +106,7 @@ def _due(staking: Eras, who: AccountId) -> int:
 def _expected(staking: Eras, who: AccountId) -> int:
     """Give what the running era would pay if it ended with the points that there are now."""
     era = staking.active_era
-    shares = dict(
-        rewards.split_by_points(staking.eras_reward_points[era], staking.params.era_reward)
-    )
+    shares = dict(rewards.split_by_points(staking.eras_reward_points[era], staking.era_reward(era)))
     position = staking.positions.find(who) or NOTHING_YET
     total = 0
     for entry in _backings(staking, position, era):

@@ -166,7 +166,7 @@ class Eras(Bonds):
 
     def _pay_era(self, era: int) -> int:
         """Pay the validators of an era and set their nominators' parts aside; gives how many."""
-        reward = self._era_reward(era)
+        reward = self.era_reward(era)
         paid = pooled = 0
         shares = rewards.split_by_points(self.eras_reward_points[era], reward)
         for who, share in shares:
@@ -187,7 +187,7 @@ class Eras(Bonds):
         self.emit(EraPaid(era, paid + pooled, reward - paid - pooled))
         return len(shares)
 
-    def _era_reward(self, era: int) -> int:
+    def era_reward(self, era: int) -> int:
         """Give what an era pays to all: emission's budget, or the spec's amount without it."""
         if self.emission.is_enabled:
             return self.emission.validation_budget(era, self.eras_total_stake[era])
