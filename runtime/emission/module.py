@@ -214,12 +214,15 @@ class Emission(Module, index=25, events=EVENTS, errors=ERRORS):
     # Functions for other modules
 
     def validation_budget(self, era: int, active_stake: int) -> int:
-        """Give what an era's validators and nominators may earn together, in grains."""
+        """Give what an era's validators and nominators may earn together, in grains.
+
+        It is the same before and after they were paid; what was paid is in the record.
+        """
         record = self.records.find(era)
         if record is None:
             return 0
         yield_max = STAKE_YIELD_MAX.read(self.ctx)
-        return validation_bound(record.room(Pool.VALIDATION), active_stake, yield_max)
+        return validation_bound(record.validation, active_stake, yield_max)
 
     def mint_validation(self, era: int, target: AccountId, amount: int) -> None:
         """Mint a reward of validation; raises PoolExhausted, EraClosedAlready and as `mint`."""
