@@ -35,6 +35,7 @@ PLACES: Final = {
     "treasury": Place("chain.cli.treasury:treasury", "See the common money."),
     "params": Place("chain.cli.params:params", "Read what votes may change."),
     "chain": Place("chain.cli.chain:chain", "Look at blocks, state and events."),
+    "vesting": Place("chain.cli.vesting:vesting", "Give and get money that unlocks over time."),
     "genesis": Place("chain.cli.genesis:genesis", "Judge the first block of a chain."),
     "devnet": Place("chain.cli.devnet:devnet", "Run several nodes on this machine."),
     "node": Place("chain.cli.node:node", "Run one node."),

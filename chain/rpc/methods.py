@@ -1,6 +1,7 @@
 """The list of method groups that a node serves; what is not here is not served."""
 
 from chain.rpc.discovery import add_discovery
+from chain.rpc.economy import EconomyMethods
 from chain.rpc.governance import GovernanceMethods
 from chain.rpc.gristmill import GristmillMethods
 from chain.rpc.jsonrpc import MethodTable
@@ -22,5 +23,6 @@ def build_methods(node: NodeView, *, allow_unsafe: bool) -> MethodTable:
     GristmillMethods(node).add_to(table)
     StakingMethods(node).add_to(table)
     GovernanceMethods(node).add_to(table)
+    EconomyMethods(node).add_to(table)
     add_discovery(table, version=node.chain.node_version)
     return table
