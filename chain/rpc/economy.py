@@ -1,0 +1,151 @@
+"""Emission and vesting as people ask for them: what an era may mint, what is locked until when.
+
+Amounts are decimal strings of grains, heights and eras numbers; null is what does not exist.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from chain.rpc.blocks import find_header, pruned
+from chain.rpc.jsonrpc import Json, Method, MethodTable
+from chain.rpc.params import ACCOUNT, AT
+from chain.rpc.reading import RuntimeReader
+from chain.rpc.view import NodeView, StatePruned
+from chain.wallet import ss58
+from runtime.emission.nouns import EraRecord
+from runtime.emission.schedule import Pool
+from runtime.primitives import AccountId
+from runtime.runtime import Runtime
+from runtime.vesting.curves import BUCKET_ERAS, Grant
+from runtime.vesting.nouns import Offer
+
+OFFERS_SHOWN: Final = 100
+"""Offers to or by an account that an answer lists; each holds money, so few people have many."""
+
+ERAS_SHOWN: Final = 30
+"""Newest eras that an answer about emission lists."""
+
+
+class EconomyMethods:
+    """What an era may mint and did, and what of an account is locked."""
+
+    def __init__(self, node: NodeView) -> None:
+        self._node = node
+        self._reader = RuntimeReader(node)
+
+    def add_to(self, table: MethodTable) -> None:
+        """Offer the group."""
+        table.add(Method("gristmill_v1_emission", self.emission, (AT,)))
+        table.add(Method("gristmill_v1_vesting", self.vesting, (ACCOUNT, AT)))
+
+    def emission(self, at: bytes | None) -> Json:
+        """Give phase, rights, and the newest eras with budgets and mints; null if none."""
+        return self._read(at, _emission)
+
+    def vesting(self, who: bytes, at: bytes | None) -> Json:
+        """Give an account's grants, locked rewards and offers, and when the next part unlocks."""
+        return self._read(at, lambda runtime: self._vesting(runtime, AccountId(who)))
+
+    # Inside
+
+    def _read(self, at: bytes | None, ask: Callable[[Runtime], Json]) -> Json:
+        header = find_header(self._node, at)
+        try:
+            runtime = self._reader.at(header.number)
+            runtime.ctx.block = replace(runtime.ctx.block, height=header.number)
+            return ask(runtime)
+        except StatePruned as error:
+            raise pruned(error) from None
+
+    def _address(self, who: AccountId) -> str:
+        return ss58.encode_address(who, self._node.chain.ss58_prefix)
+
+    def _vesting(self, runtime: Runtime, who: AccountId) -> Json:
+        vesting, height = runtime.vesting, runtime.ctx.block.height
+        ring = vesting.rings[who]
+        offers = [
+            {"id": number, **self._offer(offer)}
+            for number, offer in vesting.offers.items()
+            if who in (offer.granter, offer.target)
+        ]
+        offers.sort(key=lambda offer: int(offer["id"]))
+        return {
+            "height": height,
+            "era": runtime.parameters.era(),
+            "eraBlocks": runtime.parameters.era_blocks,
+            "locked": str(vesting.locked(who)),
+            "isPassive": vesting.is_passive(who),
+            "nextUnlock": vesting.due.find(who),
+            "grants": [self._grant(grant, height) for grant in vesting.grants[who]],
+            "rewards": [
+                {"era": (ring.first + place) * BUCKET_ERAS, "amount": str(amount)}
+                for place, amount in enumerate(ring.amounts)
+                if amount and (ring.first + place) * BUCKET_ERAS > runtime.parameters.era()
+            ],
+            "offers": offers[:OFFERS_SHOWN],
+        }
+
+    def _offer(self, offer: Offer) -> dict[str, Json]:
+        return {
+            "granter": self._address(offer.granter),
+            "target": self._address(offer.target),
+            "amount": str(offer.amount),
+            "start": offer.start,
+            "cliff": offer.cliff,
+            "duration": offer.duration,
+            "step": offer.step,
+            "revoker": None if offer.revoker is None else self._address(offer.revoker),
+        }
+
+    def _grant(self, grant: Grant, height: int) -> Json:
+        return {
+            "id": grant.id,
+            "amount": str(grant.amount),
+            "unlocked": str(grant.amount - grant.taken - grant.locked(height)),
+            "locked": str(grant.locked(height)),
+            "taken": str(grant.taken),
+            "start": grant.start,
+            "cliff": grant.cliff,
+            "duration": grant.duration,
+            "step": grant.step,
+            "granter": self._address(grant.granter),
+            "revoker": None if grant.revoker is None else self._address(grant.revoker),
+            "revokedAt": grant.revoked_at or None,
+            "nextUnlock": grant.next_unlock(height),
+        }
+
+
+def _emission(runtime: Runtime) -> Json:
+    emission = runtime.emission
+    if not emission.is_enabled:
+        return None
+    era = runtime.parameters.era()
+    starts = (0, *emission.phase_starts)
+    plan = emission.rules.plan
+    shown = range(max(era - ERAS_SHOWN + 1, 0), era + 1)
+    found = [(number, emission.records.find(number)) for number in shown]
+    return {
+        "era": era,
+        "phase": plan.phases[len(starts) - 1].name.name.lower(),
+        "starts": {
+            phase.name.name.lower(): start
+            for phase, start in zip(plan.phases, starts, strict=False)
+        },
+        "rights": str(plan.rights),
+        "minted": str(emission.minted_total),
+        "maxSupply": str(emission.rules.max_supply),
+        "isTreasuryPaused": emission.treasury_paused,
+        "eras": [_era(number, record) for number, record in found if record is not None],
+    }
+
+
+def _era(number: int, record: EraRecord) -> Json:
+    allowed = (record.compute, record.data, record.validation, record.treasury)
+    return {
+        "era": number,
+        "phase": record.phase.name.lower(),
+        "budget": str(record.budget),
+        "allowed": {pool.name.lower(): str(allowed[pool]) for pool in Pool},
+        "minted": {pool.name.lower(): str(allowed[pool] - record.room(pool)) for pool in Pool},
+    }
