@@ -96,11 +96,25 @@ def payments(net: DevnetUnderTest, report: dict[str, Any]) -> dict[str, tuple[in
 
 
 def assert_clean(net: DevnetUnderTest, tmp_path: Path) -> None:
-    """All nodes are one chain with all its money, and a replay of every block agrees."""
+    """All nodes are one chain with all its money, a replay of every block agrees.
+
+    And the auditor finds every slash in the blocks, as the node tells it, with its evidence.
+    """
     net.cli("devnet", "check")
+    said = {row["report"]: row for row in net.rpc("alice", "gristmill_v1_stakingReports")}
     archive = net.archive(tmp_path / "drill.archive", node="alice")
     done = run_cli("audit", "replay", str(archive), "--json", home=tmp_path)
     assert json.loads(done.stdout)["is_clean"] is True
+    done = run_cli("audit", "slashes", str(archive), "--json", home=tmp_path)
+    proved = json.loads(done.stdout)
+    assert proved["is_clean"] is True, proved["findings"]
+    assert [slash["report"] for slash in proved["slashes"]] == sorted(said)
+    for slash in proved["slashes"]:
+        row = said[slash["report"]]
+        assert slash["offender"] == row["offender"]
+        assert (slash["burned"], slash["treasury"]) == (row["burned"], row["treasury"])
+        has_evidence = row["kind"] != "offline"
+        assert (slash["evidence_block"] is not None) == has_evidence
 
 
 def become_validator(net: DevnetUnderTest) -> None:
