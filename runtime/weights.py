@@ -77,11 +77,11 @@ SET_KEYS: Final[Weight] = 700 * MICROSECOND
 PURGE_KEYS: Final[Weight] = 75 * MICROSECOND
 """Deleting three entries and releasing a hold (59)."""
 
-VEST: Final[Weight] = 90 * MICROSECOND
-"""Reading 16 grants and a ring, and writing them, a freeze, an account, an item for the wheel."""
+VEST: Final[Weight] = 300 * MICROSECOND
+"""16 grants and a ring read and written (212), a freeze, a hold moved, an item for the wheel."""
 
-EMISSION_ERA: Final[Weight] = 500 * MICROSECOND
-"""Opening an era: 28 eras of burned fees read, a budget computed, the treasury's share minted."""
+EMISSION_ERA: Final[Weight] = 300 * MICROSECOND
+"""Opening an era: 28 eras of burned fees read, a budget computed, a share minted (213)."""
 
 STAKE: Final[Weight] = 90 * MICROSECOND
 """A ledger and a hold read and written, an entry of a list moved, eight eras settled."""
