@@ -281,6 +281,7 @@ class Emission(Module, index=25, events=EVENTS, errors=ERRORS):
         self.gate_streak = streak
 
     def _open(self, era: int) -> None:
+        """Write what an era may mint; frozen outflows stop mints, never the schedule."""
         plan = self.rules.plan
         starts = (0, *self.phase_starts)
         budget = min(compute_budget(plan, starts, era), self.rights_left())
@@ -290,12 +291,13 @@ class Emission(Module, index=25, events=EVENTS, errors=ERRORS):
         self.records[era] = record
         self.emit(EraOpened(era, phase.name, budget, *work, record.validation, record.treasury))
         amount = min(record.treasury, self._treasury_room())
-        if amount:
+        if amount and self.index not in self.ctx.frozen:
             self._mint(era, Pool.TREASURY, TREASURY, amount)
 
     def _close(self, era: int) -> None:
-        record = self.records[era]
-        self.emit(EraClosed(era, record.minted, record.budget - record.minted))
+        record = self.records.find(era)
+        if record is not None:
+            self.emit(EraClosed(era, record.minted, record.budget - record.minted))
         for old in (era - KEPT_ERAS, era - KEPT_ERAS - 1):
             if old >= 0:
                 del self.records[old]

@@ -438,3 +438,28 @@ def test_more_stake_earns_up_to_the_whole_pool_and_no_more():
     record = chain.look().emission.records[0]
     assert record.validation == 100 * GRIST
     assert record.validation - 100 < record.validation_minted <= record.validation
+
+
+def test_a_frozen_emission_mints_nothing_but_its_schedule_goes_on():
+    chain = emitting(SHORT)
+    runtime = open_era(chain, 39)
+    runtime.balances.record_break(runtime.emission.index, 1)
+    minted = runtime.emission.minted_total
+    for era in (40, 41):
+        runtime.ctx.enter(chain.overlay, replace(NO_BLOCK, height=1 + era * ERA_BLOCKS))
+        runtime.balances.load_frozen()
+        runtime.ctx.acting = runtime.emission.index
+        runtime.emission.on_initialize()
+    assert runtime.emission.phase_starts == (40,)
+    assert runtime.emission.records[41].treasury_minted == 0
+    assert runtime.emission.minted_total == minted
+
+
+def test_an_era_that_was_never_opened_is_not_closed():
+    chain = emitting()
+    open_era(chain, 0)
+    open_era(chain, 5)
+    open_era(chain, 7)
+    assert [event[:2] for event in events_of(chain, EraClosed)] == [EraClosed.head]
+    open_era(chain, 8)
+    assert events_of(chain, EraClosed) == []
