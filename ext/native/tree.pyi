@@ -1,4 +1,4 @@
-from typing import final
+from typing import Self, final
 
 __pyx_capi__: dict[str, object]
 
@@ -8,3 +8,7 @@ class Tree:
     def account_total(self) -> int: ...
     @property
     def hash_count(self) -> int: ...
+
+@final
+class Builder:
+    def __new__(cls, tree: Tree) -> Self: ...
