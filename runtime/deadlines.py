@@ -114,6 +114,8 @@ class Deadlines(Module, index=12):
     def __init__(self, ctx: Context) -> None:
         super().__init__(ctx)
         self._listeners: dict[int, Listener] = {}
+        self.tell_break: Callable[[int, int], None] = lambda _module, _grains: None
+        """Learns of a module whose item broke the books; THE LIST writes in who."""
 
     def listen(self, module_index: int, listener: Listener) -> None:
         """Say who does the items of a module; each module says it once, when it is built."""
@@ -206,7 +208,11 @@ class Deadlines(Module, index=12):
             self._listeners[item.module](item.payload)
             if ctx.state.money - ctx.posted != before:
                 raise LedgerFault(item.module, ctx.state.money - ctx.posted - before)
-        except (CallError, LedgerFault, *CONTAINED):
+        except LedgerFault as fault:
+            ctx.revert(depth)
+            self.tell_break(fault.module_index, fault.difference)
+            self.emit(DeadlineFailed(item.module, item.payload))
+        except (CallError, *CONTAINED):
             ctx.revert(depth)
             self.emit(DeadlineFailed(item.module, item.payload))
         else:

@@ -53,6 +53,7 @@ class Runtime:
         self.fees = TransactionPayment(ctx, self.system, self.balances)
         self.session = Session(ctx, self.system, self.balances)
         self.deadlines = Deadlines(ctx)
+        self.deadlines.tell_break = self.balances.record_break
         self.vesting = Vesting(ctx, self.parameters, self.balances, self.deadlines)
         self.referenda = Referenda(ctx, calls, self.parameters, self.balances, self.deadlines)
         self.voting = ConvictionVoting(ctx, self.balances, self.referenda, self.vesting)
