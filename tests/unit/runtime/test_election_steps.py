@@ -128,9 +128,12 @@ def test_shares_end_in_time_and_never_fall_below_the_least() -> None:
                 open_ -= 1
             assert left == 0
     assert share_of(0, 9, 5) == 5
+    assert share_of(1_000, 7, 5) == 143
     assert walk_share(100, 90, 1) == 100  # whoever came meanwhile, too
     assert walk_share(6_400, 0, 10) == 640
     assert walk_share(3, 9, 2) == VOTERS_PER_BLOCK
+    shares = [last_place(phase, 1_600) for phase in list(Phase)[1:7]]
+    assert shares == [100, 600, 700, 900, 1_200, 1_500]
     for length in (1, 2, 4, 16, 1_800):
         places = [last_place(phase, length) for phase in list(Phase)[1:7]]
         assert places == sorted(places)

@@ -217,6 +217,24 @@ def test_a_leaver_whom_the_churn_limit_keeps_is_slashable_and_earns_nothing() ->
     assert not any(who in powers(chain) for who in kept)
 
 
+def test_the_jailed_leave_before_others_who_were_not_elected() -> None:
+    chain = start()
+    chain.open()
+    for number in range(4):
+        add_candidate(chain.runtime, named("candidate", number), 100_000)
+    first, second, third, last = sorted((ALICE, BOB, CHARLIE, DAVE))
+    for who in (first, second):
+        chain.runtime.staking.chill(Signed(who))
+    for who in (third, last):
+        chain.runtime.staking.jail(who, FOREVER)
+    chain.close()
+    go_to(chain, ERA)
+    left = {
+        who: power for who, power in powers(chain).items() if who in (first, second, third, last)
+    }
+    assert left == {first: 100_000, second: 100_000, last: 2 * 100_000 - 400_000 // 3}
+
+
 def test_a_scheduled_set_acts_instead_of_the_elected_one_and_exposures_are_in_force() -> None:
     chain = Chain.start("test")
     go_to(chain, ERA)
