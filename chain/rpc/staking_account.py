@@ -63,7 +63,7 @@ def _describe_chunk(runtime: Runtime, header: Header, chunk: UnlockChunk) -> Jso
         "era": chunk.era,
         "height": height,
         "timeMs": header.time_ms + blocks * runtime.system.params.block_interval_ms,
-        "isDue": chunk.era <= runtime.staking.active_era,
+        "isDue": chunk.era <= runtime.staking.withdrawal_era,
     }
 
 
@@ -80,7 +80,7 @@ def _withdrawable(staking: Eras, who: AccountId) -> int:
     bond = staking.ledger.find(who)
     if bond is None or staking.open_bookings:
         return 0
-    due = sum(chunk.value for chunk in bond.unlocking if chunk.era <= staking.active_era)
+    due = sum(chunk.value for chunk in bond.unlocking if chunk.era <= staking.withdrawal_era)
     return max(min(due, bond.total - staking.liable[who]), 0)
 
 

@@ -14,6 +14,7 @@ from runtime.staking import ledger, rewards
 from runtime.staking.bonds import TWOX, Bonds
 from runtime.staking.exposures import Exposures
 from runtime.staking.nouns import (
+    EXPOSURE_LAG_ERAS,
     HISTORY_ERAS,
     NO_PREFERENCES,
     ActiveEraInfo,
@@ -131,6 +132,18 @@ class Eras(Bonds):
             self.pot_owed -= amount
             if not self._pay(who, amount, minted_for=None):
                 self.pot_rest += amount
+
+    @property
+    def withdrawal_era(self) -> int:
+        """Give the era up to which unbonding stake may leave: the running one, or earlier.
+
+        Elections that fail keep old exposures in force, and with them stake that was unbonded
+        since. It stays until the last era that it stood behind is too old for evidence.
+        """
+        params, era = self.params, self.active_era
+        evidence_eras = -(-self.session.system.params.evidence_age_blocks // params.era_blocks)
+        oldest = self.eras_oldest_exposure[max(era - evidence_eras, 0)]
+        return min(era, oldest + params.unbonding_eras - EXPOSURE_LAG_ERAS)
 
     # Inside
 

@@ -183,7 +183,7 @@ class Staking(Eras, Module, index=8, events=EVENTS, errors=ERRORS):
         before = self._met(who)
         if self.open_bookings:
             raise ReportOpen
-        after, amount = ledger.withdraw(before, era=self.active_era, liable=self.liable[who])
+        after, amount = ledger.withdraw(before, era=self.withdrawal_era, liable=self.liable[who])
         self.balances.release(who, HoldReason.STAKE, amount)
         self._write(before, after)
         self.emit(Withdrawn(who, amount))

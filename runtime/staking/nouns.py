@@ -32,6 +32,9 @@ SEATS_MIN: Final = 4
 STINTS_MAX: Final = 8
 """Assignments of a nominator that are not settled yet; two are usual."""
 
+EXPOSURE_LAG_ERAS: Final = 2
+"""Stake unbonded in era e may stand in the exposures made for e + 1; those for e + 2 are clear."""
+
 HISTORY_ERAS: Final = 4
 """How many eras longer than the unbonding the history of an era is kept."""
 

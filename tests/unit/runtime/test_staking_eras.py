@@ -21,6 +21,7 @@ from runtime.staking.nouns import (
     EraPaid,
     EraRewardPoints,
     ExposureOverview,
+    NothingUnlocked,
     Position,
     Rewarded,
     RewardKept,
@@ -29,7 +30,7 @@ from runtime.staking.nouns import (
     ValidatorPrefs,
 )
 from tests.support.electorate import add_voter, named, quick_block, start
-from tests.support.runtime import Chain, person, stranger
+from tests.support.runtime import Chain, assert_refused, person, stranger
 
 ALICE, BOB, CHARLIE, DAVE = (person(name) for name in ("Alice", "Bob", "Charlie", "Dave"))
 GRIST = 10**9
@@ -453,6 +454,32 @@ def test_an_exposure_that_is_still_in_force_is_never_forgotten() -> None:
     assert staking.pruned_eras == 1
     assert staking.exposures.overview(12, ALICE) == staking.exposures.overview(1, ALICE)
     assert [entry.value for entry in staking.exposures.nominators(12, ALICE)] == [50_000 * GRIST]
+
+
+def test_stake_that_failed_elections_keep_exposed_cannot_be_withdrawn() -> None:
+    chain, voter = backed_chain()
+    chain.executive.runtime.elections.on_finalize = lambda: None  # type: ignore[method-assign]  # it fails
+    run_to(chain, 2 * ERA)
+    runtime = chain.open()
+    unbonding = runtime.staking.params.unbonding_eras
+    runtime.staking.chill(Signed(voter))
+    runtime.staking.unbond(Signed(voter), runtime.staking.active_stake(voter))
+    chain.close()
+    run_to(chain, (2 + unbonding + 1) * ERA)
+    runtime = chain.open()
+    staking = runtime.staking
+    assert staking.ledger[voter].unlocking[0].era <= staking.active_era
+    assert staking.exposures.page(staking.active_era, ALICE, 0).others[0].who == voter
+    assert_refused(chain, chain.call("Staking", "withdraw_unbonded", 0), NothingUnlocked, voter)
+    chain.close()
+    del chain.executive.runtime.elections.on_finalize
+    era = chain.look().staking.active_era + 1
+    run_to(chain, era * ERA + 1)
+    evidence_eras = chain.look().system.params.evidence_age_blocks // ERA
+    run_to(chain, (era + evidence_eras) * ERA + 1)
+    staking = chain.open().staking
+    staking.withdraw_unbonded(Signed(voter), 0)
+    chain.close()
 
 
 def test_the_pot_is_emptied_by_nobody_else() -> None:
