@@ -82,6 +82,11 @@ class Bonds(RuleBasedStateMachine):
     def era(self) -> int:
         return self.chain.runtime.staking.active_era
 
+    @property
+    def free_era(self) -> int:
+        """The era up to which stake may leave: the running one, but for failed elections."""
+        return self.chain.runtime.staking.withdrawal_era
+
     def ask(self, who: AccountId, expected: type | None, name: str, *arguments: Any) -> bool:
         """Run a call whose outcome the model foretold; gives whether it was done."""
         executive = self.chain.executive
@@ -168,10 +173,10 @@ class Bonds(RuleBasedStateMachine):
         bond, error = self.bonds.get(who), None
         if bond is None:
             error = words.NotStash
-        elif not any(due <= self.era for due in bond.chunks):
+        elif not any(due <= self.free_era for due in bond.chunks):
             error = words.NothingUnlocked
         if self.ask(who, error, "withdraw_unbonded", 0):
-            bond.chunks = {due: value for due, value in bond.chunks.items() if due > self.era}
+            bond.chunks = {due: value for due, value in bond.chunks.items() if due > self.free_era}
             if not bond.total:
                 del self.bonds[who]
 

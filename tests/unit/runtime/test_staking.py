@@ -54,10 +54,12 @@ def ledger_of(chain: Chain, who: Any) -> StakingLedger:
 
 
 def set_era(chain: Chain, era: int) -> None:
-    """Let another era run, for what only asks for its number."""
+    """Let another era run, all elections before it having been held."""
     staking = chain.runtime.staking
     staking.active_era_info = ActiveEraInfo(era, None)
     staking.eras_assigned_in[era] = 0
+    for past in range(era + 1):
+        staking.eras_oldest_exposure[past] = past
 
 
 def last_events(chain: Chain, count: int = 1) -> list[bytes]:
