@@ -83,20 +83,23 @@ VEST: Final[Weight] = 300 * MICROSECOND
 EMISSION_ERA: Final[Weight] = 300 * MICROSECOND
 """Opening an era: 28 eras of burned fees read, a budget computed, a share minted (213)."""
 
-STAKE: Final[Weight] = 90 * MICROSECOND
-"""A ledger and a hold read and written, an entry of a list moved, eight eras settled."""
+STAKE: Final[Weight] = 300 * MICROSECOND
+"""A ledger, a hold and a place in a list (60), three eras behind 16 validators settled (180)."""
 
-VALIDATE: Final[Weight] = 110 * MICROSECOND
-"""The ledger, both lists, somebody displaced, preferences written."""
+VALIDATE: Final[Weight] = 350 * MICROSECOND
+"""The ledger, a list and the preferences (98), three eras settled."""
 
-NOMINATE: Final[Weight] = 110 * MICROSECOND
-"""The ledger, both lists, somebody displaced, an item for the wheel; the targets aside."""
+NOMINATE: Final[Weight] = 360 * MICROSECOND
+"""The ledger, somebody displaced and put on the wheel (110), three eras settled."""
 
-NOMINATE_TARGET: Final[Weight] = 5 * MICROSECOND
-"""Looking up a validator, and writing its name."""
+NOMINATE_TARGET: Final[Weight] = 6 * MICROSECOND
+"""Looking up a validator, and writing its name (5)."""
 
-ERA_VALIDATOR: Final[Weight] = 60 * MICROSECOND
-"""Paying a validator for an era, and setting its nominators' part aside."""
+KICK: Final[Weight] = 80 * MICROSECOND
+"""A nominator sent away that had nobody else: off the list, and on the wheel (62)."""
+
+ERA_VALIDATOR: Final[Weight] = 150 * MICROSECOND
+"""Paying a validator into its stake, and setting its nominators' part aside (121)."""
 
 ERA_ENTRY: Final[Weight] = 6 * MICROSECOND
 """Forgetting an entry of an old era."""

@@ -252,7 +252,7 @@ class Staking(Eras, Module, index=8, events=EVENTS, errors=ERRORS):
         _check_payee(payee)
         self.payee[origin.who] = payee
 
-    @call(index=21, weight=lambda who: weights.STAKE * (1 + len(who)))
+    @call(index=21, weight=lambda who: weights.STAKE + weights.KICK * len(who))
     def kick(self, origin: Signed, who: Annotated[tuple[Address, ...], Most(KICKS_MAX)]) -> None:
         """Send nominators away from this validator; `blocked` keeps them from coming back."""
         self.check_enabled()
