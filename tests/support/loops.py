@@ -4,12 +4,16 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+SEED = 7
+"""Decides the order of tasks that could run in any."""
+
 
 def work_on_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     """Do in place what goes to a worker thread.
 
     A mock clock jumps while a thread works: a second of patience would be over before the thread
-    has begun, or not, as the machine likes.
+    has begun, or not, as the machine likes. Tasks that could run in any order do so in one that the
+    seed decides, so that what fails once fails every time.
     """
 
     async def run_here(work, *arguments, **_options):
@@ -17,6 +21,8 @@ def work_on_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
         return work(*arguments)
 
     monkeypatch.setattr(trio.to_thread, "run_sync", run_here)
+    monkeypatch.setattr(trio._core._run, "_ALLOW_DETERMINISTIC_SCHEDULING", True)
+    trio._core._run._r.seed(SEED)
 
 
 def play(scenario, *arguments):
