@@ -109,6 +109,15 @@ class Stakes(Chain):
     def to_height(self, height: int) -> None:
         self.blocks(height - self.height)
 
+    def free_unbonded(self) -> None:
+        """Let no exposure of the past keep unbonded stake, as if elections had been held."""
+        runtime, overlay = self.look(), self.state.overlay()
+        runtime.ctx.enter(overlay, runtime.ctx.block)
+        staking = runtime.staking
+        for era in range(staking.active_era + 1):
+            staking.eras_oldest_exposure[era] = staking.active_era
+        self.state.commit(overlay)
+
     def misbehave(self, *numbers: int, height: int | None = None, **changes: Any) -> None:
         """Make a block that reports these validators, of the last height if none is said."""
         self.block(misbehaviour=tuple(self.offence(n, height, **changes) for n in numbers))

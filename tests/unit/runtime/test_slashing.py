@@ -263,6 +263,7 @@ def test_nobody_withdraws_while_nominators_are_being_booked() -> None:
     chain.misbehave(0)
     assert chain.refused(bystander, "withdraw_unbonded", 0) == nouns.ReportOpen.encoded
     chain.blocks(1)
+    chain.free_unbonded()
     chain.done(bystander, "withdraw_unbonded", 0)
     assert chain.stake(bystander) == 149_990 * GRIST
 
@@ -274,6 +275,7 @@ def test_what_is_liable_stays_and_the_rest_may_go() -> None:
     chain.to_height(4 * ERA_BLOCKS + 1)
     chain.misbehave(0, height=2 * ERA_BLOCKS, kind=MisbehaviourKind.AMNESIA)
     chain.blocks(2)
+    chain.free_unbonded()
     chain.done(who, "withdraw_unbonded", 0)
     assert chain.stake(who) == 400 * GRIST
     assert chain.refused(who, "withdraw_unbonded", 0) == nouns.StakeLiable.encoded
@@ -308,6 +310,7 @@ def test_after_the_decision_the_rest_is_free() -> None:
     rest = chain.stake(validator(0))
     assert rest == 1_000 * GRIST - 1_000 * GRIST * 9 // 49
     free = chain.free(validator(0))
+    chain.free_unbonded()
     chain.done(validator(0), "withdraw_unbonded", 0)
     assert chain.free(validator(0)) == free + rest == FREE + rest
     assert chain.look().balances.held(validator(0), HoldReason.STAKE) == 0
