@@ -56,17 +56,17 @@ DEADLINE_ITEM: Final[Weight] = 8 * MICROSECOND
 PARAMETER: Final[Weight] = 60 * MICROSECOND
 """Checking bounds and writing value and era of a parameter."""
 
-REFERENDUM_SUBMIT: Final[Weight] = 400 * MICROSECOND
-"""Reading and judging a call, a hold, an item for the wheel, a status of four kilobytes."""
+REFERENDUM_SUBMIT: Final[Weight] = 600 * MICROSECOND
+"""Reading and judging a call, a hold, an item for the wheel, a status of four kilobytes (380)."""
 
-REFERENDUM_STEP: Final[Weight] = 400 * MICROSECOND
-"""A status read and written, a deposit moved, an item of the wheel exchanged."""
+REFERENDUM_STEP: Final[Weight] = 600 * MICROSECOND
+"""A status read and written, a deposit moved, an item of the wheel exchanged (420)."""
 
 VOTE: Final[Weight] = 6_000 * MICROSECOND
-"""Looking at 64 delegators and what each voted itself, a freeze, a status, twice an item."""
+"""Looking twice at 64 delegators and what each voted itself, a freeze, a status (2,500)."""
 
 DELEGATE: Final[Weight] = 8_000 * MICROSECOND
-"""Adding a delegation to 32 votes that go on, and looking at each of them again."""
+"""Adding a delegation to 32 votes that go on, and looking at each of them again (2,800)."""
 
 TREASURY_STEP: Final[Weight] = 120 * MICROSECOND
 """A payment or a grant read and written, money moved, an item for the wheel."""

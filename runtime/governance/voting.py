@@ -285,7 +285,7 @@ class ConvictionVoting(Module, index=22, events=EVENTS, errors=ERRORS):
             return total
         for key, delegation in self.delegators.walk(status.track, who, limit=DELEGATORS_MAX):
             delegator = key[2]
-            has_voted = index in self.load(delegator, status.track).votes
+            has_voted = any(entry[0] == index for entry in self.overrides[delegator, status.track])
             if not has_voted and self._counts(delegator, delegation, index, status):
                 total = total.plus(_side_of(parts.vote, delegation))
         return total

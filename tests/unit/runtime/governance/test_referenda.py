@@ -7,12 +7,15 @@ import pytest
 from runtime import parameters as bounds
 from runtime.balances import TREASURY, HoldReason
 from runtime.balances.nouns import InsufficientBalance, OutflowsFrozen
+from runtime.block import Misbehaviour, MisbehaviourKind
 from runtime.fees import BURN_SHARE
 from runtime.frame.errors import DeclarationError
 from runtime.frame.parameters import PERBILL, Track
 from runtime.governance import nouns as words
 from runtime.governance.nouns import Tally, judge_tally
 from runtime.governance.tracks import DECIDING_MAX, SUBMISSION_DEPOSIT, TRACKS, Curve
+from runtime.governance.votes import NoVoice
+from runtime.staking.reports import ReportDecided, ReportState, UnknownReport
 from tests.support.governance import GRIST, Polls, aye, nay
 from tests.support.runtime import person
 
@@ -452,3 +455,61 @@ def test_a_slash_is_voted_on_in_the_lane_of_slashes(polls: Polls) -> None:
         **dict.fromkeys(Track, Lane.OTHER),
         Track.SLASHES: Lane.SLASHES,
     }
+
+
+# Calling a slash off
+
+
+def report_dave(polls: Polls) -> None:
+    """Let Dave be reported for two votes at the last height."""
+    runtime = polls.chain.look()
+    powers = {member.account: member.power for member in runtime.session.current_set}
+    at = polls.chain.height
+    polls.chain.open(
+        misbehaviour=(
+            Misbehaviour(
+                kind=MisbehaviourKind.DUPLICATE_VOTE,
+                account=person("Dave"),
+                height=at,
+                time_ms=polls.chain.spec.time_ms + at * 1_000,
+                power=powers[person("Dave")],
+                total_power=sum(powers.values()),
+                evidence_hash=b"p" * 32,
+            ),
+        )
+    )
+
+
+def test_a_reported_slash_is_called_off_by_a_vote_in_which_the_accused_has_no_voice() -> None:
+    polls = Polls("dev")
+    numbers = TRACKS[Track.SLASHES]
+    for part in ("prepare", "decide", "confirm", "enact"):
+        parameter = getattr(numbers, part)
+        parameter.begin(polls.runtime.ctx, max(parameter.low, 100))
+    polls.chain.close()
+    report_dave(polls)
+    while polls.runtime.slashing.reports[0].state is not ReportState.DEFERRED:
+        polls.next()
+    call = ("Slashing", "cancel_deferred_slash", 0, b"a bug, not a crime")
+    index = polls.submit(polls.chain.call(*call))
+    polls.back(index)
+    assert (polls.status(index).track, polls.runtime.referenda.accused[index]) == (
+        Track.SLASHES,
+        person("Dave"),
+    )
+    polls.refused(NoVoice, "Dave", "ConvictionVoting", "vote", index, aye(GRIST))
+    for who in ("Alice", "Bob"):
+        polls.vote(who, index, aye(900_000 * GRIST))
+    while polls.state(index) == "Ongoing":
+        polls.next()
+    enact_at = polls.runtime.referenda.summaries[index].enact_at
+    assert enact_at < polls.runtime.slashing.reports[0].apply_at
+    before = polls.runtime.balances.held(person("Dave"), HoldReason.STAKE)
+    polls.until(enact_at)
+    assert polls.runtime.slashing.reports[0].state is ReportState.CANCELLED
+    polls.until(polls.runtime.slashing.reports[0].apply_at + 10)
+    assert polls.runtime.balances.held(person("Dave"), HoldReason.STAKE) >= before
+    bounded = ("Inline", polls.chain.call(*call))
+    polls.refused(ReportDecided, "Eve", "Referenda", "submit", bounded, ("After", 0))
+    unknown = ("Inline", polls.chain.call(*call[:2], 77, b""))
+    polls.refused(UnknownReport, "Eve", "Referenda", "submit", unknown, ("After", 0))
