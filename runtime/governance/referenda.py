@@ -7,7 +7,7 @@
 A proposal is a call that only Root may make. It is judged when it is submitted, by the module whose
 call it is: what would be refused is never voted on. Votes open at the beginning of a block, so that
 what somebody locks in a block can never count for a vote that opens in it. Nothing acts in the era
-in which it was proposed, except what can only pause. An approved call that fails is undone, finally.
+in which it was proposed, except what can only pause. A call that fails is undone, finally.
 """
 
 from collections.abc import Iterable, Iterator
