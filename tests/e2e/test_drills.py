@@ -131,23 +131,33 @@ def test_two_hundred_transfers_a_second_are_each_included_once(
     assert_clean(net, tmp_path)
 
 
+CHAINS_MAX = 8
+"""Chains that are tried: who proposes the last block of a set is drawn anew when a round is lost."""
+
+
 def test_a_scheduled_set_change_removes_the_current_proposer(own_devnet: Make) -> None:
-    net = own_devnet("--spec", "test")
-    seen: dict[int, int] = {}
-    proposers_removed = 0
+    """On a quiet machine the first chain shows it, for its draws are those of its seed."""
+    for _ in range(CHAINS_MAX):
+        net = own_devnet("--spec", "test")
+        net.wait_height(41, nodes=("alice",), seconds=PATIENCE)
+        if removes_a_proposer(net, up_to=40):
+            return
+        net.close()
+    raise AssertionError("no set change met the proposer before it")
 
-    def has_changed_twice() -> bool:
-        return net.height("alice") > 40
 
-    wait_until(has_changed_twice, PATIENCE, lambda: f"height {net.height('alice')}")
+def removes_a_proposer(net: DevnetUnderTest, *, up_to: int) -> bool:
+    """Whether a set change took out whoever proposed the block before; sets must have changed."""
+    set_ids: set[int] = set()
+    is_removed = False
     previous: list[str] = []
     proposer = ""
-    for height in range(1, 40):
+    for height in range(1, up_to):
         block = net.rpc("alice", "chain_getBlockHash", height)
         about = net.rpc("alice", "gristmill_v1_block", block)
         members = [v["address"] for v in net.rpc("alice", "gristmill_v1_validators", block)]
-        seen[height] = about["setId"]
-        proposers_removed += bool(proposer and previous != members and proposer not in members)
+        set_ids.add(about["setId"])
+        is_removed |= bool(proposer and previous != members and proposer not in members)
         previous, proposer = members, members[about["proposerIndex"]]
-    assert len(set(seen.values())) >= 3
-    assert proposers_removed >= 1
+    assert len(set_ids) >= 3
+    return is_removed
