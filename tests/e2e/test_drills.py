@@ -132,7 +132,7 @@ def test_two_hundred_transfers_a_second_are_each_included_once(
 
 
 CHAINS_MAX = 8
-"""Chains that are tried: who proposes the last block of a set is drawn anew when a round is lost."""
+"""Chains that are tried: a round that is lost draws the last proposer of a set anew."""
 
 
 def test_a_scheduled_set_change_removes_the_current_proposer(own_devnet: Make) -> None:
