@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ext import dispatch, hashing, signing, store
 from runtime.block import INHERENTS, SPEC_VERSION, BlockContext
-from runtime.executive import SIGNED_VERSIONS, Executive, make_inherents
+from runtime.executive import Executive, make_inherents
 from runtime.genesis import Genesis, build_genesis, load_spec
 from runtime.primitives import AccountId
 from runtime.transaction import IMMORTAL, encode_extra, encode_transaction, signing_payload
@@ -129,7 +129,7 @@ class World:
     @property
     def terms(self) -> dispatch.SigningTerms:
         """What signatures of the next block cover besides their transaction."""
-        suffix = SIGNED_VERSIONS + GENESIS_HASH
+        suffix = self.executive.signed_versions + GENESIS_HASH
         return dispatch.SigningTerms(self.height + 1, suffix, lambda _: GENESIS_HASH)
 
     def body(self, transactions: Sequence[bytes]) -> list[bytes]:

@@ -101,6 +101,9 @@ class NodeConfig:
     log_file: Path = _option(Path(), "file for the log; standard error when not given")
     memory_bytes_max: int = _option(0, "address space limit; 0 is none")
     files_max: int = _option(4096, "open files limit", minimum=128, maximum=1 << 20)
+    drill_rules: Path = _option(
+        Path(), "directory with further runtime versions; for drills on Development chains only"
+    )
     clock_offset_ms: int = _option(
         0, "moves the wall clock, for drills only", minimum=-86_400_000, maximum=86_400_000
     )

@@ -5,6 +5,7 @@
     |- InvalidBlock           the proposer   the block is refused and its hash remembered
     |- PeerFault              a peer         its score falls; disconnected and banned in the end
     |- ConfigError            the operator   one sentence with what to do; exit code 78
+    |  '- VersionMissing      the operator   the next block needs a release that is not installed
     |- StorageError           the machine    the node stops and never guesses
     |  |- StorageFull         the disk       blocks are refused until there is room
     |  '- StateMismatch       the disk       the stored state is not the one that was decided
@@ -66,6 +67,10 @@ class ConfigError(GristmillError):
 
     exit_code = 78
     """EX_CONFIG of sysexits."""
+
+
+class VersionMissing(ConfigError):
+    """The next block is under rules that this release lacks; whatever is below it is kept."""
 
 
 class StorageError(GristmillError):

@@ -7,8 +7,8 @@ from typing import Any, Final
 from ext import scale
 from runtime.frame.declared import Wired
 from runtime.primitives import ACCOUNT_TYPE
-from runtime.runtime import Runtime
 from runtime.transaction import SIGNED_PREFIX
+from runtime.versions import VERSIONS, VersionTable
 
 EVENTS_MAX: Final = 1 << 20
 """More events than any block can leave: a receipt that counts more is damaged."""
@@ -34,13 +34,14 @@ class DecodedEvent:
 
 
 class EventReader:
-    """Decodes receipts of the runtime that this program knows."""
+    """Decodes receipts of every version in a table: numbers of events are never used again."""
 
-    def __init__(self) -> None:
+    def __init__(self, table: VersionTable = VERSIONS) -> None:
         self._kinds: dict[bytes, tuple[str, str, tuple[tuple[str, Wired], ...]]] = {}
-        for module in Runtime().modules:
-            for event in module.events:
-                self._kinds[event.head] = (module.name, event.__name__, event.parts)
+        for rules in table:
+            for module in rules.make_runtime(rules.version).modules:
+                for event in module.events:
+                    self._kinds[event.head] = (module.name, event.__name__, event.parts)
 
     def decode(self, receipt: bytes) -> list[DecodedEvent]:
         """Give the events of a receipt, a SCALE `Vec<EventRecord>`; raises ValueError."""

@@ -9,15 +9,17 @@ from typing import Final
 
 from chain.errors import InvalidBlock, InvalidTransaction
 from chain.pool import Valuation
+from chain.releases import Executives, Releases
 from chain.storage.state import StateStore
 from chain.verified import SignatureItem
 from ext import store
 from runtime.block import INHERENTS, BlockContext, ContextNote, ExecResult
 from runtime.executive import BlockLimits, Executive
-from runtime.frame.context import NO_BLOCK
 from runtime.frame.errors import InvalidBlock as RuntimeInvalidBlock
 from runtime.frame.errors import InvalidTransaction as RuntimeInvalidTransaction
+from runtime.primitives import ZERO_HASH
 from runtime.transaction import SignedTransaction, decode_inherent, decode_transaction
+from runtime.versions import Due, read_version_at
 
 COUNT_MAX: Final = 50_000
 """Transactions in a block that we build; bytes and weight end it long before on a network."""
@@ -29,10 +31,17 @@ UNLIMITED: Final = (1 << 62) - 1
 class RuntimeExecution:
     """Executes and builds blocks on the state of one chain. One block at a time."""
 
-    def __init__(self, chain: StateStore, genesis_hash: bytes) -> None:
+    def __init__(
+        self, chain: StateStore, genesis_hash: bytes, releases: Releases | None = None
+    ) -> None:
         self._chain = chain
         self._genesis_hash = genesis_hash
-        self._executive = Executive()
+        self._executives = Executives(releases or Releases())
+
+    @property
+    def _executive(self) -> Executive:
+        """The executive of the block above the tip; raises VersionMissing."""
+        return self._executives.above(self._chain.state, self._chain.height + 1)
 
     def round_of(self, extrinsics: Sequence[bytes]) -> int:
         """Give the round that a body says it was built in; raises InvalidBlock."""
@@ -96,12 +105,31 @@ def _decoded(candidates: Iterable[bytes], broken: list[bytes]) -> Iterator[Signe
 class RuntimeJudge:
     """Judges transactions on the newest state, for the pool and RPC; loop only."""
 
-    def __init__(self, chain: StateStore, genesis_hash: bytes) -> None:
+    def __init__(
+        self, chain: StateStore, genesis_hash: bytes, releases: Releases | None = None
+    ) -> None:
         self._chain = chain
         self._genesis_hash = genesis_hash
-        self.executive = Executive()
+        self.releases = releases or Releases()
+        self._executives = Executives(self.releases)
+        self._executive: Executive | None = None
+        self._executive_height = -1
         self._overlay = chain.state.overlay()
         self._overlay_height = chain.height
+
+    @property
+    def executive(self) -> Executive:
+        """The executive of the block above the tip; raises VersionMissing."""
+        height = self._chain.height
+        if self._executive is None or self._executive_height != height:
+            self._executive = self._executives.above(self._chain.state, height + 1)
+            self._executive_height = height
+        return self._executive
+
+    def executive_at(self, height: int) -> Executive:
+        """Give the executive of a block up to the tip, for its state; raises VersionMissing."""
+        due = Due(read_version_at(self._chain.state, height), ZERO_HASH)
+        return self._executives.of(self.releases.require(due, height))
 
     def view(self) -> store.Overlay:
         """Give a view on the newest state that nobody writes to."""
@@ -151,5 +179,5 @@ class RuntimeJudge:
     def load_prices(self) -> None:
         """Point the executive at the newest state and read the fees in force there."""
         executive = self.executive
-        executive.ctx.enter(self.view(), NO_BLOCK)
+        executive.ctx.enter(self.view(), executive.no_block)
         executive.runtime.fees.load_prices()

@@ -35,8 +35,9 @@ from consensus.types import (
 )
 from consensus.valset import ValidatorSchedule
 from ext import signing, store
-from runtime.block import SPEC_VERSION, BlockContext, ExecResult, Misbehaviour
+from runtime.block import BlockContext, ExecResult, Misbehaviour
 from runtime.primitives import AccountId
+from runtime.versions import read_due
 
 CANDIDATES_MAX: Final = 8
 """Blocks of one height that are kept executed: several rounds and an equivocating proposer."""
@@ -196,6 +197,10 @@ class Importer:
             raise AssertionError("the set that decided the tip is always kept")
         return found
 
+    def next_version(self) -> int:
+        """Give the version of the rules of the block above the tip."""
+        return read_due(self.chain.state, self.chain.height + 1).version
+
     def verify(self, checked: CheckedBlock) -> VerifiedBlock:
         """Verify proofs, evidence and, in one batch, every signature; raises InvalidBlock."""
         block, schedule = checked.block, checked.schedule
@@ -223,6 +228,7 @@ class Importer:
             last_commit=block.last_commit,
             offenders=offenders,
             round_=round_,
+            spec_version=self.next_version(),
         )
         return VerifiedBlock(block, schedule, context, offenders)
 
@@ -449,6 +455,7 @@ def build_context(
     last_commit: Commit | None,
     offenders: Sequence[Offender],
     round_: int,
+    spec_version: int,
 ) -> BlockContext:
     """Give what a block with this header is executed with."""
     flags = () if last_commit is None else last_commit.signed_flags(len(previous_set))
@@ -457,7 +464,7 @@ def build_context(
         height=header.number,
         parent_hash=header.parent_hash,
         time_ms=header.time_ms,
-        spec_version=SPEC_VERSION,
+        spec_version=spec_version,
         proposer=AccountId(validators[header.proposer_idx].account),
         entropy=beacon.entropy(header.pre_runtime.vrf_proof),
         round=round_,

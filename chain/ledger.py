@@ -14,7 +14,7 @@ from typing import Final
 import trio
 
 from chain.engine import BuildPlan
-from chain.errors import InvalidBlock, StorageError
+from chain.errors import InvalidBlock, StorageError, VersionMissing
 from chain.importer import ExecutedBlock, ImportedBlock, Importer, ReceivedBlock
 from chain.log import Log
 from chain.proposer import Proposer
@@ -197,7 +197,7 @@ class ChainLedger:
             try:
                 for decision in decisions:
                     await self._adopt(decision, is_held=True)
-            except (InvalidBlock, trio.Cancelled):
+            except (InvalidBlock, VersionMissing, trio.Cancelled):
                 await self._save_held()
                 raise
             await self._save_held()

@@ -46,6 +46,7 @@ from chain.opening import check_trust, open_storage
 from chain.pool import Pool, PoolLimits
 from chain.process import harden
 from chain.proposer import BUILD_SHARE, Proposer
+from chain.releases import open_releases
 from chain.rpc.server import RpcServer
 from chain.rpc.view import ChainView
 from chain.seams import Chance, Clock, SystemChance, SystemClock
@@ -53,10 +54,11 @@ from chain.serving import MetricsPage, allows_unsafe, make_limits
 from chain.storage import durable
 from chain.upkeep import Upkeep
 from chain.verified import VerifiedSignatures
+from chain.version_watch import VersionWatch
 from consensus.evidence import EvidenceWindow
 from consensus.types import BLOCK_BYTES_MAX, Block, Decision, Evidence
 from ext import hashing
-from runtime.block import SPEC_VERSION
+from runtime.block import SPEC_VERSION as FIRST_VERSION
 from runtime.genesis import TOKEN_DECIMALS, TOKEN_SYMBOL
 from runtime.system import SS58_PREFIX
 
@@ -119,14 +121,18 @@ class Node:
         window = EvidenceWindow(params.evidence_age_blocks, params.evidence_age_ms)
         self.offences = Offences(chain.blocks, start.hash, window)
         self.offences.remember(read_evidence(config.home, start.hash), tip=chain.tip)
-        self.execution = RuntimeExecution(chain, start.hash)
+        self.releases = open_releases(config, start.spec.chain_type)
+        self.execution = RuntimeExecution(chain, start.hash, self.releases)
         self.verified = VerifiedSignatures()
         self.importer = Importer(
             chain, self.execution, self.offences, self.verified, block_bytes_max=block_bytes_max
         )
-        self.judge = RuntimeJudge(chain, start.hash)
+        self.judge = RuntimeJudge(chain, start.hash, self.releases)
         limits = PoolLimits(config.pool_count_max, config.pool_bytes_max, config.pool_sender_max)
         self.pool = Pool(self.judge, limits, self.verified)
+        self.versions = VersionWatch(
+            chain, self.releases, self.pool, self.log.bind("versions"), stop=self.stop
+        )
         self.proposer = Proposer(
             self.importer, self.execution, self.clock, self.log.bind("proposer"),
             block_bytes_max=block_bytes_max, build_ms=start.profile.propose_ms // BUILD_SHARE,
@@ -217,11 +223,7 @@ class Node:
         )
         chain_meter = ChainMeter(self.metrics, self.clock)
         add_gauges(self.metrics, self._readings())
-        self.ledger.add_listener(
-            lambda imported: self.pool.on_block(
-                imported.decided.block.block_id, imported.decided.block.extrinsics
-            )
-        )
+        self.ledger.add_listener(self.versions.on_imported)
         self.ledger.on_saved = self.upkeep.wake
         for listener in (self.face.on_imported, self.upkeep.on_imported, chain_meter.on_imported):
             self.ledger.add_listener(listener)
@@ -229,7 +231,10 @@ class Node:
     # The second screen: running and stopping
 
     async def run(self, *, task_status: TaskStatus = trio.TASK_STATUS_IGNORED) -> None:
-        """Run until `stop` or cancelled; raises StorageError when the disk fails."""
+        """Run until `stop` or cancelled.
+
+        Raises StorageError when the disk fails, VersionMissing before a block of unknown rules.
+        """
         async with trio.open_nursery() as network:
             await start_task(network, self.network.run)
             for task in (self.gossip.run, self.transactions.run, self.upkeep.run):
@@ -246,6 +251,8 @@ class Node:
                     front.cancel_scope.cancel()
                 consensus.cancel_scope.cancel()
             network.cancel_scope.cancel()
+        if self.versions.missing is not None:
+            raise self.versions.missing
 
     async def _serve(self, front: trio.Nursery) -> None:
         """Let clients in, and say where."""
@@ -405,8 +412,8 @@ def open_keys(config: NodeConfig, start: ChainStart, log: Log) -> Keychain | Non
 
 
 def compute_fork_id(genesis_hash: bytes) -> bytes:
-    """Give the 32 bytes that two nodes with the same rules share."""
-    return hashing.blake2b_256(b"fork" + genesis_hash + SPEC_VERSION.to_bytes(4, "little"))
+    """Give the 32 bytes that two nodes of the same chain share, whatever versions they know."""
+    return hashing.blake2b_256(b"fork" + genesis_hash + FIRST_VERSION.to_bytes(4, "little"))
 
 
 def read_peer_seed(home: Path, chance: Chance) -> bytes:

@@ -36,10 +36,12 @@ from chain.storage.state import StateStore
 from consensus.header import Header
 from consensus.types import Evidence, decode_evidence
 from runtime.api import runtime_api
-from runtime.block import SPEC_VERSION, BlockContext
+from runtime.block import BlockContext
+from runtime.executive import Executive
 from runtime.frame.context import StateView
 from runtime.frame.errors import InvalidTransaction as RuntimeInvalidTransaction
 from runtime.primitives import AccountId
+from runtime.versions import Rules
 
 HEADS_KEPT: Final = 64
 """Headers that wait for a slow reader; it loses the older ones."""
@@ -170,13 +172,22 @@ class NodeFace:
 
         Raises ValueError for arguments that cannot be read, StatePruned for an old height.
         """
-        judge = self._sources.judge
         try:
-            return runtime_api(self._view_at(height), name, args, judge.executive)
+            return runtime_api(self._view_at(height), name, args, self._executive_at(height))
         except RuntimeInvalidTransaction as error:
             raise ValueError(error.sentence) from error
         except StoragePruned as error:
             raise StatePruned(str(error)) from error
+
+    def rules(self, height: int | None) -> Rules:
+        """Give the rules of a finalized block; None is those of the next, which signers name."""
+        judge = self._sources.judge
+        return (judge.executive if height is None else judge.executive_at(height)).rules
+
+    def _executive_at(self, height: int) -> Executive:
+        """Give the executive for the state after a block: that of whoever asks there next."""
+        judge = self._sources.judge
+        return judge.executive if height == self._chain.height else judge.executive_at(height)
 
     def _view_at(self, height: int) -> StateView:
         """Give the newest state, or one that reads from an older one and takes no writes."""
@@ -253,7 +264,7 @@ class NodeFace:
             height=tip.number + 1,
             parent_hash=tip.block_id,
             time_ms=max(self._sources.clock.now_ms(), tip.time_ms + 1),
-            spec_version=SPEC_VERSION,
+            spec_version=judge.executive.rules.version,
             proposer=AccountId(validators[0].account),
             entropy=bytes(32),
             last_commit=flags,

@@ -4,6 +4,7 @@ from chain.config import NodeConfig
 from chain.errors import ConfigError
 from chain.events import EventReader
 from chain.genesis import ChainStart
+from chain.releases import open_releases
 from chain.seams import Clock
 from chain.storage.database import Database
 from chain.storage.finality import FinalityJournal
@@ -19,7 +20,8 @@ from chain.storage.state import (
 def open_storage(config: NodeConfig, start: ChainStart) -> StateStore:
     """Open the chain in a node's home, or begin it; raises StorageError or ConfigError."""
     config.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    find_touched = EventReader().find_touched if config.account_index else None
+    table = open_releases(config, start.spec.chain_type).table
+    find_touched = EventReader(table).find_touched if config.account_index else None
     options = StorageOptions(config.keep_blocks, find_touched)
     database = Database(config.database_path, free_space_bytes_min=config.free_space_bytes_min)
     try:

@@ -60,6 +60,13 @@ class Refusal(Enum):
     UNKNOWN = "the state to judge it by is missing"
 
 
+OTHER_RULES: Final = "the rules have just changed; sign it for the new runtime version"
+"""What the sender of a transaction of the old rules is told."""
+
+TOLERANT_BLOCKS: Final = 64
+"""Blocks for which peers may still send transactions of the old rules."""
+
+
 class PoolRefused(InvalidTransaction):
     """The pool does not take a transaction; `kind` is for programs."""
 
@@ -152,6 +159,8 @@ class Prepared:
     transaction: SignedTransaction
     hash: bytes
     item: SignatureItem
+    generation: int = 0
+    """How often the rules had changed when `item` was made; each change asks for another."""
 
 
 @dataclass(slots=True)
@@ -183,6 +192,8 @@ class Pool:
         self._cheapest: list[tuple[Rank, int, bytes]] = []
         self._arrivals = 0
         self._recheck_from = 0
+        self._generation = 0
+        self._tolerant_until = 0
         self.size_bytes = 0
 
     def __len__(self) -> int:
@@ -226,13 +237,17 @@ class Pool:
             item = self._judge.signature_item(transaction)
         except InvalidTransaction as error:
             raise PoolRefused(Refusal.INVALID, error.reason) from error
-        return Prepared(transaction, name, item)
+        return Prepared(transaction, name, item, self._generation)
 
     def admit(self, prepared: Prepared, *, is_signature_good: bool) -> Stage:
         """Take a prepared transaction; gives READY or WAITING, raises PoolRefused."""
         name, transaction = prepared.hash, prepared.transaction
+        if prepared.generation != self._generation:
+            raise PoolRefused(Refusal.INVALID, OTHER_RULES)
         if not is_signature_good:
             self._ban(name)
+            if self._judge.height() < self._tolerant_until:
+                raise PoolRefused(Refusal.INVALID, OTHER_RULES)
             raise PoolRefused(Refusal.FORGED, "the signature does not verify")
         self._verified.add([prepared.item])
         if name in self._entries:
@@ -483,6 +498,15 @@ class Pool:
                 self._remove(entry)
                 self._ban(name)
                 self._tell(name, Stage.INVALID, None)
+
+    def on_new_version(self) -> None:
+        """Drop everything: the next block has other rules, and signatures name theirs.
+
+        For a while a signature that does not verify is nobody's fault: it was good a moment ago.
+        """
+        self._generation += 1
+        self._tolerant_until = self._judge.height() + TOLERANT_BLOCKS
+        self.on_rejected(list(self._entries))
 
     def watch(self, transaction_hash: bytes, watcher: Watcher) -> None:
         """Tell this watcher where a transaction stands now, and each step from here on."""

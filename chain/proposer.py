@@ -201,5 +201,6 @@ def _draft(plan: BuildPlan, evidence: tuple[Evidence, ...], importer: Importer) 
         last_commit=plan.last_commit,
         offenders=offenders,
         round_=plan.round,
+        spec_version=importer.next_version(),
     )
     return _Draft(pre_runtime, evidence, offenders, plan.last_commit, context)

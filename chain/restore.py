@@ -11,6 +11,7 @@ from chain.importer import Importer, ReceivedBlock
 from chain.keychain import find_key_directories
 from chain.offences import Offences
 from chain.opening import open_storage
+from chain.releases import open_releases
 from chain.signer import open_signer
 from chain.storage.archive import ArchiveReader
 from chain.storage.rewind import rewind
@@ -47,7 +48,7 @@ def import_archive(
             window = EvidenceWindow(params.evidence_age_blocks, params.evidence_age_ms)
             importer = Importer(
                 chain,
-                RuntimeExecution(chain, start.hash),
+                RuntimeExecution(chain, start.hash, open_releases(config, start.spec.chain_type)),
                 Offences(chain.blocks, start.hash, window),
                 VerifiedSignatures(),
                 block_bytes_max=params.block_bytes_max + (1 << 20),

@@ -6,7 +6,7 @@ from typing import Final
 from runtime import weights
 from runtime.executive import Executive
 from runtime.frame.call import DispatchClass
-from runtime.frame.context import NO_BLOCK, StateView
+from runtime.frame.context import StateView
 from runtime.frame.dispatch import Call
 from runtime.frame.outcome import encode_weight
 from runtime.metadata import METADATA_VERSION, metadata_v14, runtime_version
@@ -29,8 +29,8 @@ def runtime_api(
     return None if answer is None else answer(executive or Executive(), state, args)
 
 
-def _metadata(_: Executive, __: StateView, ___: bytes) -> bytes:
-    metadata = metadata_v14()
+def _metadata(executive: Executive, _: StateView, __: bytes) -> bytes:
+    metadata = metadata_v14(executive.rules)
     return encode_compact(len(metadata)) + metadata
 
 
@@ -44,8 +44,8 @@ def _metadata_at_version(executive: Executive, state: StateView, args: bytes) ->
     return b"\x01" + _metadata(executive, state, b"")
 
 
-def _core_version(_: Executive, __: StateView, ___: bytes) -> bytes:
-    return runtime_version().encode()
+def _core_version(executive: Executive, _: StateView, __: bytes) -> bytes:
+    return runtime_version(executive.rules.version).encode()
 
 
 def _account_nonce(_: Executive, state: StateView, args: bytes) -> bytes:
@@ -87,7 +87,7 @@ def _estimated(executive: Executive, state: StateView, args: bytes) -> tuple[boo
     raw, length = args[:-4], int.from_bytes(args[-4:], "little")
     is_signed, data = find_call(raw)
     call = executive.decode_call(data)
-    executive.ctx.enter(state, NO_BLOCK)
+    executive.ctx.enter(state, executive.no_block)
     executive.runtime.fees.load_prices()
     return is_signed, call, length
 

@@ -21,7 +21,7 @@ INHERENTS: Final = 2
 """Unsigned extrinsics at the front of each body: Timestamp.set and Authorship.note_context."""
 
 SPEC_VERSION: Final = 1
-"""Version of the rules; wallets sign it, every block names it."""
+"""Version of the rules that a chain begins under; later ones are scheduled by votes."""
 
 TRANSACTION_VERSION: Final = 1
 """Version of the layout of transactions and of the numbers of calls."""

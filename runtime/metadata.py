@@ -9,7 +9,7 @@ from functools import cache
 from hashlib import blake2b
 from typing import Final
 
-from runtime.block import SPEC_VERSION, TRANSACTION_VERSION
+from runtime.block import TRANSACTION_VERSION
 from runtime.frame.dispatch import CallEntry
 from runtime.frame.module import Module
 from runtime.frame.storage import ItemInfo
@@ -26,6 +26,7 @@ from runtime.substrate import (
     pallet_path,
 )
 from runtime.transaction import encode_compact
+from runtime.versions import NEWEST, Rules
 from runtime.wire import (
     Array,
     Case,
@@ -110,18 +111,18 @@ class RuntimeVersion:
 
 
 @cache
-def runtime_version() -> RuntimeVersion:
-    """Give the version of the rules that this release runs."""
+def runtime_version(spec_version: int = NEWEST.version) -> RuntimeVersion:
+    """Give a version of the rules as clients see it, the newest that this release knows if none."""
     apis = tuple((blake2b(name.encode(), digest_size=8).digest(), v) for name, v in APIS)
     return RuntimeVersion(
-        SPEC_NAME, IMPLEMENTATION_NAME, 1, SPEC_VERSION, 1, apis, TRANSACTION_VERSION, 1
+        SPEC_NAME, IMPLEMENTATION_NAME, 1, spec_version, 1, apis, TRANSACTION_VERSION, 1
     )
 
 
 @cache
-def metadata_v14() -> bytes:
-    """Give the metadata of the rules that this release runs, with its magic and version."""
-    return make_metadata(Runtime())
+def metadata_v14(rules: Rules = NEWEST) -> bytes:
+    """Give the metadata of a version of the rules, with its magic and version."""
+    return make_metadata(rules.make_runtime(rules.version))
 
 
 def make_metadata(runtime: Runtime) -> bytes:
@@ -131,7 +132,9 @@ def make_metadata(runtime: Runtime) -> bytes:
     registry.define(CALL_NAME, _outer("RuntimeCall", runtime.modules, _call_types(entries)))
     registry.define(EVENT_NAME, _outer("RuntimeEvent", runtime.modules, _event_types(runtime)))
     calls, events = _call_types(entries), _event_types(runtime)
-    pallets = [_pallet(registry, module, calls, events) for module in runtime.modules]
+    pallets = [
+        _pallet(registry, module, calls, events, runtime.spec_version) for module in runtime.modules
+    ]
     extrinsic = (
         encode_compact(registry.number(extrinsic_type()))
         + bytes((EXTRINSIC_VERSION,))
@@ -290,7 +293,11 @@ def _outer(name: str, modules: tuple[Module, ...], inner: dict[str, Variant]) ->
 
 
 def _pallet(
-    registry: Registry, module: Module, calls: dict[str, Variant], events: dict[str, Variant]
+    registry: Registry,
+    module: Module,
+    calls: dict[str, Variant],
+    events: dict[str, Variant],
+    spec_version: int,
 ) -> bytes:
     """Give the entry of one module."""
     constants = [
@@ -309,7 +316,7 @@ def _pallet(
         constants.append(
             _text("Version")
             + encode_compact(registry.number(VERSION_TYPE))
-            + _bytes(runtime_version().encode())
+            + _bytes(runtime_version(spec_version).encode())
             + _docs("The version of the rules.")
         )
     return (

@@ -5,11 +5,12 @@ A line uses only lines above it. Hooks run in this order; the metadata lists the
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from runtime.authorship import Authorship
 from runtime.balances import Balances
 from runtime.beacon import Beacon
+from runtime.block import SPEC_VERSION
 from runtime.deadlines import Deadlines
 from runtime.emission.module import Emission
 from runtime.emission.nouns import Split
@@ -37,11 +38,23 @@ from runtime.treasury import Treasury
 from runtime.utility import Utility
 from runtime.vesting.module import Vesting
 
+AddModules = Callable[["Runtime"], tuple[Module, ...]]
+"""Makes the modules that a later version has behind those of this list."""
+
+
+def _add_none(_: "Runtime") -> tuple[Module, ...]:
+    return ()
+
+
+NO_MORE: Final[AddModules] = _add_none
+"""This list is all."""
+
 
 class Runtime:
-    """All modules, wired; one context for all of them."""
+    """All modules of a version, wired; one context for all of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, spec_version: int = SPEC_VERSION, add: AddModules = NO_MORE) -> None:
+        self.spec_version = spec_version
         ctx = self.ctx = Context()
         calls = self.dispatcher = Dispatcher()
         self.system = System(ctx)
@@ -117,6 +130,7 @@ class Runtime:
             self.authorship,
             self.beacon,
             self.elections,
+            *add(self),
         )
         register(calls, self.modules)
         self.parameters.register(self.modules)
@@ -135,6 +149,7 @@ def admit_proposals(runtime: Runtime) -> None:
     """Say which calls votes can make, and who judges each before anybody votes."""
     admit, parameters = runtime.referenda.proposals.admit, runtime.parameters
     treasury, safety, slashing = runtime.treasury, runtime.safety, runtime.slashing
+    system = runtime.system
     for module, name, judge in (
         (parameters, "set", parameters.judge_set),
         (treasury, "spend", treasury.judge_spend),
@@ -143,6 +158,8 @@ def admit_proposals(runtime: Runtime) -> None:
         (treasury, "stop", lambda id_, _: treasury.judge_stop(id_)),
         (safety, "freeze", safety.judge_freeze),
         (safety, "unfreeze", safety.judge_unfreeze),
+        (system, "schedule_version", system.judge_schedule),
+        (system, "cancel_version", system.judge_cancel),
     ):
         admit(module, name, partial(_rule, judge))
     admit(

@@ -1,18 +1,21 @@
-"""System: accounts, block numbers and hashes, remarks, and what became of each transaction."""
+"""System: accounts, block numbers and hashes, remarks, transactions' ends, and runtime versions."""
 
 from collections.abc import Iterator
-from typing import Final
+from itertools import pairwise
+from typing import Annotated, Final
 
 from ext import hashing
 from runtime import weights
 from runtime.block import SPEC_VERSION
 from runtime.frame.call import call
 from runtime.frame.context import AccountRecord
-from runtime.frame.declared import Record
+from runtime.frame.declared import Most, Record
+from runtime.frame.errors import CallError
 from runtime.frame.events import Event
 from runtime.frame.module import Check, Constant, Module
-from runtime.frame.origins import Signed
+from runtime.frame.origins import Root, Signed
 from runtime.frame.outcome import EncodedError, EncodedInfo
+from runtime.frame.parameters import Track
 from runtime.frame.storage import Hasher, StorageMap, StorageValue, stored
 from runtime.primitives import (
     U8,
@@ -35,6 +38,12 @@ SS58_PREFIX: Final = 42
 
 NO_ACCOUNT: Final[AccountRecord] = (0, 0, 0, 0, 0, 0, 0, 0)
 """The record of an account that does not exist."""
+
+UPGRADE_NOTICE_BLOCKS: Final = 10
+"""A version is scheduled at least so many blocks ahead: every node sees it coming."""
+
+UPGRADES_MAX: Final = 1_024
+"""Versions in the life of a chain: one a month for most of a century."""
 
 KEPT_BY_SYSTEM: Final = 0
 """The block whose hash is never forgotten: it names the chain."""
@@ -69,6 +78,23 @@ class ChainParams(Record):
     evidence_age_blocks: U32
     evidence_age_ms: U64
     unbonding_blocks: U32
+
+
+class ScheduledVersion(Record):
+    """A version whose rules begin with block `height`; the hash names the sources voted on."""
+
+    version: U32
+    content_hash: Hash
+    height: BlockNumber
+
+
+class Upgrade(Record):
+    """The first block under a version, what its sources hash to, and the version before."""
+
+    height: BlockNumber
+    version: U32
+    content_hash: Hash
+    before: U32
 
 
 class ExtrinsicSuccess(Event, index=0):
@@ -118,11 +144,51 @@ class HookFailed(Event, index=32):
     hook: U8
 
 
+class VersionScheduled(Event, index=33):
+    """The rules of a version begin with block `height`; nodes without it stop before that."""
+
+    version: U32
+    content_hash: Hash
+    height: BlockNumber
+
+
+class ScheduleCancelled(Event, index=34):
+    """The version that was scheduled does not begin."""
+
+    version: U32
+
+
+class VersionActivated(Event, index=35):
+    """This block is the first under the rules of a version; its migrations ran in it."""
+
+    version: U32
+    migrations: U32
+
+
+class SpecVersionNeedsToIncrease(CallError, index=1):
+    """The next version is the one in force plus one; `gristmill chain info` prints that."""
+
+
+class UpgradeTooSoon(CallError, index=2):
+    """A version begins at least ten blocks ahead of the block that schedules it; name a later."""
+
+
+class NothingScheduled(CallError, index=3):
+    """No version is scheduled; there is nothing to cancel."""
+
+
+class TooManyUpgrades(CallError, index=4):
+    """The list of past versions is full; a release with a longer list is needed first."""
+
+
 class System(Module, index=0):
-    """Accounts, block numbers and hashes, remarks, and what became of each transaction."""
+    """Accounts, block numbers and hashes, remarks, transactions' ends, and runtime versions."""
 
     constants = (
         Constant.of("BlockHashCount", BlockNumber, BLOCK_HASH_COUNT, "Heights with known hashes."),
+        Constant.of(
+            "UpgradeNotice", BlockNumber, UPGRADE_NOTICE_BLOCKS, "Blocks that a version waits."
+        ),
         Constant.of("SS58Prefix", U16, SS58_PREFIX, "First byte of addresses of this chain."),
     )
 
@@ -135,6 +201,8 @@ class System(Module, index=0):
         default=bytes(32), hasher=Hasher.TWOX_64_CONCAT
     )
     spec_version: StorageValue[U32] = stored(default=0)
+    scheduled_version: StorageValue[ScheduledVersion | None] = stored(default=None)
+    upgrades: StorageValue[Annotated[tuple[Upgrade, ...], Most(UPGRADES_MAX)]] = stored(default=())
     params: StorageValue[ChainParams] = stored()
     chain_id: StorageValue[Bytes] = stored(default=b"")
 
@@ -155,6 +223,63 @@ class System(Module, index=0):
     def remark_with_event(self, origin: Signed, remark: Bytes) -> None:
         """Leave some bytes in the block and an event with their hash."""
         self.emit(Remarked(origin.who, hashing.blake2b_256(remark)))
+
+    @call(index=32, weight=weights.PARAMETER)
+    def schedule_version(
+        self,
+        origin: Root,  # noqa: ARG002 -- its type is the permission
+        version: U32,
+        content_hash: Hash,
+        height: BlockNumber,
+    ) -> None:
+        """Begin the rules of `version` with block `height`; only by vote. A later one replaces."""
+        self.judge_schedule(version, content_hash, height)
+        self.scheduled_version = ScheduledVersion(version, content_hash, height)
+        self.emit(VersionScheduled(version, content_hash, height))
+
+    @call(index=33, weight=weights.PARAMETER)
+    def cancel_version(self, origin: Root) -> None:  # noqa: ARG002 -- its type is the permission
+        """Let the scheduled version not begin; only by vote."""
+        self.judge_cancel()
+        scheduled, self.scheduled_version = self.scheduled_version, None
+        if scheduled is not None:
+            self.emit(ScheduleCancelled(scheduled.version))
+
+    def judge_schedule(self, version: int, _: bytes, height: int) -> Track:
+        """Give the track of a schedule; raises what `schedule_version` would raise."""
+        if version != self.spec_version + 1:
+            raise SpecVersionNeedsToIncrease
+        if height < self.ctx.block.height + UPGRADE_NOTICE_BLOCKS:
+            raise UpgradeTooSoon
+        if len(self.upgrades) >= UPGRADES_MAX:
+            raise TooManyUpgrades
+        return Track.UPGRADE
+
+    def judge_cancel(self) -> Track:
+        """Give the track of a cancellation; raises what `cancel_version` would raise."""
+        if self.scheduled_version is None:
+            raise NothingScheduled
+        return Track.UPGRADE
+
+    def due_version(self, height: int) -> int:
+        """Give the version of the block above this state."""
+        scheduled = self.scheduled_version
+        if scheduled is not None and height >= scheduled.height:
+            return scheduled.version
+        return self.spec_version
+
+    def activate_version(self, migrations: int) -> None:
+        """Put the scheduled version in force; called by the executive in its first block."""
+        scheduled = self.scheduled_version
+        if scheduled is None:
+            raise KeyError("scheduled_version")
+        upgrade = Upgrade(
+            self.ctx.block.height, scheduled.version, scheduled.content_hash, self.spec_version
+        )
+        self.upgrades = (*self.upgrades, upgrade)
+        self.spec_version = scheduled.version
+        self.scheduled_version = None
+        self.emit(VersionActivated(scheduled.version, migrations))
 
     def begin_block(self) -> None:
         """Write number and hashes of the block that begins; called by the executive first."""
@@ -186,3 +311,20 @@ class System(Module, index=0):
             who for who, info in self.account.items() if not info.providers and not info.nonce
         ]
         yield Check("an account has a provider, or a nonce to remember", not lonely)
+        yield from self._version_invariants(number)
+
+    def _version_invariants(self, number: int) -> Iterator[Check]:
+        upgrades, scheduled = self.upgrades, self.scheduled_version
+        heights = [upgrade.height for upgrade in upgrades]
+        yield Check(
+            "versions began one after the other",
+            all(upgrade.version == upgrade.before + 1 for upgrade in upgrades)
+            and all(low < high for low, high in pairwise(heights)),
+        )
+        yield Check(
+            "the version in force is the last that began",
+            not upgrades or upgrades[-1].version == self.spec_version,
+        )
+        yield Check(
+            "a scheduled version is still to come", scheduled is None or scheduled.height > number
+        )

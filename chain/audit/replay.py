@@ -27,6 +27,7 @@ from chain.audit.source import Source
 from chain.errors import ConfigError, InvalidBlock, StorageError
 from chain.genesis import ChainStart, start_chain
 from chain.importer import build_context
+from chain.releases import Executives, Releases
 from chain.storage.archive import ArchivedBlock
 from consensus import beacon, leader
 from consensus.errors import Malformed
@@ -104,6 +105,7 @@ class ReplayOptions:
     last_height: int | None = None
     verify_from: int = 0
     invariant_blocks: int = INVARIANT_BLOCKS
+    releases: Releases = field(default_factory=Releases)
 
 
 Progress = Callable[[int, int | None], None]
@@ -166,16 +168,17 @@ class Replay:
     def __init__(self, source: Source, options: ReplayOptions, report: ReplayReport) -> None:
         self.start = _start(source)
         self.report = report
-        self.executive = Executive()
+        self._executives = Executives(options.releases)
+        self._names = KeyNames(Executive(rules=options.releases.table.newest).runtime)
         self.tip = self.start.genesis.header
         self.state = store.State.from_entries(self.start.genesis.entries)
+        self.executive = self._executives.above(self.state, 1)
         self.schedule = ValidatorSchedule.from_genesis(self.start.genesis.validators)
         self.last_set = self.start.genesis.validators
         self._source = source
         self._options = options
         self._view = AuditView(self.start)
         self._digest = self.start.hash
-        self._names = KeyNames(self.executive.runtime)
         params = self.start.spec.params
         self._window = EvidenceWindow(params.evidence_age_blocks, params.evidence_age_ms)
         self._compare_records(self.tip)
@@ -184,8 +187,9 @@ class Replay:
             compare_history(database, 0, self.start.genesis.entries, self._names)
 
     def step(self, stored: ArchivedBlock) -> None:
-        """Execute and compare the next block; raises Mismatch or StorageError."""
+        """Execute and compare the next block; raises Mismatch, StorageError or VersionMissing."""
         block = stored.block
+        self.executive = self._executives.above(self.state, self.tip.number + 1)
         is_verified = block.height >= self._options.verify_from
         self._check_links(block)
         note = self._read_note(block)
@@ -322,6 +326,7 @@ class Replay:
             last_commit=block.last_commit,
             offenders=offenders,
             round_=note.round,
+            spec_version=self.executive.rules.version,
         )
         try:
             return self.executive.execute_block(overlay, context, block.extrinsics)

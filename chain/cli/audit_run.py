@@ -15,6 +15,7 @@ import click
 
 from chain.cli.command import Command
 from chain.cli.console import pairs
+from chain.cli.drill import drill_option, find_releases
 from chain.cli.session import Session
 from chain.wallet.amounts import show_amount
 from chain.wallet.errors import NotFound, WalletError, WrongUse
@@ -43,16 +44,20 @@ def core_option(function: F) -> F:
 @click.option("--from", "first", type=click.IntRange(0), default=0, show_default=True,
               help="Verify signatures and proofs from this height on.")  # fmt: skip
 @click.option("--to", "last", type=click.IntRange(1), help="Stop after this height.")
+@drill_option
 @core_option
 @click.pass_obj
-def replay(session: Session, source: str, first: int, last: int | None, core: str) -> None:
+def replay(
+    session: Session, source: str, first: int, last: int | None, drill_rules: str | None, core: str
+) -> None:
     """Execute every block again from genesis and compare all that was stored about it.
 
     SOURCE is a node's home, its database, or an archive. Exit 0 if all is as it claims, 1 if not.
     """
     opened = open_stored(source, core)
     module = importlib.import_module("chain.audit.replay")
-    options = module.ReplayOptions(last_height=last, verify_from=first)
+    releases = find_releases(drill_rules)
+    options = module.ReplayOptions(last_height=last, verify_from=first, releases=releases)
     try:
         report = module.replay(opened, options, progress=show_progress(session))
     finally:

@@ -25,6 +25,10 @@ chain = LazyGroup(
         "schedule": Place(
             "chain.cli.schedule:schedule", "Show how much may be minted, era by era."
         ),
+        "versions": Place("chain.cli.upgrade:versions", "List the rules this release knows."),
+        "rehearse-upgrade": Place(
+            "chain.cli.upgrade:rehearse_upgrade", "Do an upgrade on a copy of a node's state."
+        ),
         "events": Place("chain.cli.chain:events", "Show the events of a block."),
         "rpc": Place("chain.cli.chain:rpc", "Call any method of the node."),
     },

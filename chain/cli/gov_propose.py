@@ -11,7 +11,7 @@ from chain.cli.online import NodeCommand, NodeSession
 from chain.cli.sending import send_options
 from chain.cli.staking import parse_share
 from chain.wallet.amounts import parse_amount
-from chain.wallet.chain_client import parse_int, to_hex
+from chain.wallet.chain_client import parse_hex, parse_int, to_hex
 from chain.wallet.errors import WrongUse
 
 TWO_CALLS: Final = b"\x08"
@@ -30,6 +30,10 @@ propose = LazyGroup(
         "cancel-slash": Place("chain.cli.gov_propose:cancel_slash", "Call a reported slash off."),
         "freeze": Place("chain.cli.gov_propose:freeze", "Pause what a module pays."),
         "unfreeze": Place("chain.cli.gov_propose:unfreeze", "Let a frozen module pay again."),
+        "upgrade": Place("chain.cli.gov_propose:upgrade", "Begin a runtime version with a block."),
+        "cancel-upgrade": Place(
+            "chain.cli.gov_propose:cancel_upgrade", "Let the scheduled version not begin."
+        ),
         "call": Place("chain.cli.gov_propose:raw", "Any call of Root, as hexadecimal."),
     },
     help="Propose something to be voted on; the chain judges it at once.",
@@ -152,6 +156,35 @@ def freeze(session: NodeSession, /, module: str, eras: int, **options: Any) -> N
 def unfreeze(session: NodeSession, /, module: str, **options: Any) -> None:
     """Let MODULE pay again, whether a vote paused it or its books were broken."""
     _propose(session, "Safety.unfreeze", {"module": _module(session, module)}, options)
+
+
+@click.command(cls=NodeCommand)
+@click.argument("version", type=int)
+@click.argument("content_hash", metavar="HASH")
+@click.argument("begins", metavar="HEIGHT", type=int)
+@propose_options
+@click.pass_obj
+def upgrade(
+    session: NodeSession, /, version: int, content_hash: str, begins: int, **options: Any
+) -> None:
+    """Begin the rules of VERSION with block HEIGHT; `gristmill chain versions` prints its HASH.
+
+    Nodes that lack the version stop before that block, and go on once they are updated.
+    """
+    args = {
+        "version": version,
+        "content_hash": to_hex(parse_hex(content_hash, 32)),
+        "height": begins,
+    }
+    _propose(session, "System.schedule_version", args, options)
+
+
+@click.command("cancel-upgrade", cls=NodeCommand)
+@propose_options
+@click.pass_obj
+def cancel_upgrade(session: NodeSession, /, **options: Any) -> None:
+    """Let the runtime version that is scheduled not begin."""
+    _propose(session, "System.cancel_version", {}, options)
 
 
 @click.command("call", cls=NodeCommand)

@@ -281,14 +281,16 @@ def _trusted_metadata(draft: Draft, file: str | None) -> Metadata:
         except (OSError, UnicodeDecodeError):
             raise NotFound(f"the metadata file {file!r} cannot be read") from None
         return decode_metadata(parse_hex(text))
-    version = importlib.import_module("runtime.metadata").runtime_version()
-    ours = (int(version.spec_version), int(version.transaction_version))
-    if ours != (draft.spec_version, draft.transaction_version):
+    table = importlib.import_module("runtime.versions").VERSIONS
+    rules = table.find(draft.spec_version)
+    known = importlib.import_module("runtime.block").TRANSACTION_VERSION
+    if rules is None or draft.transaction_version != known:
         raise BadContent(
-            f"the transaction is for runtime {draft.spec_version}, this release knows {ours[0]}",
+            f"the transaction is for runtime {draft.spec_version}, "
+            f"this release knows {table.newest.version}",
             "install the release of the chain, or give --metadata from a node that you trust",
         )
-    return _local_metadata()
+    return decode_metadata(importlib.import_module("runtime.metadata").metadata_v14(rules))
 
 
 def _local_metadata() -> Metadata:

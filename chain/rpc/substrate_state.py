@@ -10,6 +10,7 @@ from chain.rpc.substrate_chain import unsubscriber
 from chain.rpc.view import NodeView, StatePruned
 from ext import hashing
 from runtime.metadata import metadata_v14, runtime_version
+from runtime.versions import Rules
 
 EVENTS_KEY = hashing.twox_128(b"System") + hashing.twox_128(b"Events")
 """Events are not in the state: they are served from the receipts of the block."""
@@ -116,14 +117,15 @@ class StateMethods:
         return hex_of(result)
 
     def get_metadata(self, at: bytes | None) -> Json:
-        """Give the metadata (V14) of the runtime in force at a block."""
-        find_header(self._node, at)
-        return hex_of(metadata_v14())
+        """Give the metadata (V14) of the rules of a block; without one, of the next block."""
+        return hex_of(metadata_v14(self._rules(at)))
 
     def get_runtime_version(self, at: bytes | None) -> Json:
-        """Give the version of the runtime in force at a block."""
-        find_header(self._node, at)
-        return runtime_version().to_json()
+        """Give the version of the rules of a block; without one, of the next, for signers."""
+        return runtime_version(self._rules(at).version).to_json()
+
+    def _rules(self, at: bytes | None) -> Rules:
+        return self._node.rules(None if at is None else find_header(self._node, at).number)
 
     def subscribe_storage(self, keys: list[bytes] | None) -> Subscribe:
         """Follow storage keys: their values now, then every change."""
@@ -154,10 +156,10 @@ class StateMethods:
 
     async def _versions(self) -> AsyncIterator[Json]:
         async with self._node.heads() as heads:
-            version = runtime_version().to_json()
+            version = runtime_version(self._rules(None).version).to_json()
             yield version
             async for _ in heads:
-                current = runtime_version().to_json()
+                current = runtime_version(self._rules(None).version).to_json()
                 if current != version:
                     version = current
                     yield version

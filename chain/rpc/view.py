@@ -12,6 +12,7 @@ import trio
 
 from chain.errors import GristmillError, StatePruned
 from consensus.header import Header
+from runtime.versions import Rules
 
 __all__ = [
     "AccountEntry",
@@ -169,6 +170,10 @@ class NodeView(Protocol):
 
     def runtime_call(self, name: str, args: bytes, height: int) -> bytes | None:
         """Answer a runtime API such as `Core_version`; None when there is none of that name."""
+        ...
+
+    def rules(self, height: int | None) -> Rules:
+        """Give the rules of a finalized block; None is those of the next, which signers name."""
         ...
 
     def next_nonce(self, account: bytes) -> int:

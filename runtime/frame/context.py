@@ -154,6 +154,11 @@ class Context:
         self.transaction = self.root_origin = b""
         self._marks = []
 
+    @property
+    def spec_version(self) -> int:
+        """The version of the rules of this block; rules that changed branch on it."""
+        return self.block.spec_version
+
     def original_hash(self) -> bytes:
         """Give the 32 bytes that name the transaction in which what is done now began.
 

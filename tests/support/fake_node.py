@@ -15,6 +15,7 @@ from chain.rpc.view import (
 )
 from consensus.header import ZERO_HASH, ConsensusFields, Header, PreRuntime
 from ext import hashing
+from runtime.versions import NEWEST, Rules
 
 KEPT = 100
 """Heights whose state the fake keeps."""
@@ -103,6 +104,10 @@ class FakeNode:
     def runtime_call(self, name: str, args: bytes, height: int) -> bytes | None:
         del height
         return b"\x01" + args if name == "Core_echo" else None
+
+    def rules(self, height: int | None) -> Rules:
+        del height
+        return NEWEST
 
     def next_nonce(self, account: bytes) -> int:
         return account[0]

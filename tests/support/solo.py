@@ -11,6 +11,7 @@ from chain.log import silent_log
 from chain.offences import Offences
 from chain.pool import Pool, PoolLimits
 from chain.proposer import Proposer
+from chain.releases import Releases
 from chain.seams import SystemClock
 from chain.storage.database import Database
 from chain.storage.finality import FinalityJournal
@@ -78,6 +79,7 @@ class Solo:
     home: Path
     start: ChainStart = field(default_factory=lambda: start_chain(read_spec("test")))
     options: dict = field(default_factory=dict)
+    releases: Releases = field(default_factory=Releases)
 
     def __post_init__(self) -> None:
         self.clock = FixedClock()
@@ -85,10 +87,10 @@ class Solo:
         params = self.start.spec.params
         window = EvidenceWindow(params.evidence_age_blocks, params.evidence_age_ms)
         self.offences = Offences(self.chain.blocks, self.start.hash, window)
-        self.execution = RuntimeExecution(self.chain, self.start.hash)
+        self.execution = RuntimeExecution(self.chain, self.start.hash, self.releases)
         self.verified = VerifiedSignatures()
         self.importer = Importer(self.chain, self.execution, self.offences, self.verified)
-        self.judge = RuntimeJudge(self.chain, self.start.hash)
+        self.judge = RuntimeJudge(self.chain, self.start.hash, self.releases)
         self.pool = Pool(self.judge, PoolLimits(), self.verified)
         log = silent_log(SystemClock())
         self.proposer = Proposer(self.importer, self.execution, self.clock, log)
@@ -159,7 +161,7 @@ class Solo:
             extra=extra,
             genesis_hash=self.start.hash,
             anchor_hash=self.start.hash,
-            spec_version=1,
+            spec_version=self.judge.executive.rules.version,
         )
         return encode_transaction(
             signer=pair.public,

@@ -146,6 +146,12 @@ def test_a_verb_sends_its_call(gristmill, governed, words, name, args) -> None:
     ("words", "name", "args"),
     [
         (
+            ("upgrade", "2", "0x" + "ab" * 32, "1000"),
+            "System.schedule_version",
+            {"version": 2, "content_hash": "0x" + "ab" * 32, "height": 1000},
+        ),
+        (("cancel-upgrade",), "System.cancel_version", {}),
+        (
             ("param", "fees.burn_share", "45%"),
             "Parameters.set",
             {"name": "fees.burn_share", "value": "450000000"},
