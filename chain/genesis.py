@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from chain.errors import ConfigError
-from chain.storage.state import Genesis
+from chain.storage.genesis import Genesis
 from consensus.header import ZERO_HASH, ConsensusFields, NextEpoch, make_genesis_header
 from consensus.rounds import PROFILES, TimeoutProfile
 from consensus.types import BLOCK_BYTES_MAX, Validator, ValidatorSet

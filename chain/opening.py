@@ -8,13 +8,9 @@ from chain.releases import open_releases
 from chain.seams import Clock
 from chain.storage.database import Database
 from chain.storage.finality import FinalityJournal
-from chain.storage.state import (
-    StateStore,
-    StorageOptions,
-    create_genesis,
-    open_state,
-    read_saved_from,
-)
+from chain.storage.genesis import create_genesis
+from chain.storage.records import read_saved_from
+from chain.storage.state import StateStore, StorageOptions, open_state
 
 
 def open_storage(config: NodeConfig, start: ChainStart) -> StateStore:

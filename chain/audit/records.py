@@ -6,7 +6,7 @@ from chain.audit.findings import Mismatch
 from chain.genesis import ChainStart
 from chain.storage.blocks import BlockStore, OffenceKey
 from chain.storage.database import Database, height_key
-from chain.storage.state import (
+from chain.storage.records import (
     history_entry,
     history_key,
     iterate_state,

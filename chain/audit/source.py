@@ -16,7 +16,7 @@ from chain.errors import ConfigError, StorageError
 from chain.storage.archive import ArchivedBlock, ArchiveReader
 from chain.storage.blocks import BlockStore
 from chain.storage.database import Database, height_key
-from chain.storage.state import read_height
+from chain.storage.records import read_height
 
 COPIES_MAX: Final = 8
 """Attempts at a copy of a live database; a compaction in between is rare and short."""

@@ -5,7 +5,8 @@ from typing import Final
 from chain.errors import StorageError
 from chain.storage import durable
 from chain.storage.database import META, Batch, height_key
-from chain.storage.state import Changes, StateStore, put_flat, read_difference, read_height
+from chain.storage.records import Changes, put_flat, read_difference, read_height
+from chain.storage.state import StateStore
 from consensus.header import Header
 from ext import store
 

@@ -11,18 +11,31 @@ height, in an archive, one look-up in the history of the key.
 """
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
 from chain.errors import StateMismatch, StatePruned, StorageError
 from chain.storage import durable
-from chain.storage.blocks import BlockStore, DecidedBlock, put_epoch, put_validators
-from chain.storage.database import META, Batch, Database, height_key, mark_chain
+from chain.storage.blocks import BlockStore, DecidedBlock
+from chain.storage.database import META, Batch, Database, height_key
 from chain.storage.finality import FinalityJournal, FinalityRecord
-from consensus.header import Header, NextEpoch
-from consensus.types import Block, ValidatorSet
+from chain.storage.records import (
+    END,
+    Changes,
+    escape,
+    history_entry,
+    history_key,
+    pack_difference,
+    put_flat,
+    read_difference,
+    read_height,
+    read_saved_from,
+    unescape,
+)
+from consensus.header import Header
+from consensus.types import Block
 from ext import store
 
 RECENT_BLOCKS: Final = 256
@@ -34,17 +47,8 @@ INDEX_LAG_MAX: Final = 128
 UNDO_ENTRIES_MAX: Final = 200_000
 """Decoded entries of reverse differences kept in memory, all heights together."""
 
-GENESIS_CHUNK: Final = 20_000
-"""Flat records of genesis in one batch."""
-
 FLUSH_BYTES_MAX: Final = 32 << 20
 """A flush writes a batch whenever so many bytes of differences are folded."""
-
-GENESIS: Final = durable.declare("state.genesis")
-"""The batch that completes genesis."""
-
-GENESIS_RECORDS: Final = durable.declare("state.genesis.records")
-"""A chunk of the flat records of genesis, before the batch that completes it."""
 
 COMMIT: Final = durable.declare("state.commit")
 """The batch of a decided block."""
@@ -67,28 +71,6 @@ FLUSH: Final = durable.declare("state.flush")
 Touched = Callable[[Sequence[bytes], Sequence[bytes]], Iterable[Iterable[bytes]]]
 """From the extrinsics and receipts of a block, the accounts that each extrinsic touched."""
 
-Changes = dict[bytes, bytes | None]
-"""Values by key; None is an absent key."""
-
-
-@dataclass(frozen=True, slots=True)
-class Genesis:
-    """What a chain begins with: block 0, its state, and the first validators and epoch.
-
-    `spec_text` is the chain spec, kept so that archives and auditors need nothing else.
-    """
-
-    header: Header
-    entries: Sequence[tuple[bytes, bytes]]
-    validators: ValidatorSet
-    epoch: NextEpoch
-    spec_text: str
-
-    @property
-    def hash(self) -> bytes:
-        """The 32 bytes that name the chain."""
-        return self.header.block_id
-
 
 @dataclass(frozen=True, slots=True)
 class StorageOptions:
@@ -101,37 +83,6 @@ class StorageOptions:
     def is_archive(self) -> bool:
         """Whether the state of every height is kept."""
         return self.keep_blocks == 0
-
-
-def create_genesis(database: Database, genesis: Genesis, options: StorageOptions) -> None:
-    """Write block 0 and its state; complete only with the last batch. Raises StorageError."""
-    for start in range(0, len(genesis.entries), GENESIS_CHUNK):
-        chunk = genesis.entries[start : start + GENESIS_CHUNK]
-        database.write(GENESIS_RECORDS, partial(_put_records, entries=chunk, options=options))
-
-    def fill(batch: Batch) -> None:
-        block = Block(genesis.header, (), (), None)
-        BlockStore(database).put_block(batch, DecidedBlock(block, (), None))
-        put_validators(batch, 0, genesis.validators)
-        put_epoch(batch, genesis.epoch)
-        for name in (b"flat", b"indexed", b"pruned"):
-            batch.put(META + name, bytes(8))
-        batch.put(META + b"mode", b"archive" if options.is_archive else b"pruned")
-        batch.put(META + b"spec", genesis.spec_text.encode())
-        batch.put(META + b"tip", bytes(8) + genesis.hash)
-        mark_chain(batch, genesis.hash)
-
-    database.write(GENESIS, fill)
-
-
-def _put_records(
-    batch: Batch, entries: Iterable[tuple[bytes, bytes]], options: StorageOptions
-) -> None:
-    """Put flat records of genesis and, in an archive, the beginning of their histories."""
-    for key, value in entries:
-        batch.put(b"f" + key, value)
-        if options.is_archive:
-            batch.put(history_key(key, 0), history_entry(value))
 
 
 class StateStore:
@@ -232,7 +183,7 @@ class StateStore:
         """Put all of a decided block into one batch."""
         header = decided.block.header
         self.blocks.put_block(batch, decided)
-        batch.put(height_key(b"d", header.number), _pack(difference))
+        batch.put(height_key(b"d", header.number), pack_difference(difference))
         batch.put(META + b"tip", header.number.to_bytes(8, "big") + header.block_id)
         batch.put(META + b"saved", self.saved_height.to_bytes(8, "big"))
         for key, _ in self.database.scan(b"q", stop=height_key(b"q", header.number + 1)):
@@ -273,7 +224,7 @@ class StateStore:
                 if key in undo:
                     return undo[key]
             return self.state.get(key)
-        found = self.database.find_last(b"k" + _escape(key), at=history_key(key, height))
+        found = self.database.find_last(b"k" + escape(key), at=history_key(key, height))
         return None if found is None or found[1][:1] == b"\0" else found[1][1:]
 
     def keys(
@@ -321,17 +272,17 @@ class StateStore:
         self, prefix: bytes, height: int, after: bytes | None, limit: int
     ) -> list[bytes]:
         """Walk the histories of all keys with a prefix."""
-        space = b"k" + _escape(prefix)
-        start = space if after is None else b"k" + _escape(after) + _END + b"\xff" * 9
+        space = b"k" + escape(prefix)
+        start = space if after is None else b"k" + escape(after) + END + b"\xff" * 9
         found: list[bytes] = []
         while len(found) < limit:
             entry = next(self.database.scan(space, start=max(start, space)), None)
             if entry is None:
                 break
-            key = _unescape(entry[0][1:-8])
+            key = unescape(entry[0][1:-8])
             if self.get(key, height) is not None:
                 found.append(key)
-            start = b"k" + _escape(key) + _END + b"\xff" * 9
+            start = b"k" + escape(key) + END + b"\xff" * 9
         return found
 
     def _read_undo(self, height: int) -> Changes:
@@ -497,73 +448,3 @@ def _reconcile(opened: StateStore) -> None:
         if commit is not None and block_id is not None:
             missing.append(FinalityRecord(height, block_id, commit.encode()))
     journal.append_many(missing)
-
-
-def put_flat(batch: Batch, changes: Changes) -> None:
-    """Put or delete flat records."""
-    for key, value in changes.items():
-        if value is None:
-            batch.delete(b"f" + key)
-        else:
-            batch.put(b"f" + key, value)
-
-
-def read_height(database: Database, name: bytes) -> int:
-    """Give a height that a database keeps about itself; raises StorageError."""
-    data = database.meta(name)
-    if data is None or len(data) < 8:
-        raise StorageError(f"{database.path} lacks its {name.decode()} height; sync again")
-    return int.from_bytes(data[:8], "big")
-
-
-def read_saved_from(database: Database) -> int | None:
-    """Give the height below the blocks that came in one batch with the tip; None before any."""
-    return None if database.meta(b"saved") is None else read_height(database, b"saved")
-
-
-def read_difference(database: Database, height: int) -> tuple[bytes, bytes]:
-    """Give (forward, reverse) of a height; raises StorageError when it is missing."""
-    data = database.get(height_key(b"d", height))
-    if data is None:
-        raise StorageError(
-            f"the difference of block {height} is missing from {database.path}; sync again into "
-            "an empty directory"
-        )
-    split = 4 + int.from_bytes(data[:4], "big")
-    return data[4:split], data[split:]
-
-
-def iterate_state(database: Database) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the flat records (key, value) in the order of keys."""
-    for key, value in database.scan(b"f"):
-        yield key[1:], value
-
-
-def _pack(difference: store.Difference) -> bytes:
-    """Put both directions of a difference into one value."""
-    forward = difference.forward
-    return len(forward).to_bytes(4, "big") + forward + difference.reverse
-
-
-_END: Final = b"\0\0"
-"""Ends an escaped key, below every continuation of it."""
-
-
-def _escape(key: bytes) -> bytes:
-    """Spell a key so that none is the beginning of another once it is ended; order is kept."""
-    return key.replace(b"\0", b"\0\xff")
-
-
-def _unescape(escaped: bytes) -> bytes:
-    """Read an ended key back."""
-    return escaped[: -len(_END)].replace(b"\0\xff", b"\0")
-
-
-def history_key(key: bytes, height: int) -> bytes:
-    """Give where the value that a block left at a key is kept."""
-    return b"k" + _escape(key) + _END + height.to_bytes(8, "big")
-
-
-def history_entry(value: bytes | None) -> bytes:
-    """Give what is kept in the history of a key: a byte for presence, then the value."""
-    return b"\0" if value is None else b"\1" + value

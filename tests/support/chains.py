@@ -5,14 +5,9 @@ from pathlib import Path
 from chain.storage.blocks import DecidedBlock
 from chain.storage.database import Database
 from chain.storage.finality import FinalityJournal
-from chain.storage.state import (
-    Genesis,
-    StateStore,
-    StorageOptions,
-    create_genesis,
-    open_state,
-    read_saved_from,
-)
+from chain.storage.genesis import Genesis, create_genesis
+from chain.storage.records import read_saved_from
+from chain.storage.state import StateStore, StorageOptions, open_state
 from consensus.header import ConsensusFields, Header, NextEpoch, PreRuntime, make_genesis_header
 from consensus.types import (
     PRECOMMIT,

@@ -15,13 +15,9 @@ from chain.releases import Releases
 from chain.seams import SystemClock
 from chain.storage.database import Database
 from chain.storage.finality import FinalityJournal
-from chain.storage.state import (
-    StateStore,
-    StorageOptions,
-    create_genesis,
-    open_state,
-    read_saved_from,
-)
+from chain.storage.genesis import create_genesis
+from chain.storage.records import read_saved_from
+from chain.storage.state import StateStore, StorageOptions, open_state
 from chain.verified import VerifiedSignatures
 from chain.wallet.derivation import derive
 from consensus import leader

@@ -10,6 +10,7 @@ from chain.storage import durable
 from chain.storage import state as state_module
 from chain.storage.database import Database
 from chain.storage.durable import Fault, SimulatedCrash
+from chain.storage.records import iterate_state
 from chain.storage.rewind import rewind
 from ext import store
 from tests.support.chains import grow, make_genesis, open_store
@@ -55,7 +56,7 @@ def test_differences_fold_into_flat_records_that_give_the_same_state(tmp_path, g
     chain.index()
     chain.flush()
     assert chain.blocks_to_flush() == 0
-    assert dict(state_module.iterate_state(chain.database)) == history[7]
+    assert dict(iterate_state(chain.database)) == history[7]
     history |= grow_many(chain, genesis, 3)
     chain.close()
     again = open_store(tmp_path, genesis)
