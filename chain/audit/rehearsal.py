@@ -14,7 +14,7 @@ from chain.errors import ConfigError, StorageError
 from chain.releases import Executives, Releases
 from chain.storage.blocks import BlockStore
 from chain.storage.database import Database
-from chain.storage.state import iterate_state, read_difference, read_height
+from chain.storage.records import iterate_state, read_difference, read_height
 from consensus.header import Header
 from ext import store
 from runtime.block import BlockContext
