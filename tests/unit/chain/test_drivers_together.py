@@ -1,7 +1,6 @@
 """Several drivers on a wire: they agree, go on, and find each other again."""
 
 import itertools
-import os
 from contextlib import asynccontextmanager
 
 import pytest
@@ -16,15 +15,9 @@ from tests.support.drivers import (
     make_driver,
     open_key,
 )
-from tests.support.loops import play, work_on_the_loop
+from tests.support.loops import play
 
-
-@pytest.fixture(autouse=True)
-def _work_on_the_loop(monkeypatch):
-    """The disk is trusted to be there at the end of a test, which spares thousands of syncs."""
-    work_on_the_loop(monkeypatch)
-    monkeypatch.setattr(os, "fdatasync", lambda _descriptor: None)
-    monkeypatch.setattr(os, "fsync", lambda _descriptor: None)
+pytestmark = pytest.mark.usefixtures("_on_the_loop")
 
 
 class Town:
