@@ -11,7 +11,7 @@ is recorded, and the guilty module's outflows freeze from the next block.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import Any, Final
@@ -20,6 +20,7 @@ from ext import dispatch, hashing, store
 from runtime import weights
 from runtime.block import (
     INHERENTS,
+    SPEC_VERSION,
     TRANSACTION_VERSION,
     BlockContext,
     ContextNote,
@@ -59,8 +60,14 @@ from runtime.transaction import (
     encode_inherent,
     signing_payload,
 )
-from runtime.versions import NEWEST, Rules
 from runtime.weights import EXTRINSIC_BASE
+
+SIGNED_VERSIONS: Final = SPEC_VERSION.to_bytes(4, "little") + TRANSACTION_VERSION.to_bytes(
+    4, "little"
+)
+"""The versions in what signers sign, so that no signature outlives the rules it was made for."""
+
+_ENCODE_RECEIPT: Final = dispatch.encode_receipt
 
 _INHERENT_ORDER: Final = ("Timestamp", "Authorship")
 
@@ -106,16 +113,13 @@ class BuiltBlock:
 
 
 class Executive:
-    """Executes blocks under one version of the rules, one at a time, on any state it is given."""
+    """Executes blocks, one at a time, on any state that it is given."""
 
-    def __init__(self, runtime: Runtime | None = None, rules: Rules = NEWEST) -> None:
-        self.rules = rules
-        self.runtime = runtime or rules.make_runtime(rules.version)
-        self.no_block = replace(NO_BLOCK, spec_version=rules.version)
-        """The block to look at a state in when no block runs."""
-        self.signed_versions = signed_versions(rules.version)
+    def __init__(self, runtime: Runtime | None = None) -> None:
+        self.runtime = runtime or Runtime()
         self.ctx = self.runtime.ctx
         self._read_call = self.runtime.dispatcher.read
+        self._payments = self.runtime.dispatcher.payments
         self._charge = self.runtime.fees.charge
         self.last_error = b""
         self.is_hot = True
@@ -195,8 +199,8 @@ class Executive:
         ctx.enter(state, block)
         if block.height != runtime.system.number + 1:
             raise InvalidBlock(f"block {block.height} does not follow {runtime.system.number}")
-        before = runtime.system.spec_version
-        self._check_version(block)
+        if block.spec_version != SPEC_VERSION:
+            raise InvalidBlock(f"this release knows rules {SPEC_VERSION}, not {block.spec_version}")
         self._receipts, self._failed = [], []
         self._money_before = state.money
         params = runtime.system.params
@@ -205,33 +209,9 @@ class Executive:
         ctx.weight_used = weights.BLOCK_BASE
         runtime.system.begin_block()
         runtime.balances.load_frozen()
-        if before != block.spec_version:
-            self._migrate()
         for module in runtime.modules:
             self._run_hook(module, 0)
         self._receipts.append(encode_receipt(PHASE_INITIALIZATION, ctx.take_events()))
-
-    def _check_version(self, block: BlockContext) -> None:
-        """Raise InvalidBlock unless the block has the rules that are due, and they are these."""
-        due = self.runtime.system.due_version(block.height)
-        if block.spec_version != due:
-            raise InvalidBlock(f"block {block.height} has rules {due}, not {block.spec_version}")
-        if due != self.rules.version:
-            raise InvalidBlock(f"these are rules {self.rules.version}, the block has rules {due}")
-
-    def _migrate(self) -> None:
-        """Put the version in force and bring the state to it; raises InvalidBlock if that fails.
-
-        No half of a migration can stay: without all of them there is no block.
-        """
-        runtime, ctx = self.runtime, self.ctx
-        try:
-            runtime.system.activate_version(len(self.rules.migrations))
-            for migration in self.rules.migrations:
-                ctx.weight_used += migration.weight
-                migration.run(runtime)
-        except (CallError, BadOrigin, LedgerFault, *CONTAINED) as error:
-            raise InvalidBlock(f"a migration failed: {_describe(error)}") from error
 
     def apply_inherent(self, raw: bytes) -> None:
         """Run an inherent of the body; raises InvalidBlock unless it is right and in its place."""
@@ -298,27 +278,31 @@ class Executive:
         """
         signer, _, _, nonce, tip, data, _, raw = transaction
         self.ctx.transaction = raw
-        return self._apply(signer, nonce, tip, data, len(raw))
+        return self._apply(signer, nonce, tip, self._read_call(data), len(raw))
 
     def _apply_some(self, bodies: list[bytes], position: int, count_max: int) -> int:
         """Apply the next transactions of a body; gives the position after them.
 
         The usual ones are read together, and without what only signatures need.
         """
-        fronts: list[Any] = dispatch.read_run(self.ctx.state, bodies, position, count_max)
+        ctx, read = self.ctx, self._read_call
+        fronts: list[Any] = dispatch.read_run(
+            ctx.state, bodies, position, count_max, self._payments
+        )
         for front in fronts:
             raw = bodies[position]
             if front is None:
                 self.apply_transaction(decode_transaction(raw))
             else:
-                signer, nonce, tip, data = front
-                self.ctx.transaction = raw
-                self._apply(signer, nonce, tip, data, len(raw))
+                signer, nonce, tip, call = front
+                ctx.transaction = raw
+                self._apply(
+                    signer, nonce, tip, read(call) if type(call) is bytes else call, len(raw)
+                )
             position += 1
         return position
 
-    def _apply(self, signer: AccountId, nonce: int, tip: int, data: bytes, length: int) -> bool:
-        call = self._read_call(data)
+    def _apply(self, signer: AccountId, nonce: int, tip: int, call: Reading, length: int) -> bool:
         weight = EXTRINSIC_BASE + call[2]
         if (
             self.ctx.weight_used + weight > self._weight_max
@@ -375,7 +359,7 @@ class Executive:
         Raises InvalidTransaction; a nonce that is too high is not an error but a requirement.
         """
         fees, ctx = self.runtime.fees, self.ctx
-        ctx.enter(state, self.no_block)
+        ctx.enter(state, NO_BLOCK)
         fees.load_prices()
         params = self.runtime.system.params
         call = self.decode_call(transaction.call)
@@ -424,7 +408,7 @@ class Executive:
             extra=transaction.extra,
             genesis_hash=genesis_hash,
             anchor_hash=anchor,
-            spec_version=self.rules.version,
+            spec_version=SPEC_VERSION,
         )
         return transaction.signer, payload, transaction.signature
 
@@ -448,7 +432,7 @@ class Executive:
             parent_hash=parent_hash,
             genesis_hash=genesis_hash,
         )
-        terms = dispatch.SigningTerms(height, self.signed_versions + genesis_hash, find_anchor)
+        terms = dispatch.SigningTerms(height, SIGNED_VERSIONS + genesis_hash, find_anchor)
         items = dispatch.signature_items(extrinsics, terms)
         if items is not None:
             return items
@@ -465,7 +449,7 @@ class Executive:
         self, state: StateView, birth: int, *, height: int, parent_hash: bytes, genesis_hash: bytes
     ) -> bytes | None:
         """Give the hash of the block in which an era began, or None when it is not known."""
-        self.ctx.enter(state, self.no_block)
+        self.ctx.enter(state, NO_BLOCK)
         if birth == 0:
             return genesis_hash
         if birth == height - 1:
@@ -502,9 +486,10 @@ class Executive:
             if entry.origin is not Signed:
                 raise BadOrigin
             entry.method(Signed(signer), *arguments)
-            if state.money - money != ctx.posted - posted:
+            if state.money != money or ctx.posted != posted:
                 difference = state.money - money - (ctx.posted - posted)
-                raise LedgerFault(entry.module_index, difference)
+                if difference:
+                    raise LedgerFault(entry.module_index, difference)
         except (CallError, BadOrigin) as failure:
             ctx.revert(depth)
             return failure.encoded
@@ -550,15 +535,10 @@ class Executive:
             events.append(encode_failure(error, call_weight, entry.dispatch_class))
         else:
             events.append(entry.success or encode_success(call_weight, entry.dispatch_class))
-        self._receipts.append(dispatch.encode_receipt(len(failed), events))
+        self._receipts.append(_ENCODE_RECEIPT(len(failed), events))
         failed.append(bool(error))
         ctx.weight_used += weight
         self._bytes_used += length
-
-
-def signed_versions(spec_version: int) -> bytes:
-    """Give the versions that signers sign, so that no signature outlives the rules it is for."""
-    return spec_version.to_bytes(4, "little") + TRANSACTION_VERSION.to_bytes(4, "little")
 
 
 def make_inherents(runtime: Runtime, block: BlockContext) -> tuple[bytes, bytes]:

@@ -9,9 +9,9 @@ full and down when less, between a floor and a ceiling.
 """
 
 from collections.abc import Iterator
-from struct import Struct
 from typing import Final
 
+from ext import dispatch
 from runtime.arithmetic import split_exact
 from runtime.balances import (
     EXISTENTIAL_DEPOSIT,
@@ -76,7 +76,7 @@ RATE_STEP: Final = 8
 """The rate moves by at most one part in eight (12.5 %) a block: ten blocks treble it."""
 
 
-_FEE_PAID: Final = Struct("<2s32sQ8xQ8x").pack
+_FEE_PAID: Final = dispatch.encode_fee_paid
 """TransactionFeePaid in bytes; money that somebody has fits 64 bits of the 128."""
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.long cimport PyLong_AsUnsignedLongLong, PyLong_CheckExact
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
@@ -462,10 +463,14 @@ def read_signed(raw):
     )
 
 
-def read_run(overlay, list extrinsics not None, Py_ssize_t first, Py_ssize_t count):
+def read_run(
+    overlay, list extrinsics not None, Py_ssize_t first, Py_ssize_t count, dict payments not None
+):
     """Give what `read_signed` gives of up to `count` extrinsics, their accounts fetched already.
 
     The accounts of an extrinsic are its signer and what stands where a transfer has its target.
+    Where `payments` has the first two bytes of a call, and `read_payment` could read the rest, the
+    call is given as (first of what is there, (account id, number), second of what is there).
     """
     cdef Tree tree = (<Overlay>overlay).base.tree if isinstance(overlay, Overlay) else None
     cdef Py_ssize_t at, end = min(len(extrinsics), first + count)
@@ -476,8 +481,37 @@ def read_run(overlay, list extrinsics not None, Py_ssize_t first, Py_ssize_t cou
             for at in range(first, end):
                 fetch_accounts(tree, extrinsics[at], is_near)
     for at in range(first, end):
-        found.append(read_signed(extrinsics[at]))
+        found.append(read_front(extrinsics[at], payments))
     return found
+
+
+cdef object read_front(raw, dict payments):
+    cdef extrinsic tx
+    cdef const uint8_t* call
+    if type(raw) is not bytes or read_extrinsic(place_of(raw), PyBytes_GET_SIZE(raw), &tx):
+        return None
+    call = tx.call
+    signer = PyBytes_FromStringAndSize(<const char*>tx.signer, 32)
+    if tx.call_length >= 36:
+        known = payments.get(PyBytes_FromStringAndSize(<const char*>call, 2))
+        if known is not None:
+            payment = payment_at(call + 2, call + tx.call_length)
+            if payment is not None:
+                entry, weight = known
+                return signer, tx.nonce, tx.tip, (entry, payment, weight)
+    return (
+        signer, tx.nonce, tx.tip, PyBytes_FromStringAndSize(<const char*>call, tx.call_length)
+    )
+
+
+cdef tuple payment_at(const uint8_t* at, const uint8_t* end):
+    """Give the account id and the compact number in at least 34 bytes, or None."""
+    cdef const uint8_t* number = at + 33
+    cdef uint64_t amount
+    cdef int large
+    if at[0] != 0 or read_compact(&number, end, &amount, &large) or large or number != end:
+        return None
+    return PyBytes_FromStringAndSize(<const char*>at + 1, 32), amount
 
 
 cdef int fetch_accounts(Tree tree, raw, bint is_near) except -1:
@@ -500,15 +534,53 @@ def read_payment(bytes data not None, Py_ssize_t offset):
     None when anything else stands there, or a number of more than 64 bits.
     """
     cdef const uint8_t* at = place_of(data)
-    cdef const uint8_t* end = at + PyBytes_GET_SIZE(data)
-    cdef uint64_t amount
-    cdef int large
-    if offset < 0 or PyBytes_GET_SIZE(data) - 34 < offset or at[offset] != 0:
+    if offset < 0 or PyBytes_GET_SIZE(data) - 34 < offset:
         return None
-    at += offset + 33
-    if read_compact(&at, end, &amount, &large) or large or at != end:
-        return None
-    return PyBytes_FromStringAndSize(PyBytes_AS_STRING(data) + offset + 1, 32), amount
+    return payment_at(at + offset, at + PyBytes_GET_SIZE(data))
+
+
+def encode_fee_paid(bytes head not None, bytes who not None, paid, tip):
+    """Give the event of a fee: its two bytes, the signer, and two amounts below 2^64."""
+    cdef bytes event = PyBytes_FromStringAndSize(NULL, 66)
+    cdef uint8_t* at = <uint8_t*>PyBytes_AS_STRING(event)
+    write_head(at, head, who)
+    write_amount(at + 34, paid)
+    write_amount(at + 50, tip)
+    return event
+
+
+def encode_transfer(bytes head not None, bytes source not None, bytes target not None, amount):
+    """Give the event of a transfer: its two bytes, two accounts, and an amount below 2^64."""
+    cdef bytes event = PyBytes_FromStringAndSize(NULL, 82)
+    cdef uint8_t* at = <uint8_t*>PyBytes_AS_STRING(event)
+    write_head(at, head, source)
+    memcpy(at + 34, check_who(target), 32)
+    write_amount(at + 66, amount)
+    return event
+
+
+cdef int write_head(uint8_t* at, bytes head, bytes who) except -1:
+    if PyBytes_GET_SIZE(head) != 2:
+        raise ValueError("an event begins with two bytes")
+    memcpy(at, place_of(head), 2)
+    memcpy(at + 2, check_who(who), 32)
+    return 0
+
+
+cdef const uint8_t* check_who(bytes who) except NULL:
+    if PyBytes_GET_SIZE(who) != 32:
+        raise ValueError("an account identifier has 32 bytes")
+    return place_of(who)
+
+
+cdef int write_amount(uint8_t* at, amount) except -1:
+    """Write a number below 2^64 as the 16 bytes of a u128; raise OverflowError for another."""
+    cdef uint64_t[2] words
+    if not PyLong_CheckExact(amount):
+        raise TypeError("an amount is an integer")
+    words[0], words[1] = PyLong_AsUnsignedLongLong(amount), 0
+    memcpy(at, words, 16)
+    return 0
 
 
 def encode_receipt(Py_ssize_t index, list events not None):

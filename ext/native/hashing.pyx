@@ -10,12 +10,16 @@ import operator
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from libc.stdint cimport uint8_t, uint64_t
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memcmp, memcpy, memset
 
 cdef extern from "blake2b_lanes.h" nogil:
     void blake2b_short(uint8_t* out, size_t size, const uint8_t* content, size_t length)
     void blake2b_many(uint8_t** out, size_t size, const uint8_t** content,
                       const uint64_t* lengths, size_t count)
+
+cdef extern from "tree_waves.h" nogil:
+    void tree_wave(uint8_t** out, int size, const uint8_t* messages, const uint64_t* lengths,
+                   int count)
 
 cdef extern from "xxh64.h" nogil:
     uint64_t xxh64(const uint8_t* content, size_t length, uint64_t seed)
@@ -25,6 +29,8 @@ cdef enum:
     NODE = 1
     ROOT = 2
     PAIR = 65
+    # The bytes in which the message of a pair stands, padded with zeros.
+    FIELD = 128
     # Pairs whose messages are prepared at once.
     WAVE = 32
 
@@ -179,20 +185,19 @@ cdef _Messages _leaves(object items):
 
 cdef Py_ssize_t _fold(uint8_t* level, Py_ssize_t width) noexcept nogil:
     # Replace a level by the one above it; gives the new width.
-    cdef uint8_t[WAVE][PAIR] pairs
+    cdef uint8_t[WAVE][FIELD] pairs
     cdef uint8_t* out[WAVE]
-    cdef const uint8_t* content[WAVE]
     cdef uint64_t[WAVE] lengths
     cdef Py_ssize_t done = 0, whole = width >> 1, i, filled
+    memset(pairs, 0, sizeof(pairs))
     while done < whole:
         filled = min(whole - done, <Py_ssize_t>WAVE)
         for i in range(filled):
             pairs[i][0] = NODE
             memcpy(&pairs[i][1], level + 64 * (done + i), 64)
-            content[i] = &pairs[i][0]
             out[i] = level + 32 * (done + i)
             lengths[i] = PAIR
-        blake2b_many(out, 32, content, lengths, filled)
+        tree_wave(out, 32, &pairs[0][0], lengths, <int>filled)
         done += filled
     if width & 1:
         memcpy(level + 32 * whole, level + 32 * (width - 1), 32)

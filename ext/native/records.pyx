@@ -14,7 +14,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
 from ext.native.blake2b cimport blake2b_short
-from ext.native.tree cimport Record, account_key_of, arena_release, grown
+from ext.native.tree cimport Record, account_key_of, arena_release, grown, same_name
 
 ACCOUNT_PREFIX = bytes.fromhex("26aa394eea5630e07c48ae0c9558cef7b99d880ec681799c0cf30e8886371da9")
 KEY_LENGTH_MAX = 1024
@@ -139,9 +139,9 @@ cdef bytes record_value(const Record* record):
 
 cdef bint under_accounts(bytes key) noexcept:
     """Say whether a storage key starts as those of accounts do."""
-    return PyBytes_GET_SIZE(key) >= 32 and memcmp(
-        PyBytes_AS_STRING(key), PyBytes_AS_STRING(PREFIX), 32
-    ) == 0
+    return PyBytes_GET_SIZE(key) >= 32 and same_name(
+        <const uint8_t*>PyBytes_AS_STRING(key), <const uint8_t*>PyBytes_AS_STRING(PREFIX)
+    )
 
 
 cdef const uint8_t* account_in(bytes key) except? NULL:

@@ -179,7 +179,6 @@ cdef class Builder:
 
     cdef int add_leaf(self, uint32_t leaf) except -1:
         """Let a leaf wait for its hash; its place is final."""
-        PREFETCH(self.tree.slot(self.tree.link_of(leaf)[0]))
         self.leaves[self.leaf_count] = leaf
         self.leaf_count += 1
         if self.leaf_count == WAVE:

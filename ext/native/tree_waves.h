@@ -3,8 +3,8 @@
  *
  * `tree_wave` hashes messages of at most 80 bytes that stand in fields of 128, padded with zeros;
  * `node_wave` hashes messages of 64 bytes, read where they are, with a tail of at most 8 bytes that
- * comes by itself. The words that are always zero are not even added. A test compares both with
- * the plain hash.
+ * comes by itself. The words that are always zero are not even added. Twin tests compare the roots
+ * that they give with those of plain hashes.
  */
 #ifndef GRISTMILL_TREE_WAVES_H
 #define GRISTMILL_TREE_WAVES_H

@@ -105,14 +105,29 @@ def read_signed(raw: bytes) -> tuple[bytes, int, int, bytes] | None:
 
 
 def read_run(
-    overlay: object, extrinsics: list[bytes], first: int, count: int
-) -> list[tuple[bytes, int, int, bytes] | None]:
+    overlay: object,
+    extrinsics: list[bytes],
+    first: int,
+    count: int,
+    payments: dict[bytes, tuple[object, int]],
+) -> list[tuple[bytes, int, int, bytes | tuple[object, tuple[bytes, int], int]] | None]:
     """Give what `read_signed` gives of up to `count` extrinsics, their accounts fetched already.
 
     The accounts of an extrinsic are its signer and what stands where a transfer has its target.
+    Where `payments` has the first two bytes of a call, and `read_payment` could read the rest, the
+    call is given as (first of what is there, (account id, number), second of what is there).
     """
     del overlay
-    return [read_signed(raw) for raw in extrinsics[first : first + count]]
+    found: list[tuple[bytes, int, int, bytes | tuple[object, tuple[bytes, int], int]] | None] = []
+    for raw in extrinsics[first : first + count]:
+        front = read_signed(raw)
+        known = payments.get(front[3][:2]) if front else None
+        payment = read_payment(front[3], 2) if front and known else None
+        if front and known and payment:
+            found.append((*front[:3], (known[0], payment, known[1])))
+        else:
+            found.append(front)
+    return found
 
 
 def read_payment(data: bytes, offset: int) -> tuple[bytes, int] | None:
@@ -126,6 +141,32 @@ def read_payment(data: bytes, offset: int) -> tuple[bytes, int] | None:
     if end != len(data) or amount >= 1 << 64:
         return None
     return data[offset + 1 : offset + 33], amount
+
+
+def encode_fee_paid(head: bytes, who: bytes, paid: int, tip: int) -> bytes:
+    """Give the event of a fee: its two bytes, the signer, and two amounts below 2^64."""
+    return _head(head, who) + _amount(paid) + _amount(tip)
+
+
+def encode_transfer(head: bytes, source: bytes, target: bytes, amount: int) -> bytes:
+    """Give the event of a transfer: its two bytes, two accounts, and an amount below 2^64."""
+    return _head(head, source) + _account(target) + _amount(amount)
+
+
+def _head(head: bytes, who: bytes) -> bytes:
+    if len(head) != 2:
+        raise ValueError("an event begins with two bytes")
+    return head + _account(who)
+
+
+def _account(who: bytes) -> bytes:
+    if len(who) != 32:
+        raise ValueError("an account identifier has 32 bytes")
+    return who
+
+
+def _amount(amount: int) -> bytes:
+    return amount.to_bytes(8, "little") + bytes(8)
 
 
 def encode_receipt(index: int, events: list[bytes]) -> bytes:

@@ -7,9 +7,9 @@ the next block on none of its code can move money, while the rest of the chain g
 """
 
 from collections.abc import Iterable, Iterator
-from struct import Struct
 from typing import Annotated, Final
 
+from ext import dispatch
 from runtime import weights
 from runtime.balances.accounts import (
     EXISTENTIAL_DEPOSIT,
@@ -67,7 +67,7 @@ BREAKS_MAX = 256
 """One record for each module that can have an index."""
 
 
-_TRANSFERRED: Final = Struct("<2s32s32sQ8x").pack
+_TRANSFERRED: Final = dispatch.encode_transfer
 """Transfer in bytes; money that somebody has fits 64 bits of the 128."""
 
 

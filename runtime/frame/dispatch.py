@@ -98,6 +98,8 @@ class Dispatcher:
 
     def __init__(self) -> None:
         self._entries: dict[bytes, CallEntry] = {}
+        self.payments: dict[bytes, tuple[object, int]] = {}
+        """Of the calls that are an address and an amount: entry and weight, by the two bytes."""
 
     def add(self, *, module_index: int, module_name: str, info: CallInfo, method: Any) -> None:
         """Add a call of a module; raises DeclarationError for an argument that has no encoding."""
@@ -121,6 +123,8 @@ class Dispatcher:
             parameters,
             isinstance(info.weight, int) and _is_payment(parameters),
         )
+        if self._entries[head].is_payment:
+            self.payments[head] = (self._entries[head], self._entries[head].fixed_weight or 0)
 
     def entries(self) -> list[CallEntry]:
         """Give all calls in the order in which they were added."""

@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 
 from ext.native import dispatch as native
 from ext.reference import dispatch as plain
+from runtime.balances.nouns import Transfer
+from runtime.fees import TransactionFeePaid
 from runtime.frame.errors import InvalidTransaction
 from runtime.frame.events import PHASE_APPLY, encode_receipt
 from runtime.primitives import AccountId
@@ -103,3 +105,57 @@ def test_the_place_of_an_extrinsic_is_a_u32(index):
     for module in (native, plain):
         with pytest.raises(OverflowError):
             module.encode_receipt(index, [])
+
+
+@given(
+    head=st.sampled_from([b"\x05\x00", b"\x05\x03", b"\x05\x04", b""]),
+    amount=numbers,
+    tail=st.sampled_from([b"", b"\x00"]),
+    at=st.integers(100, 150),
+    byte=st.one_of(st.none(), st.integers(0, 255)),
+)
+def test_a_payment_is_read_with_its_extrinsic(head, amount, tail, at, byte):
+    call = head + b"\x00" + b"t" * 32 + encode_compact(amount) + tail
+    whole = encode_transaction(
+        signer=AccountId(b"s" * 32), signature=bytes(64), era=IMMORTAL, nonce=7, tip=1, call=call
+    )
+    payments = {b"\x05\x00": ("entry", 12), b"\x05\x03": ("other", 13)}
+    bodies = [whole, damaged(whole, at, byte), b"no extrinsic"]
+    found = native.read_run(None, bodies, 0, 3, payments)
+    assert found == plain.read_run(None, bodies, 0, 3, payments)
+    assert found[2] is None
+    if head in payments and not tail and amount < 1 << 64:
+        entry, weight = payments[head]
+        assert found[0] == (b"s" * 32, 7, 1, (entry, (b"t" * 32, amount), weight))
+    else:
+        assert found[0] == (b"s" * 32, 7, 1, call)
+
+
+amounts = st.integers(0, 2**64 - 1)
+accounts = st.binary(min_size=32, max_size=32)
+
+
+@given(who=accounts, target=accounts, amount=amounts, tip=amounts)
+def test_hot_events_are_what_their_declarations_say(who, target, amount, tip):
+    paid = TransactionFeePaid(who, amount, tip).encode()
+    moved = Transfer(who, target, amount).encode()
+    for module in (native, plain):
+        assert module.encode_fee_paid(TransactionFeePaid.head, who, amount, tip) == paid
+        assert module.encode_transfer(Transfer.head, who, target, amount) == moved
+
+
+@pytest.mark.parametrize("module", [native, plain])
+def test_hot_events_refuse_what_they_cannot_hold(module):
+    who = bytes(32)
+    for head, account in ((b"\x00", who), (b"\x00\x01\x02", who), (b"\x00\x01", bytes(31))):
+        with pytest.raises(ValueError, match="bytes"):
+            module.encode_transfer(head, account, who, 1)
+        with pytest.raises(ValueError, match="bytes"):
+            module.encode_fee_paid(head, account, 1, 0)
+    with pytest.raises(ValueError, match="32 bytes"):
+        module.encode_transfer(b"\x00\x01", who, bytes(33), 1)
+    for amount in (-1, 1 << 64):
+        with pytest.raises(OverflowError):
+            module.encode_transfer(b"\x00\x01", who, who, amount)
+        with pytest.raises(OverflowError):
+            module.encode_fee_paid(b"\x00\x01", who, 0, amount)
