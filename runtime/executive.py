@@ -11,7 +11,7 @@ is recorded, and the guilty module's outflows freeze from the next block.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from typing import Any, Final
@@ -20,7 +20,6 @@ from ext import dispatch, hashing, store
 from runtime import weights
 from runtime.block import (
     INHERENTS,
-    SPEC_VERSION,
     TRANSACTION_VERSION,
     BlockContext,
     ContextNote,
@@ -60,12 +59,8 @@ from runtime.transaction import (
     encode_inherent,
     signing_payload,
 )
+from runtime.versions import NEWEST, Rules
 from runtime.weights import EXTRINSIC_BASE
-
-SIGNED_VERSIONS: Final = SPEC_VERSION.to_bytes(4, "little") + TRANSACTION_VERSION.to_bytes(
-    4, "little"
-)
-"""The versions in what signers sign, so that no signature outlives the rules it was made for."""
 
 _ENCODE_RECEIPT: Final = dispatch.encode_receipt
 
@@ -113,10 +108,14 @@ class BuiltBlock:
 
 
 class Executive:
-    """Executes blocks, one at a time, on any state that it is given."""
+    """Executes blocks under one version of the rules, one at a time, on any state it is given."""
 
-    def __init__(self, runtime: Runtime | None = None) -> None:
-        self.runtime = runtime or Runtime()
+    def __init__(self, runtime: Runtime | None = None, rules: Rules = NEWEST) -> None:
+        self.rules = rules
+        self.runtime = runtime or rules.make_runtime(rules.version)
+        self.no_block = replace(NO_BLOCK, spec_version=rules.version)
+        """The block to look at a state in when no block runs."""
+        self.signed_versions = signed_versions(rules.version)
         self.ctx = self.runtime.ctx
         self._read_call = self.runtime.dispatcher.read
         self._payments = self.runtime.dispatcher.payments
@@ -199,8 +198,8 @@ class Executive:
         ctx.enter(state, block)
         if block.height != runtime.system.number + 1:
             raise InvalidBlock(f"block {block.height} does not follow {runtime.system.number}")
-        if block.spec_version != SPEC_VERSION:
-            raise InvalidBlock(f"this release knows rules {SPEC_VERSION}, not {block.spec_version}")
+        before = runtime.system.spec_version
+        self._check_version(block)
         self._receipts, self._failed = [], []
         self._money_before = state.money
         params = runtime.system.params
@@ -209,9 +208,33 @@ class Executive:
         ctx.weight_used = weights.BLOCK_BASE
         runtime.system.begin_block()
         runtime.balances.load_frozen()
+        if before != block.spec_version:
+            self._migrate()
         for module in runtime.modules:
             self._run_hook(module, 0)
         self._receipts.append(encode_receipt(PHASE_INITIALIZATION, ctx.take_events()))
+
+    def _check_version(self, block: BlockContext) -> None:
+        """Raise InvalidBlock unless the block has the rules that are due, and they are these."""
+        due = self.runtime.system.due_version(block.height)
+        if block.spec_version != due:
+            raise InvalidBlock(f"block {block.height} has rules {due}, not {block.spec_version}")
+        if due != self.rules.version:
+            raise InvalidBlock(f"these are rules {self.rules.version}, the block has rules {due}")
+
+    def _migrate(self) -> None:
+        """Put the version in force and bring the state to it; raises InvalidBlock if that fails.
+
+        No half of a migration can stay: without all of them there is no block.
+        """
+        runtime, ctx = self.runtime, self.ctx
+        try:
+            runtime.system.activate_version(len(self.rules.migrations))
+            for migration in self.rules.migrations:
+                ctx.weight_used += migration.weight
+                migration.run(runtime)
+        except (CallError, BadOrigin, LedgerFault, *CONTAINED) as error:
+            raise InvalidBlock(f"a migration failed: {_describe(error)}") from error
 
     def apply_inherent(self, raw: bytes) -> None:
         """Run an inherent of the body; raises InvalidBlock unless it is right and in its place."""
@@ -359,7 +382,7 @@ class Executive:
         Raises InvalidTransaction; a nonce that is too high is not an error but a requirement.
         """
         fees, ctx = self.runtime.fees, self.ctx
-        ctx.enter(state, NO_BLOCK)
+        ctx.enter(state, self.no_block)
         fees.load_prices()
         params = self.runtime.system.params
         call = self.decode_call(transaction.call)
@@ -408,7 +431,7 @@ class Executive:
             extra=transaction.extra,
             genesis_hash=genesis_hash,
             anchor_hash=anchor,
-            spec_version=SPEC_VERSION,
+            spec_version=self.rules.version,
         )
         return transaction.signer, payload, transaction.signature
 
@@ -432,7 +455,7 @@ class Executive:
             parent_hash=parent_hash,
             genesis_hash=genesis_hash,
         )
-        terms = dispatch.SigningTerms(height, SIGNED_VERSIONS + genesis_hash, find_anchor)
+        terms = dispatch.SigningTerms(height, self.signed_versions + genesis_hash, find_anchor)
         items = dispatch.signature_items(extrinsics, terms)
         if items is not None:
             return items
@@ -449,7 +472,7 @@ class Executive:
         self, state: StateView, birth: int, *, height: int, parent_hash: bytes, genesis_hash: bytes
     ) -> bytes | None:
         """Give the hash of the block in which an era began, or None when it is not known."""
-        self.ctx.enter(state, NO_BLOCK)
+        self.ctx.enter(state, self.no_block)
         if birth == 0:
             return genesis_hash
         if birth == height - 1:
@@ -539,6 +562,11 @@ class Executive:
         failed.append(bool(error))
         ctx.weight_used += weight
         self._bytes_used += length
+
+
+def signed_versions(spec_version: int) -> bytes:
+    """Give the versions that signers sign, so that no signature outlives the rules it is for."""
+    return spec_version.to_bytes(4, "little") + TRANSACTION_VERSION.to_bytes(4, "little")
 
 
 def make_inherents(runtime: Runtime, block: BlockContext) -> tuple[bytes, bytes]:
