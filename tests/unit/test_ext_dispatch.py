@@ -8,7 +8,8 @@ from ext import dispatch, hashing, signing, store
 from ext.reference import dispatch as plain
 from runtime import weights
 from runtime.balances import EXISTENTIAL_DEPOSIT, FEE_POT, FreezeReason, HoldReason
-from runtime.executive import SIGNED_VERSIONS, Executive
+from runtime.block import SPEC_VERSION
+from runtime.executive import Executive, signed_versions
 from runtime.frame.errors import InvalidBlock
 from runtime.transaction import Era, decode_transaction, encode_extra, signing_payload
 from tests.support.runtime import GENESIS_HASH, Chain, person, stranger
@@ -209,7 +210,7 @@ def place(chain):
 
 def terms_of(chain, module=dispatch):
     find = {0: GENESIS_HASH, 4: chain.runtime.system.block_hash[4]}.get
-    return module.SigningTerms(10, SIGNED_VERSIONS + GENESIS_HASH, find)
+    return module.SigningTerms(10, signed_versions(SPEC_VERSION) + GENESIS_HASH, find)
 
 
 @pytest.mark.parametrize("module", [dispatch, plain], ids=["live", "plain"])
@@ -249,5 +250,5 @@ def test_both_ways_read_the_same_damaged_extrinsics(chain, body):
 
 
 def test_an_unknown_anchor_leaves_the_body_to_the_slow_way(chain, body):
-    terms = dispatch.SigningTerms(10, SIGNED_VERSIONS + GENESIS_HASH, lambda _: None)
+    terms = dispatch.SigningTerms(10, signed_versions(SPEC_VERSION) + GENESIS_HASH, lambda _: None)
     assert dispatch.signature_items(body, terms) is None
