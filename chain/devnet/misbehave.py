@@ -16,7 +16,7 @@ from chain.devnet.peering import boot_address
 from chain.devnet.processes import is_alive
 from chain.wallet.errors import NotFound, TryAgain, WalletError, WrongUse
 
-PATIENCE_S: Final = 120
+PATIENCE_S: Final = 300
 """Seconds in which a twin's votes must be noticed, and between two blocks of an absence."""
 
 STEP_S: Final = 0.25
