@@ -6,9 +6,10 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+DRILLS := $(addprefix tests/e2e/test_,staking.py governance.py economy.py upgrade.py)
 NATIVE := $(wildcard ext/native/*.pyx ext/native/*.pxd ext/native/*.pxi ext/native/*.h)
 
-.PHONY: help setup devnet test test-fast check sim e2e bench bench-quick bless docs format lock clean
+.PHONY: help setup devnet test test-fast check sim e2e drills bench bench-quick bless docs format lock clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,7 +50,10 @@ sim: setup  ## simulate 2,000 seeded networks and 2,000 asynchronous walks, then
 
 e2e: setup  ## drive real networks with stock clients and long drills (needs Node.js for part of it)
 	@scripts/js-clients.sh
-	$(BIN)/python -m pytest -m "" -rs tests/e2e --long $(ARGS)
+	$(BIN)/python -m pytest -m "" -rs tests/e2e --long $(addprefix --ignore=,$(DRILLS)) $(ARGS)
+
+drills: setup  ## drill staking, votes, grants and upgrades on real networks (about fifteen minutes)
+	$(BIN)/python -m pytest -m "" -rs $(DRILLS) --long $(ARGS)
 
 bench: setup  ## print every performance figure against its goal and draw the growth curves
 	$(BIN)/python -m bench $(ARGS)

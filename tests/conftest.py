@@ -11,7 +11,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--long"):
         return
-    skip = pytest.mark.skip(reason="takes minutes; run with --long (make e2e)")
+    skip = pytest.mark.skip(reason="takes minutes; run with --long (make e2e, make drills)")
     for item in items:
         if item.get_closest_marker("slow") or item.get_closest_marker("javascript"):
             item.add_marker(skip)
