@@ -22,6 +22,15 @@
 
 #if BLAKE2B_AVX2
 #include <immintrin.h>
+
+/* A function for the lanes. Left to itself gcc makes the chains of additions longer, and moves what
+   the registers have no room for: a twentieth of the time. */
+#if defined(__clang__)
+#define BLAKE2B_TARGET __attribute__((target("avx2")))
+#else
+#define BLAKE2B_TARGET \
+    __attribute__((target("avx2"), optimize("no-tree-reassoc", "no-schedule-insns2")))
+#endif
 #endif
 
 #define BLAKE2B_LANES 4
@@ -173,7 +182,7 @@ __attribute__((target("avx2"), always_inline)) static inline void blake2b_turn4(
 }
 
 /* F over four states at once: word i of lane j is h[i] element j. */
-__attribute__((target("avx2"))) static void blake2b_block4(
+BLAKE2B_TARGET static void blake2b_block4(
     uint64_t h[8][BLAKE2B_LANES], const uint8_t *const block[BLAKE2B_LANES],
     const uint64_t count[BLAKE2B_LANES], const uint64_t last[BLAKE2B_LANES])
 {

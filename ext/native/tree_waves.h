@@ -47,9 +47,8 @@ WAVE_INLINE void wave_finish(uint8_t *const *out, const __m256i *m, __m256i leng
 }
 
 /* Four messages of at most 80 bytes. */
-__attribute__((target("avx2"))) static void wave_four(uint8_t *const *out,
-                                                      const uint8_t *const *at,
-                                                      const uint64_t *lengths, long long size)
+BLAKE2B_TARGET static void wave_four(uint8_t *const *out, const uint8_t *const *at,
+                                     const uint64_t *lengths, long long size)
 {
     __m256i m[16];
     for (int i = 0; i < 3; i++) wave_load(m + 4 * i, at, 32 * (size_t)i);
@@ -58,10 +57,8 @@ __attribute__((target("avx2"))) static void wave_four(uint8_t *const *out,
 }
 
 /* Four messages of 64 bytes and a tail. */
-__attribute__((target("avx2"))) static void wave_four_nodes(uint8_t *const *out,
-                                                            const uint8_t *const *at,
-                                                            const uint64_t *tails,
-                                                            uint64_t length)
+BLAKE2B_TARGET static void wave_four_nodes(uint8_t *const *out, const uint8_t *const *at,
+                                           const uint64_t *tails, uint64_t length)
 {
     __m256i m[16];
     wave_load(m, at, 0);
