@@ -33,7 +33,7 @@ devnet: setup  ## run a local network: four validators and a full node (Ctrl-C s
 test: setup  ## run the tests (Python only, under ten minutes)
 	$(BIN)/python -m pytest $(ARGS)
 
-test-fast: setup  ## run the tests that start no process (about a minute)
+test-fast: setup  ## run the tests that start no process (about three minutes)
 	$(BIN)/python -m pytest -m "not e2e and not slow" tests/unit tests/twins tests/vectors tests/tidy $(ARGS)
 
 check: setup  ## lint, types, import contracts, stubs, spelling, tidiness

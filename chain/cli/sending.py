@@ -17,7 +17,7 @@ from chain.cli.session import Passwords
 from chain.wallet.amounts import parse_amount, show_amount
 from chain.wallet.chain_client import to_hex
 from chain.wallet.client import RpcError
-from chain.wallet.dry_run import Outcome, describe_failure
+from chain.wallet.dry_run import NONCE_AHEAD, Outcome, describe_failure
 from chain.wallet.errors import WalletError
 from chain.wallet.extrinsic import (
     ERA_PERIOD,
@@ -134,7 +134,8 @@ def _try_first(session: NodeSession, extrinsic: bytes, check: Check) -> None:
         outcome = session.chain.dry_run(extrinsic)
     except RpcError:
         return
-    check(outcome)
+    if outcome.error != NONCE_AHEAD:
+        check(outcome)
 
 
 def wait_for(

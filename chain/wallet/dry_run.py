@@ -25,6 +25,9 @@ VALIDITY_ERRORS: Final = (
 )
 """Substrate's InvalidTransaction by number, in words."""
 
+NONCE_AHEAD: Final = ("Invalid", VALIDITY_ERRORS[2])
+"""The outcome of a transaction that waits behind another: nobody can say yet what it would do."""
+
 
 @dataclass(frozen=True, slots=True)
 class Change:

@@ -202,7 +202,7 @@ def test_polkadot_js_derives_validators_stakers_and_their_rewards(devnet: Devnet
     assert sorted(last["validators"]) == members
     points = sum(int(points, 16) for points in last["validators"].values())
     assert points == int(last["eraPoints"], 16)
-    assert all(int(one["eraReward"], 16) > 0 for one in seen["erasRewards"])
+    assert int(seen["erasRewards"][-1]["eraReward"], 16) > 0, "older eras may be forgotten"
     assert sorted(seen["erasPrefs"][-1]["validators"]) == members
     assert NOMINATOR in seen["erasExposure"][-1]["nominators"]
     rewards = seen["stakerRewards"][-1]["validators"]

@@ -131,9 +131,16 @@ def test_who_has_nothing_bonded_is_told_what_it_takes(gristmill, staking):
     assert "it takes 10 GRIST to nominate and" in json.loads(done.err)["error"]["hint"]
 
 
-def test_a_call_behind_a_waiting_one_is_sent_untried(gristmill, staking):
-    refusal = {"error": {"code": 1010, "message": "Invalid Transaction"}}
-    staking.gristmill_v1_dryRun = lambda _text: refusal
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"error": {"code": 1010, "message": "Invalid Transaction"}},
+        {"result": {"result": "0x010002", "events": "0x00"}},
+    ],
+    ids=["refused", "a nonce to come"],
+)
+def test_a_call_behind_a_waiting_one_is_sent_untried(gristmill, staking, answer):
+    staking.gristmill_v1_dryRun = lambda _text: answer
     assert gristmill("stake", "chill", *BY_EVE).code == 0
     assert sent(staking)["call"] == "Staking.chill"
 
