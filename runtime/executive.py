@@ -12,7 +12,6 @@ is recorded, and the guilty module's outflows freeze from the next block.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import islice
 from typing import Any, Final
 
@@ -25,9 +24,8 @@ from runtime.block import (
     ContextNote,
     ExecResult,
 )
-from runtime.fees import check_signer
 from runtime.frame.call import DispatchClass
-from runtime.frame.context import NO_BLOCK, AccountRecord, StateView
+from runtime.frame.context import NO_BLOCK, StateView
 from runtime.frame.dispatch import Call, Reading
 from runtime.frame.errors import (
     CONTAINED,
@@ -48,16 +46,16 @@ from runtime.frame.module import Module
 from runtime.frame.origins import INHERENT, Signed
 from runtime.frame.outcome import encode_failure, encode_success
 from runtime.hot import make_rules
+from runtime.judge import Judge
 from runtime.primitives import AccountId, Weight
 from runtime.runtime import Runtime
-from runtime.system import NO_ACCOUNT, HookFailed
+from runtime.system import HookFailed
 from runtime.totals import encode_totals
 from runtime.transaction import (
     SignedTransaction,
     decode_inherent,
     decode_transaction,
     encode_inherent,
-    signing_payload,
 )
 from runtime.versions import NEWEST, Rules
 from runtime.weights import EXTRINSIC_BASE
@@ -74,19 +72,6 @@ READ_AHEAD: Final = 32
 
 OTHER_ERROR: Final = bytes((DispatchFault.OTHER,))
 """The receipt of a call that met a bug of ours; undone like any failure."""
-
-
-@dataclass(frozen=True, slots=True)
-class Validity:
-    """What a pool needs to know: pays `priority` grains a microsecond of weight; tags order nonces.
-
-    `longevity` is for how many blocks from the asked height on it stays valid.
-    """
-
-    priority: int
-    requires: tuple[bytes, ...]
-    provides: tuple[bytes, ...]
-    longevity: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +101,10 @@ class Executive:
         self.no_block = replace(NO_BLOCK, spec_version=rules.version)
         """The block to look at a state in when no block runs."""
         self.signed_versions = signed_versions(rules.version)
+        judge = Judge(self.runtime, self.no_block, self.signed_versions)
+        self.validate_transaction = judge.validate_transaction
+        self.signature_item = judge.signature_item
+        self.signature_items = judge.signature_items
         self.ctx = self.runtime.ctx
         self._read_call = self.runtime.dispatcher.read
         self._payments = self.runtime.dispatcher.payments
@@ -368,117 +357,11 @@ class Executive:
             failed=tuple(self._failed),
         )
 
-    # The third screen: one step, and questions about a transaction
+    # The third screen: one step
 
     def decode_call(self, data: bytes) -> Call:
         """Decode a call; raises InvalidTransaction saying where it is wrong."""
         return self.runtime.dispatcher.decode(data)
-
-    def validate_transaction(
-        self, state: StateView, transaction: SignedTransaction, height: int
-    ) -> Validity:
-        """Judge a transaction for inclusion at `height` on this state, its signature aside.
-
-        Raises InvalidTransaction; a nonce that is too high is not an error but a requirement.
-        """
-        fees, ctx = self.runtime.fees, self.ctx
-        ctx.enter(state, self.no_block)
-        fees.load_prices()
-        params = self.runtime.system.params
-        call = self.decode_call(transaction.call)
-        weight = EXTRINSIC_BASE + call.weight
-        if (
-            weights.BLOCK_BASE + weight > params.block_weight_max
-            or transaction.length > params.block_bytes_max
-        ):
-            raise InvalidTransaction(Reason.EXHAUSTS_RESOURCES, "it is larger than a block may be")
-        paid = fees.compute_fee(length=transaction.length, weight=weight) + transaction.tip
-        record = state.account(transaction.signer) or NO_ACCOUNT
-        check_signer(record, paid=paid, nonce=transaction.nonce)
-        tags = [transaction.signer + n.to_bytes(4, "little") for n in _needed(transaction, record)]
-        return Validity(
-            priority=paid * weights.MICROSECOND // weight,
-            requires=tuple(tags[:-1]),
-            provides=(tags[-1],),
-            longevity=transaction.era.death(height) - height,
-        )
-
-    def signature_item(
-        self,
-        state: StateView,
-        transaction: SignedTransaction,
-        *,
-        height: int,
-        parent_hash: bytes,
-        genesis_hash: bytes,
-    ) -> tuple[bytes, bytes, bytes]:
-        """Give (public key, message, signature) as it must verify for inclusion at `height`.
-
-        `parent_hash` is that of block `height - 1`, on whose state this stands. Raises
-        InvalidTransaction when the transaction's era has not begun or its start is forgotten.
-        """
-        birth = transaction.era.birth(height)
-        anchor = self._find_anchor(
-            state, birth, height=height, parent_hash=parent_hash, genesis_hash=genesis_hash
-        )
-        if anchor is None:
-            raise InvalidTransaction(
-                Reason.ANCIENT_BIRTH_BLOCK,
-                f"its lifetime is over: it would begin at block {birth}, whose hash is not known",
-            )
-        payload = signing_payload(
-            call=transaction.call,
-            extra=transaction.extra,
-            genesis_hash=genesis_hash,
-            anchor_hash=anchor,
-            spec_version=self.rules.version,
-        )
-        return transaction.signer, payload, transaction.signature
-
-    def signature_items(
-        self,
-        state: StateView,
-        extrinsics: Sequence[bytes],
-        *,
-        height: int,
-        parent_hash: bytes,
-        genesis_hash: bytes,
-    ) -> list[tuple[bytes, bytes, bytes]]:
-        """Give what `signature_item` gives for each transaction of a body, a whole body at once.
-
-        Raises InvalidTransaction when one cannot be read, too.
-        """
-        find_anchor = partial(
-            self._find_anchor,
-            state,
-            height=height,
-            parent_hash=parent_hash,
-            genesis_hash=genesis_hash,
-        )
-        terms = dispatch.SigningTerms(height, self.signed_versions + genesis_hash, find_anchor)
-        items = dispatch.signature_items(extrinsics, terms)
-        if items is not None:
-            return items
-        ask = partial(
-            self.signature_item,
-            state,
-            height=height,
-            parent_hash=parent_hash,
-            genesis_hash=genesis_hash,
-        )
-        return [ask(decode_transaction(raw)) for raw in extrinsics]
-
-    def _find_anchor(
-        self, state: StateView, birth: int, *, height: int, parent_hash: bytes, genesis_hash: bytes
-    ) -> bytes | None:
-        """Give the hash of the block in which an era began, or None when it is not known."""
-        self.ctx.enter(state, self.no_block)
-        if birth == 0:
-            return genesis_hash
-        if birth == height - 1:
-            return parent_hash
-        anchor = self.runtime.system.block_hash[birth]
-        return anchor if any(anchor) else None
 
     def dry_run(
         self, state: StateView, block: BlockContext, transaction: SignedTransaction
@@ -576,12 +459,6 @@ def make_inherents(runtime: Runtime, block: BlockContext) -> tuple[bytes, bytes]
         encode_inherent(encode("Timestamp", "set", block.time_ms)),
         encode_inherent(encode("Authorship", "note_context", ContextNote.of(block))),
     )
-
-
-def _needed(transaction: SignedTransaction, record: AccountRecord) -> list[int]:
-    """Give the nonces to tag: the one before, unless it is used already, and its own."""
-    nonce = transaction.nonce
-    return [nonce] if nonce == record[0] else [nonce - 1, nonce]
 
 
 def _describe(error: Exception) -> str:
