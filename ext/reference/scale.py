@@ -7,247 +7,56 @@ offending place and its offset in the input.
 
 Source: https://docs.substrate.io/reference/scale-codec/
 """
-# ruff: noqa: ARG002, SLF001  # codecs share one inner signature and call each other by it
+# ruff: noqa: SLF001  # codecs call each other's inner functions
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-DEPTH_MAX = 16
-"""Deepest nesting of records, sequences and variants in one value."""
+from ext.reference.scale_leaves import (
+    DEPTH_MAX,
+    ITEMS_MAX,
+    Bool,
+    Budget,
+    Codec,
+    Compact,
+    FixedBytes,
+    Integer,
+    ScaleError,
+    Text,
+    Unit,
+    VarBytes,
+    decode_compact,
+    encode_compact,
+    need,
+)
 
-ITEMS_MAX = 4_096
-"""Most sequence items in one value, all levels together, unless a sequence allows more itself."""
-
-
-class ScaleError(ValueError):
-    """Bytes or a value that the type does not allow: where, and why."""
-
-    def __init__(self, path: str, offset: int, reason: str) -> None:
-        super().__init__(f"{path or 'value'} at byte {offset}: {reason}")
-        self.path = path
-        self.offset = offset
-        self.reason = reason
-
-    def __reduce__(self) -> tuple[type["ScaleError"], tuple[str, int, str]]:
-        """Travel between processes whole."""
-        return type(self), (self.path, self.offset, self.reason)
-
-
-class _Budget:
-    """What one decoding may still use."""
-
-    __slots__ = ("depth", "items")
-
-    def __init__(self) -> None:
-        self.depth = 0
-        self.items = ITEMS_MAX
-
-
-class Codec:
-    """A type on the wire; instances are immutable and shared."""
-
-    _least = 0
-    """The fewest bytes a value can have: a count is checked against what is left before reading."""
-
-    def encode(self, value: Any) -> bytes:
-        """Write a value; raises ScaleError when it does not fit the type."""
-        out: list[bytes] = []
-        self._write(value, out, "", 0)
-        return b"".join(out)
-
-    def decode(self, data: bytes) -> Any:
-        """Read exactly one value; raises ScaleError, also for bytes that trail."""
-        _check_input(data, 0)
-        value, end = self._read(data, 0, "", _Budget())
-        if end != len(data):
-            raise ScaleError("", end, f"{len(data) - end} bytes trail")
-        return value
-
-    def decode_from(self, data: bytes, offset: int) -> tuple[Any, int]:
-        """Read one value from an offset; gives it and the offset behind it."""
-        _check_input(data, offset)
-        return self._read(data, offset, "", _Budget())
-
-    def _write(self, value: Any, out: list[bytes], path: str, depth: int) -> None:
-        raise NotImplementedError
-
-    def _read(self, data: bytes, offset: int, path: str, budget: _Budget) -> tuple[Any, int]:
-        raise NotImplementedError
-
-
-def _check_input(data: bytes, offset: int) -> None:
-    if type(data) is not bytes:
-        raise TypeError(f"expected bytes, got {type(data).__name__}")
-    if not 0 <= offset <= len(data):
-        raise ScaleError("", offset, f"there are only {len(data)} bytes")
-
-
-def _need(data: bytes, offset: int, count: int, path: str) -> int:
-    end = offset + count
-    if end > len(data):
-        raise ScaleError(path, offset, f"{count} bytes are needed, {len(data) - offset} are left")
-    return end
-
-
-def _check_int(value: Any, low: int, high: int, path: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ScaleError(path, 0, f"expected an integer, got {type(value).__name__}")
-    number = int(value)
-    if not low <= number <= high:
-        raise ScaleError(path, 0, f"{_shown(number)} is outside {low}..{high}")
-    return number
-
-
-def _shown(number: int) -> str:
-    bits = number.bit_length()
-    return str(number) if bits <= 600 else f"an integer of {bits} bits"
-
-
-class _Integer(Codec):
-    def __init__(self, size: int, *, signed: bool) -> None:
-        self._size = self._least = size
-        self._signed = signed
-        bits = 8 * size
-        self._low = -(1 << bits - 1) if signed else 0
-        self._high = (1 << bits - 1) - 1 if signed else (1 << bits) - 1
-
-    def _write(self, value: Any, out: list[bytes], path: str, depth: int) -> None:
-        number = _check_int(value, self._low, self._high, path)
-        out.append(number.to_bytes(self._size, "little", signed=self._signed))
-
-    def _read(self, data: bytes, offset: int, path: str, budget: _Budget) -> tuple[int, int]:
-        end = _need(data, offset, self._size, path)
-        return int.from_bytes(data[offset:end], "little", signed=self._signed), end
-
-
-class _Bool(Codec):
-    _least = 1
-
-    def _write(self, value: Any, out: list[bytes], path: str, depth: int) -> None:
-        if not isinstance(value, bool):
-            raise ScaleError(path, 0, f"expected a bool, got {type(value).__name__}")
-        out.append(b"\x01" if value else b"\x00")
-
-    def _read(self, data: bytes, offset: int, path: str, budget: _Budget) -> tuple[bool, int]:
-        end = _need(data, offset, 1, path)
-        if data[offset] > 1:
-            raise ScaleError(path, offset, f"a bool is 0 or 1, not {data[offset]}")
-        return data[offset] == 1, end
-
-
-class _Unit(Codec):
-    def _write(self, value: Any, out: list[bytes], path: str, depth: int) -> None:
-        if value is not None and value != ():
-            raise ScaleError(path, 0, "expected nothing")
-
-    def _read(self, data: bytes, offset: int, path: str, budget: _Budget) -> tuple[None, int]:
-        return None, offset
-
-
-def _encode_compact(value: int) -> bytes:
-    if value < 1 << 6:
-        return (value << 2).to_bytes(1, "little")
-    if value < 1 << 14:
-        return (value << 2 | 1).to_bytes(2, "little")
-    if value < 1 << 30:
-        return (value << 2 | 2).to_bytes(4, "little")
-    size = (value.bit_length() + 7) >> 3
-    return bytes((size - 4 << 2 | 3,)) + value.to_bytes(size, "little")
-
-
-def _decode_compact(data: bytes, offset: int, path: str) -> tuple[int, int]:
-    _need(data, offset, 1, path)
-    mode = data[offset] & 3
-    if mode < 3:
-        size = 1 << mode
-        end = _need(data, offset, size, path)
-        value = int.from_bytes(data[offset:end], "little") >> 2
-        least = (0, 1 << 6, 1 << 14)[mode]
-    else:
-        size = (data[offset] >> 2) + 4
-        end = _need(data, offset + 1, size, path)
-        value = int.from_bytes(data[offset + 1 : end], "little")
-        least = max(1 << 30, 1 << 8 * (size - 1))
-    if value < least:
-        raise ScaleError(path, offset, "a compact integer is not in its shortest form")
-    return value, end
-
-
-class _Compact(Codec):
-    _least = 1
-
-    def __init__(self, bits: int) -> None:
-        self._high = (1 << bits) - 1
-
-    def _write(self, value: Any, out: list[bytes], path: str, depth: int) -> None:
-        out.append(_encode_compact(_check_int(value, 0, self._high, path)))
-
-    def _read(self, data: bytes, offset: int, path: str, budget: _Budget) -> tuple[int, int]:
-        value, end = _decode_compact(data, offset, path)
-        if value > self._high:
-            raise ScaleError(path, offset, f"{value} is outside 0..{self._high}")
-        return value, end
-
-
-def _check_bytes(value: Any, path: str) -> bytes:
-    if not isinstance(value, bytes):
-        raise ScaleError(path, 0, f"expected bytes, got {type(value).__name__}")
-    return value
-
-
-class _FixedBytes(Codec):
-    def __init__(self, length: int) -> None:
-        self._length = self._least = length
-
-    def _write(self, value: Any, out: list[bytes], path: str, depth: int) -> None:
-        content = _check_bytes(value, path)
-        if len(content) != self._length:
-            raise ScaleError(path, 0, f"expected {self._length} bytes, got {len(content)}")
-        out.append(content)
-
-    def _read(self, data: bytes, offset: int, path: str, budget: _Budget) -> tuple[bytes, int]:
-        end = _need(data, offset, self._length, path)
-        return data[offset:end], end
-
-
-class _VarBytes(Codec):
-    _least = 1
-
-    def __init__(self, length_max: int) -> None:
-        self._length_max = length_max
-
-    def _write(self, value: Any, out: list[bytes], path: str, depth: int) -> None:
-        content = _check_bytes(value, path)
-        if len(content) > self._length_max:
-            raise ScaleError(path, 0, f"at most {self._length_max} bytes, not {len(content)}")
-        out.append(_encode_compact(len(content)) + content)
-
-    def _read(self, data: bytes, offset: int, path: str, budget: _Budget) -> tuple[bytes, int]:
-        length, start = _decode_compact(data, offset, path)
-        if length > self._length_max:
-            raise ScaleError(path, offset, f"at most {self._length_max} bytes, not {length}")
-        end = _need(data, start, length, path)
-        return data[start:end], end
-
-
-class _Text(_VarBytes):
-    def _write(self, value: Any, out: list[bytes], path: str, depth: int) -> None:
-        if not isinstance(value, str):
-            raise ScaleError(path, 0, f"expected text, got {type(value).__name__}")
-        try:
-            content = value.encode()
-        except UnicodeEncodeError:
-            raise ScaleError(path, 0, "the text cannot be written as UTF-8") from None
-        super()._write(content, out, path, depth)
-
-    def _read(  # type: ignore[override]  # text is bytes on the wire and str in memory
-        self, data: bytes, offset: int, path: str, budget: _Budget
-    ) -> tuple[str, int]:
-        content, end = super()._read(data, offset, path, budget)
-        try:
-            return content.decode(), end
-        except UnicodeDecodeError:
-            raise ScaleError(path, offset, "the text is not UTF-8") from None
+__all__ = [
+    "BOOL",
+    "COMPACT_U32",
+    "COMPACT_U64",
+    "COMPACT_U128",
+    "DEPTH_MAX",
+    "I32",
+    "ITEMS_MAX",
+    "U8",
+    "U16",
+    "U32",
+    "U64",
+    "U128",
+    "UNIT",
+    "Codec",
+    "ScaleError",
+    "array",
+    "deferred",
+    "fixed_bytes",
+    "option",
+    "record",
+    "text",
+    "tuple_of",
+    "var_bytes",
+    "variant",
+    "vector",
+]
 
 
 class _Nested(Codec):
@@ -258,7 +67,7 @@ class _Nested(Codec):
             raise ScaleError(path, 0, f"nested deeper than {DEPTH_MAX}")
         self._write_inside(value, out, path, depth + 1)
 
-    def _read(self, data: bytes, offset: int, path: str, budget: _Budget) -> tuple[Any, int]:
+    def _read(self, data: bytes, offset: int, path: str, budget: Budget) -> tuple[Any, int]:
         if budget.depth >= DEPTH_MAX:
             raise ScaleError(path, offset, f"nested deeper than {DEPTH_MAX}")
         budget.depth += 1
@@ -269,7 +78,7 @@ class _Nested(Codec):
     def _write_inside(self, value: Any, out: list[bytes], path: str, depth: int) -> None:
         raise NotImplementedError
 
-    def _read_inside(self, data: bytes, offset: int, path: str, budget: _Budget) -> tuple[Any, int]:
+    def _read_inside(self, data: bytes, offset: int, path: str, budget: Budget) -> tuple[Any, int]:
         raise NotImplementedError
 
 
@@ -285,14 +94,14 @@ class _Vector(_Nested):
             raise ScaleError(path, 0, f"expected a sequence, got {type(value).__name__}")
         if len(value) > self._count_max:
             raise ScaleError(path, 0, f"at most {self._count_max} items, not {len(value)}")
-        out.append(_encode_compact(len(value)))
+        out.append(encode_compact(len(value)))
         for index, item in enumerate(value):
             self._item._write(item, out, f"{path}[{index}]", depth)
 
     def _read_inside(
-        self, data: bytes, offset: int, path: str, budget: _Budget
+        self, data: bytes, offset: int, path: str, budget: Budget
     ) -> tuple[list[Any], int]:
-        count, position = _decode_compact(data, offset, path)
+        count, position = decode_compact(data, offset, path)
         if count > self._count_max:
             raise ScaleError(path, offset, f"at most {self._count_max} items, not {count}")
         left = len(data) - position
@@ -322,7 +131,7 @@ class _Array(_Nested):
             self._item._write(item, out, f"{path}[{index}]", depth)
 
     def _read_inside(
-        self, data: bytes, offset: int, path: str, budget: _Budget
+        self, data: bytes, offset: int, path: str, budget: Budget
     ) -> tuple[list[Any], int]:
         items = []
         for index in range(self._count):
@@ -343,7 +152,7 @@ class _Tuple(_Nested):
             codec._write(item, out, f"{path}[{index}]", depth)
 
     def _read_inside(
-        self, data: bytes, offset: int, path: str, budget: _Budget
+        self, data: bytes, offset: int, path: str, budget: Budget
     ) -> tuple[tuple[Any, ...], int]:
         values = []
         for index, codec in enumerate(self._items):
@@ -365,8 +174,8 @@ class _Option(_Nested):
         out.append(b"\x01")
         self._item._write(value, out, path, depth)
 
-    def _read_inside(self, data: bytes, offset: int, path: str, budget: _Budget) -> tuple[Any, int]:
-        _need(data, offset, 1, path)
+    def _read_inside(self, data: bytes, offset: int, path: str, budget: Budget) -> tuple[Any, int]:
+        need(data, offset, 1, path)
         if data[offset] > 1:
             raise ScaleError(path, offset, f"an option begins with 0 or 1, not {data[offset]}")
         if data[offset] == 0:
@@ -392,7 +201,7 @@ class _Record(_Nested):
                 raise ScaleError(path, 0, f"a {kind} has no field {name}") from None
             codec._write(field, out, f"{path}.{name}", depth)
 
-    def _read_inside(self, data: bytes, offset: int, path: str, budget: _Budget) -> tuple[Any, int]:
+    def _read_inside(self, data: bytes, offset: int, path: str, budget: Budget) -> tuple[Any, int]:
         values = []
         for name, codec in self._fields:
             value, offset = codec._read(data, offset, f"{path}.{name}", budget)
@@ -425,8 +234,8 @@ class _Variant(_Nested):
         out.append(bytes((index,)))
         codec._write(inner, out, f"{path}.{label}", depth)
 
-    def _read_inside(self, data: bytes, offset: int, path: str, budget: _Budget) -> tuple[Any, int]:
-        _need(data, offset, 1, path)
+    def _read_inside(self, data: bytes, offset: int, path: str, budget: Budget) -> tuple[Any, int]:
+        need(data, offset, 1, path)
         choice = self._choices.get(data[offset])
         if choice is None:
             raise ScaleError(path, offset, f"{self._name} has no variant {data[offset]}")
@@ -442,47 +251,47 @@ class _Deferred(Codec):
     def _write(self, value: Any, out: list[bytes], path: str, depth: int) -> None:
         self._build()._write(value, out, path, depth)
 
-    def _read(self, data: bytes, offset: int, path: str, budget: _Budget) -> tuple[Any, int]:
+    def _read(self, data: bytes, offset: int, path: str, budget: Budget) -> tuple[Any, int]:
         return self._build()._read(data, offset, path, budget)
 
 
-U8: Codec = _Integer(1, signed=False)
+U8: Codec = Integer(1, signed=False)
 """An unsigned integer of one byte."""
-U16: Codec = _Integer(2, signed=False)
+U16: Codec = Integer(2, signed=False)
 """An unsigned integer of two bytes, little endian like all below."""
-U32: Codec = _Integer(4, signed=False)
+U32: Codec = Integer(4, signed=False)
 """An unsigned integer of four bytes."""
-U64: Codec = _Integer(8, signed=False)
+U64: Codec = Integer(8, signed=False)
 """An unsigned integer of eight bytes."""
-U128: Codec = _Integer(16, signed=False)
+U128: Codec = Integer(16, signed=False)
 """An unsigned integer of sixteen bytes."""
-I32: Codec = _Integer(4, signed=True)
+I32: Codec = Integer(4, signed=True)
 """A signed integer of four bytes, two's complement."""
-BOOL: Codec = _Bool()
+BOOL: Codec = Bool()
 """One byte, 0 or 1."""
-UNIT: Codec = _Unit()
+UNIT: Codec = Unit()
 """Nothing, in no bytes."""
-COMPACT_U32: Codec = _Compact(32)
+COMPACT_U32: Codec = Compact(32)
 """A compact integer below 2^32."""
-COMPACT_U64: Codec = _Compact(64)
+COMPACT_U64: Codec = Compact(64)
 """A compact integer below 2^64."""
-COMPACT_U128: Codec = _Compact(128)
+COMPACT_U128: Codec = Compact(128)
 """A compact integer below 2^128."""
 
 
 def fixed_bytes(length: int) -> Codec:
     """Give the codec of exactly `length` bytes."""
-    return _FixedBytes(length)
+    return FixedBytes(length)
 
 
 def var_bytes(length_max: int) -> Codec:
     """Give the codec of a byte string of at most `length_max` bytes, behind its compact length."""
-    return _VarBytes(length_max)
+    return VarBytes(length_max)
 
 
 def text(length_max: int) -> Codec:
     """Give the codec of UTF-8 text of at most `length_max` bytes, behind its compact length."""
-    return _Text(length_max)
+    return Text(length_max)
 
 
 def vector(item: Codec, count_max: int) -> Codec:
