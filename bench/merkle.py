@@ -169,7 +169,7 @@ def measure_start(state: store.State, scale: Scale) -> list[Finding]:
 
         def start() -> None:
             with database.iterator(verify_checksums=True) as records:
-                started.append(store.State.from_entries(records))
+                started.append(store.State.from_entries(records, is_compared=True))
             if started[0].root != root:
                 raise AssertionError("the root must be the same after a start")
 

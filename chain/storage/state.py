@@ -413,9 +413,16 @@ def open_state(database: Database, journal: FinalityJournal, options: StorageOpt
     tip = BlockStore(database).header(height)
     if tip is None or tip.block_id != tip_record[8:]:
         raise StorageError(f"block {height} is missing; sync again into an empty directory")
-    state = store.State.from_entries((key[1:], value) for key, value in database.scan(b"f"))
-    for later in range(read_height(database, b"flat") + 1, height + 1):
-        state.apply_difference(read_difference(database, later)[0])
+    entries = ((key[1:], value) for key, value in database.scan(b"f"))
+    try:
+        state = store.State.from_entries(entries, is_compared=True)
+        for later in range(read_height(database, b"flat") + 1, height + 1):
+            state.apply_difference(read_difference(database, later)[0])
+    except store.StoreError as error:
+        raise StateMismatch(
+            f"the state of {database.path} at height {height} cannot be: {error}; keep a copy of "
+            "the directory and sync again into an empty one"
+        ) from error
     if state.root != tip.state_root:
         raise StateMismatch(
             f"the state of {database.path} at height {height} hashes to 0x{state.root.hex()}, "

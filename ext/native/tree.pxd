@@ -158,7 +158,7 @@ cdef class Tree:
     cdef int remove_generic(self, uint32_t index) except -1
     cdef int append_account(self, const uint8_t* key, const Record* record) except -1
     cdef uint32_t append_generic(self, bytes value) except? 0xFFFFFFFF
-    cdef int build(self, list generic_keys) except -1
+    cdef int build(self, list generic_keys, bint must_check) except -1
     cdef int flush(self) except -1
     cdef bytes root(self)
     cdef bytes prove(self, bytes key)

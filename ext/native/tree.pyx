@@ -656,7 +656,7 @@ cdef class Tree:
     cdef int append_account(self, const uint8_t* key, const Record* record) except -1:
         """Take in an account by its storage key (80 bytes), without a place anywhere.
 
-        The hash in the key waits in the path until `hash_paths` compares it.
+        The hash in the key waits in the path until that is hashed; `build` fills the rest.
         """
         cdef uint32_t index = self.new_account()
         cdef Account* account = &self.accounts[index]
@@ -675,9 +675,9 @@ cdef class Tree:
         hash_bytes(self.generics[index].value_hash, value)
         return index
 
-    cdef int build(self, list generic_keys) except -1:
+    cdef int build(self, list generic_keys, bint must_check) except -1:
         """Join everything that was appended into a tree, in time linear in its size."""
-        return Builder(self).build(generic_keys)
+        return Builder(self).build(generic_keys, must_check)
 
 
 include "tree_build.pxi"

@@ -26,7 +26,7 @@ cdef class Builder:
         self.tree = tree
         clear_waves(&self.waves)
 
-    cdef int build(self, list generic_keys) except -1:
+    cdef int build(self, list generic_keys, bint must_check) except -1:
         cdef Tree tree = self.tree
         cdef uint32_t count = tree.account_count + tree.generic_count, i
         cdef path_order* pairs = NULL
@@ -35,7 +35,7 @@ cdef class Builder:
         try:
             pairs = <path_order*>grown(NULL, 0, count * sizeof(path_order))
             spare = <path_order*>grown(NULL, 0, count * sizeof(path_order))
-            self.enter_accounts(pairs)
+            self.enter_accounts(pairs, must_check)
             for i in range(tree.generic_count):
                 hash_bytes(tree.generics[i].path, generic_keys[i])
                 pairs[tree.account_count + i].head = path_head(tree.generics[i].path)
@@ -58,10 +58,10 @@ cdef class Builder:
         self.tree.order_grow(bits)
         return 0
 
-    cdef int enter_accounts(self, path_order* pairs) except -1:
+    cdef int enter_accounts(self, path_order* pairs, bint must_check) except -1:
         """Hash the paths of all accounts, and enter them into table, order and `pairs`.
 
-        Raises ValueError for a key that is not of its account.
+        Raises ValueError for a key that is not of its account, if it must check that.
         """
         cdef Tree tree = self.tree
         cdef uint32_t start, count, j
@@ -73,6 +73,8 @@ cdef class Builder:
             for j in range(count):
                 places[j] = tree.home(start + j)
                 PREFETCH(&tree.table[places[j]])
+            if must_check:
+                self.check_keys(start, <int>count)
             self.hash_paths(start, <int>count)
             for j in range(count):
                 while tree.table[places[j]] != NONE:
@@ -84,27 +86,33 @@ cdef class Builder:
                 pairs[start + j].index = LEAF | (start + j)
         return clear_waves(&self.waves)
 
-    cdef int hash_paths(self, uint32_t start, int count) except -1:
-        """Write the paths of at most WAVE accounts, whose key's hash was there until now."""
+    cdef int check_keys(self, uint32_t start, int count) except -1:
+        """Compare the hashes in the keys of at most WAVE accounts with the accounts."""
         cdef Wave* names = &self.waves.values
-        cdef Wave* keys = &self.waves.leaves
         cdef uint8_t[WAVE][32] marks
+        cdef int j
+        for j in range(count):
+            memcpy(names.message[j], self.tree.accounts[start + j].who, 32)
+            names.length[j] = 32
+            names.output[j] = marks[j]
+        hash_wave(names, count, 16)
+        for j in range(count):
+            if memcmp(marks[j], self.tree.accounts[start + j].path, 16) != 0:
+                raise ValueError("an account's key does not belong to its identifier")
+        return 0
+
+    cdef int hash_paths(self, uint32_t start, int count) except -1:
+        """Write the paths of at most WAVE accounts, where the hash in the key was until now."""
+        cdef Wave* keys = &self.waves.leaves
         cdef Account* account
         cdef int j
         for j in range(count):
             account = &self.tree.accounts[start + j]
-            memcpy(names.message[j], account.who, 32)
-            names.length[j] = 32
-            names.output[j] = marks[j]
             memcpy(keys.message[j], PREFIX_BYTES, 32)
             memcpy(&keys.message[j][32], account.path, 16)
             memcpy(&keys.message[j][48], account.who, 32)
             keys.length[j] = KEY_LENGTH
             keys.output[j] = account.path
-        hash_wave(names, count, 16)
-        for j in range(count):
-            if memcmp(marks[j], self.tree.accounts[start + j].path, 16) != 0:
-                raise ValueError("an account's key does not belong to its identifier")
         return hash_wave(keys, count)
 
     cdef int join(self, path_order* order, uint32_t count) except -1:

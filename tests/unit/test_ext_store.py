@@ -118,6 +118,22 @@ def test_entries_that_the_store_cannot_hold_are_refused(store, key, value):
 
 
 @both
+def test_a_key_that_is_not_of_its_account_shows_in_the_root_at_the_latest(store):
+    entries = dict(entries_of(100))
+    right = store.State.from_entries(entries.items()).root
+    assert store.State.from_entries(entries.items(), is_compared=True).root == right
+    key = next(key for key in entries if key.startswith(store.ACCOUNT_PREFIX))
+    entries[key[:40] + bytes((key[40] ^ 1,)) + key[41:]] = entries.pop(key)
+    with pytest.raises(store.StoreError):
+        store.State.from_entries(entries.items())
+    try:
+        wrong = store.State.from_entries(entries.items(), is_compared=True).root
+    except store.StoreError:
+        wrong = None
+    assert wrong != right
+
+
+@both
 def test_only_bytes_are_keys_values_and_identifiers(store):
     overlay = store.State.empty().overlay()
     for act in (

@@ -12,7 +12,7 @@ from chain.storage.database import Database
 from chain.storage.durable import Fault, SimulatedCrash
 from chain.storage.records import iterate_state
 from chain.storage.rewind import rewind
-from ext import store
+from ext import hashing, store
 from tests.support.chains import grow, make_genesis, open_store
 
 ENTRIES = ((b"apple", b"1"), (b"pear", b"2"), (b"pear\x00", b"3"))
@@ -355,6 +355,23 @@ def test_a_changed_flat_record_is_noticed_at_the_start(tmp_path, genesis):
     chain = open_store(tmp_path, genesis)
     grow_many(chain, genesis, 3)
     chain.database.write(state_module.FLUSH, lambda batch: batch.put(b"fapple", b"2"))
+    chain.close()
+    with pytest.raises(StateMismatch, match="sync again"):
+        open_store(tmp_path, genesis)
+
+
+def test_an_account_under_a_key_of_another_hash_is_noticed_at_the_start(tmp_path):
+    who = b"\x07" * 32
+    key = store.ACCOUNT_PREFIX + hashing.blake2b_128(who) + who
+    wrong = store.ACCOUNT_PREFIX + bytes(16) + who
+    genesis = make_genesis((*ENTRIES, (key, bytes(80))))
+    chain = open_store(tmp_path, genesis)
+
+    def rename(batch):
+        batch.put(b"f" + wrong, chain.database.get(b"f" + key))
+        batch.delete(b"f" + key)
+
+    chain.database.write(state_module.FLUSH, rename)
     chain.close()
     with pytest.raises(StateMismatch, match="sync again"):
         open_store(tmp_path, genesis)
