@@ -3,16 +3,12 @@
 Amounts are decimal strings of grains, heights and eras numbers; null is what does not exist.
 """
 
-from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
 
-from chain.rpc.blocks import find_header, pruned
 from chain.rpc.jsonrpc import Json, Method, MethodTable
 from chain.rpc.params import ACCOUNT, AT
 from chain.rpc.reading import RuntimeReader
-from chain.rpc.view import NodeView, StatePruned
-from chain.wallet import ss58
+from chain.rpc.view import NodeView
 from runtime.emission.nouns import EraRecord
 from runtime.emission.schedule import Pool
 from runtime.primitives import AccountId
@@ -31,7 +27,6 @@ class EconomyMethods:
     """What an era may mint and did, and what of an account is locked."""
 
     def __init__(self, node: NodeView) -> None:
-        self._node = node
         self._reader = RuntimeReader(node)
 
     def add_to(self, table: MethodTable) -> None:
@@ -41,25 +36,13 @@ class EconomyMethods:
 
     def emission(self, at: bytes | None) -> Json:
         """Give phase, rights, and the newest eras with budgets and mints; null if none."""
-        return self._read(at, _emission)
+        return self._reader.ask(at, lambda runtime, _: _emission(runtime))
 
     def vesting(self, who: bytes, at: bytes | None) -> Json:
         """Give an account's grants, locked rewards and offers, and when the next part unlocks."""
-        return self._read(at, lambda runtime: self._vesting(runtime, AccountId(who)))
+        return self._reader.ask(at, lambda runtime, _: self._vesting(runtime, AccountId(who)))
 
     # Inside
-
-    def _read(self, at: bytes | None, ask: Callable[[Runtime], Json]) -> Json:
-        header = find_header(self._node, at)
-        try:
-            runtime = self._reader.at(header.number)
-            runtime.ctx.block = replace(runtime.ctx.block, height=header.number)
-            return ask(runtime)
-        except StatePruned as error:
-            raise pruned(error) from None
-
-    def _address(self, who: AccountId) -> str:
-        return ss58.encode_address(who, self._node.chain.ss58_prefix)
 
     def _vesting(self, runtime: Runtime, who: AccountId) -> Json:
         vesting, height = runtime.vesting, runtime.ctx.block.height
@@ -88,14 +71,14 @@ class EconomyMethods:
 
     def _offer(self, offer: Offer) -> dict[str, Json]:
         return {
-            "granter": self._address(offer.granter),
-            "target": self._address(offer.target),
+            "granter": self._reader.address(offer.granter),
+            "target": self._reader.address(offer.target),
             "amount": str(offer.amount),
             "start": offer.start,
             "cliff": offer.cliff,
             "duration": offer.duration,
             "step": offer.step,
-            "revoker": None if offer.revoker is None else self._address(offer.revoker),
+            "revoker": None if offer.revoker is None else self._reader.address(offer.revoker),
         }
 
     def _grant(self, grant: Grant, height: int) -> Json:
@@ -109,8 +92,8 @@ class EconomyMethods:
             "cliff": grant.cliff,
             "duration": grant.duration,
             "step": grant.step,
-            "granter": self._address(grant.granter),
-            "revoker": None if grant.revoker is None else self._address(grant.revoker),
+            "granter": self._reader.address(grant.granter),
+            "revoker": None if grant.revoker is None else self._reader.address(grant.revoker),
             "revokedAt": grant.revoked_at or None,
             "nextUnlock": grant.next_unlock(height),
         }

@@ -3,10 +3,15 @@
 Storage keys and types live in the modules; whoever reads through them cannot spell one wrong.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import islice
+from typing import TypeVar
 
-from chain.rpc.view import NodeView
+from chain.rpc.blocks import find_header, pruned
+from chain.rpc.view import NodeView, StatePruned
+from chain.wallet import ss58
+from consensus.header import Header
 from ext import hashing
 from runtime.frame.context import NO_BLOCK, AccountRecord
 from runtime.runtime import Runtime
@@ -18,6 +23,8 @@ PAGE_KEYS = 1_000
 _ACCOUNTS = hashing.twox_128(b"System") + hashing.twox_128(b"Account")
 _WIDTHS = (4, 4, 4, 4, 16, 16, 16, 16)
 """Bytes of the fields of Substrate's AccountInfo, little endian."""
+
+T = TypeVar("T")
 
 
 class StoredState:
@@ -115,6 +122,19 @@ class RuntimeReader:
         self._node = node
         self._runtime = Runtime()
 
+    def ask(self, at: bytes | None, question: Callable[[Runtime, Header], T]) -> T:
+        """Answer a question from the state after a block, the newest when none is named.
+
+        The running block is that block. Raises RpcError when it is unknown or its state is pruned.
+        """
+        header = find_header(self._node, at)
+        try:
+            runtime = self.at(header.number)
+            runtime.ctx.block = replace(runtime.ctx.block, height=header.number)
+            return question(runtime, header)
+        except StatePruned as error:
+            raise pruned(error) from None
+
     def at(self, height: int) -> Runtime:
         """Give the runtime over the state after a block, until the next call."""
         self._runtime.ctx.enter(StoredState(self._node, height), NO_BLOCK)
@@ -123,3 +143,7 @@ class RuntimeReader:
     def account(self, who: bytes, height: int) -> AccountRecord:
         """Give the record of an account after a block, an empty one if there is none."""
         return StoredState(self._node, height).account(who) or NO_ACCOUNT
+
+    def address(self, who: bytes) -> str:
+        """Write an account as an address of the node's chain."""
+        return ss58.encode_address(who, self._node.chain.ss58_prefix)
