@@ -52,7 +52,7 @@ e2e: setup  ## drive real networks with stock clients and long drills (needs Nod
 	@scripts/js-clients.sh
 	$(BIN)/python -m pytest -m "" -rs tests/e2e --long $(addprefix --ignore=,$(DRILLS)) $(ARGS)
 
-drills: setup  ## drill staking, votes, grants and upgrades on real networks (about fifteen minutes)
+drills: setup  ## drill staking, votes, grants and upgrades on real networks (about ten minutes)
 	$(BIN)/python -m pytest -m "" -rs $(DRILLS) --long $(ARGS)
 
 bench: setup  ## print every performance figure against its goal and draw the growth curves
