@@ -5,16 +5,13 @@ needs, and what will happen at which height if nothing changes. Amounts are deci
 grains, parts are of 10^9, heights numbers; null is what will not come.
 """
 
-from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
 
-from chain.rpc.blocks import find_header, hex_of, pruned
+from chain.rpc.blocks import hex_of
 from chain.rpc.jsonrpc import Json, Method, MethodTable, Param
 from chain.rpc.params import ACCOUNT, AT, COUNT, HEIGHT
 from chain.rpc.reading import RuntimeReader
-from chain.rpc.view import NodeView, StatePruned
-from chain.wallet import ss58
+from chain.rpc.view import NodeView
 from consensus.header import Header
 from ext import hashing
 from runtime.frame.parameters import Parameter, Track
@@ -42,7 +39,6 @@ class GovernanceMethods:
     """What votes may change, what they decide, and what the treasury does."""
 
     def __init__(self, node: NodeView) -> None:
-        self._node = node
         self._reader = RuntimeReader(node)
 
     def add_to(self, table: MethodTable) -> None:
@@ -60,42 +56,33 @@ class GovernanceMethods:
 
     def parameters(self, at: bytes | None) -> Json:
         """List every tunable: value, default, bounds, largest step, rest, unit, track, owner."""
-        return self._read(at, self._parameters)
+        return self._reader.ask(at, self._parameters)
 
     def tracks(self, at: bytes | None) -> Json:
         """List the kinds of proposals with deposits, periods in blocks, and curves."""
-        return self._read(at, lambda runtime, _: [_track(runtime, track) for track in Track])
+        return self._reader.ask(at, lambda runtime, _: [_track(runtime, track) for track in Track])
 
     def referenda(self, count: int | None, before: int | None, at: bytes | None) -> Json:
         """List votes, newest first; page on with the number of the last one."""
-        return self._read(at, lambda runtime, _: self._page(runtime, count or PAGE, before))
+        return self._reader.ask(at, lambda runtime, _: self._page(runtime, count or PAGE, before))
 
     def referendum(self, index: int, at: bytes | None) -> Json:
         """Give a vote: its call, tally, what it needs, and what will happen when; null if none."""
-        return self._read(at, lambda runtime, _: self._referendum(runtime, index))
+        return self._reader.ask(at, lambda runtime, _: self._referendum(runtime, index))
 
     def voter(self, who: bytes, at: bytes | None) -> Json:
         """Give an account's votes, delegations and locks, and when they end."""
-        return self._read(at, lambda runtime, _: self._voter(runtime, AccountId(who)))
+        return self._reader.ask(at, lambda runtime, _: self._voter(runtime, AccountId(who)))
 
     def treasury(self, at: bytes | None) -> Json:
         """Give the treasury's funds, limit, payments with reasons, grants and streams."""
-        return self._read(at, lambda runtime, _: self._treasury(runtime))
+        return self._reader.ask(at, lambda runtime, _: self._treasury(runtime))
 
     def safety(self, at: bytes | None) -> Json:
         """List modules that pay nothing: paused by vote, or frozen because their books broke."""
-        return self._read(at, lambda runtime, _: _safety(runtime))
+        return self._reader.ask(at, lambda runtime, _: _safety(runtime))
 
     # Inside
-
-    def _read(self, at: bytes | None, ask: Callable[[Runtime, Header], Json]) -> Json:
-        header = find_header(self._node, at)
-        try:
-            runtime = self._reader.at(header.number)
-            runtime.ctx.block = replace(runtime.ctx.block, height=header.number)
-            return ask(runtime, header)
-        except StatePruned as error:
-            raise pruned(error) from None
 
     def _parameters(self, runtime: Runtime, header: Header) -> Json:
         era = runtime.parameters.era(header.number)
@@ -122,7 +109,7 @@ class GovernanceMethods:
             "index": index,
             "state": summary.verdict.name.lower(),
             "track": summary.track.name.lower(),
-            "proposer": self._address(summary.proposer),
+            "proposer": self._reader.address(summary.proposer),
             "proposal": None if enactment is None else hex_of(enactment.proposal),
             "proposalHash": hex_of(summary.proposal_hash),
             "submittedIn": hex_of(runtime.referenda.submitted_in[index]),
@@ -147,7 +134,7 @@ class GovernanceMethods:
             "index": index,
             "state": "queued" if status.in_queue else state,
             "track": Track(status.track).name.lower(),
-            "proposer": self._address(status.submission_deposit.who),
+            "proposer": self._reader.address(status.submission_deposit.who),
             "proposal": hex_of(status.proposal[1]),
             "proposalHash": hex_of(hashing.blake2b_256(status.proposal[1])),
             "submittedIn": hex_of(runtime.referenda.submitted_in[index]),
@@ -165,7 +152,7 @@ class GovernanceMethods:
 
     def _accused(self, runtime: Runtime, index: int) -> Json:
         accused = runtime.referenda.accused.find(index)
-        return None if accused is None else self._address(accused)
+        return None if accused is None else self._reader.address(accused)
 
     def _voter(self, runtime: Runtime, who: AccountId) -> Json:
         voting = runtime.voting
@@ -179,7 +166,7 @@ class GovernanceMethods:
                 {
                     "track": track.name.lower(),
                     "votes": [_vote(runtime, index, vote) for index, vote in held.votes.items()],
-                    "delegatesTo": None if target is None else self._address(target),
+                    "delegatesTo": None if target is None else self._reader.address(target),
                     "delegated": "0" if delegation is None else str(delegation.balance),
                     "conviction": None if delegation is None else int(delegation.conviction),
                     "behind": {
@@ -191,7 +178,7 @@ class GovernanceMethods:
             )
         steps = voting.lock_steps[who]
         return {
-            "address": self._address(who),
+            "address": self._reader.address(who),
             "available": str(voting.available(who)),
             "locked": str(steps[-1].amount if steps else 0),
             "standing": str(voting.standing[who]),
@@ -215,8 +202,8 @@ class GovernanceMethods:
             "grants": [
                 {
                     "id": number,
-                    "beneficiary": self._address(grant.beneficiary),
-                    "curator": self._address(grant.curator),
+                    "beneficiary": self._reader.address(grant.beneficiary),
+                    "curator": self._reader.address(grant.curator),
                     "tranches": [str(amount) for amount in grant.tranches],
                     "released": grant.released,
                     "bond": str(grant.bond),
@@ -228,7 +215,7 @@ class GovernanceMethods:
             "streams": [
                 {
                     "id": number,
-                    "beneficiary": self._address(stream.beneficiary),
+                    "beneficiary": self._reader.address(stream.beneficiary),
                     "perEra": str(stream.per_era),
                     "firstEra": stream.first_era,
                     "eras": stream.eras,
@@ -243,16 +230,13 @@ class GovernanceMethods:
         payment = runtime.treasury.payments[number]
         return {
             "id": number,
-            "beneficiary": self._address(payment.beneficiary),
+            "beneficiary": self._reader.address(payment.beneficiary),
             "amount": str(payment.amount),
             "paid": str(payment.paid),
             "reason": payment.reason.name.lower() if payment.left else None,
             "expiresAt": payment.expires,
             "original": hex_of(payment.original),
         }
-
-    def _address(self, who: bytes) -> str:
-        return ss58.encode_address(who, self._node.chain.ss58_prefix)
 
 
 def _parameter(runtime: Runtime, parameter: Parameter, owner: str, era: int) -> Json:

@@ -8,7 +8,7 @@ grains; fractions are [numerator, denominator], exact.
 from collections.abc import Callable
 from typing import Final
 
-from chain.rpc.blocks import find_header, hex_of, pruned
+from chain.rpc.blocks import hex_of
 from chain.rpc.jsonrpc import (
     INVALID_PARAMS,
     SERVER_ERROR,
@@ -20,9 +20,8 @@ from chain.rpc.jsonrpc import (
 )
 from chain.rpc.params import ACCOUNT, AT, COUNT, HEIGHT, parse_account
 from chain.rpc.reading import RuntimeReader
-from chain.rpc.staking_account import describe_account
-from chain.rpc.view import NodeView, StatePruned
-from chain.wallet import ss58
+from chain.rpc.staking_account import describe_account, height_of_era
+from chain.rpc.view import NodeView
 from consensus.header import Header
 from runtime.primitives import AccountId
 from runtime.runtime import Runtime
@@ -100,14 +99,12 @@ class StakingMethods:
     # Inside
 
     def _read(self, at: bytes | None, ask: Callable[[Runtime, Header], Json]) -> Json:
-        header = find_header(self._node, at)
-        try:
-            runtime = self._reader.at(header.number)
+        def ask_if_enabled(runtime: Runtime, header: Header) -> Json:
             if not runtime.staking.is_enabled:
                 raise RpcError(SERVER_ERROR, "No staking", "this chain has a fixed validator set")
             return ask(runtime, header)
-        except StatePruned as error:
-            raise pruned(error) from None
+
+        return self._reader.ask(at, ask_if_enabled)
 
     def _overview(self, runtime: Runtime, header: Header) -> Json:
         staking, params = runtime.staking, runtime.staking.params
@@ -115,8 +112,8 @@ class StakingMethods:
         return {
             "height": header.number,
             "era": era,
-            "eraFirstHeight": 1 + era * params.era_blocks,
-            "eraLastHeight": (era + 1) * params.era_blocks,
+            "eraFirstHeight": height_of_era(runtime, era),
+            "eraLastHeight": height_of_era(runtime, era + 1) - 1,
             "eraBlocks": params.era_blocks,
             "epochBlocks": runtime.session.epoch_blocks(),
             "blockIntervalMs": runtime.system.params.block_interval_ms,
@@ -148,7 +145,7 @@ class StakingMethods:
             jail = staking.jailed_until[who]
             rows.append(
                 {
-                    "address": self._address(who),
+                    "address": self._reader.address(who),
                     "isCandidate": prefs is not None,
                     "isActive": who in powers,
                     "power": str(powers.get(who, 0)),
@@ -177,9 +174,9 @@ class StakingMethods:
             nominations = staking.nominators[who]
             rows.append(
                 {
-                    "address": self._address(who),
+                    "address": self._reader.address(who),
                     "stake": str(stake),
-                    "targets": [self._address(target) for target in nominations.targets],
+                    "targets": [self._reader.address(target) for target in nominations.targets],
                     "submittedInEra": nominations.submitted_in,
                 }
             )
@@ -199,7 +196,7 @@ class StakingMethods:
             "own": str(overview.own),
             "commission": staking.exposures.prefs(era, who).commission,
             "nominators": [
-                {"address": self._address(entry.who), "value": str(entry.value)}
+                {"address": self._reader.address(entry.who), "value": str(entry.value)}
                 for entry in staking.exposures.nominators(era, who)
             ],
         }
@@ -222,7 +219,7 @@ class StakingMethods:
             "points": points.total,
             "validators": [
                 {
-                    "address": self._address(who),
+                    "address": self._reader.address(who),
                     "points": count,
                     "share": str(shares[who]),
                     "isRewarded": staking.exposures.is_rewarded(era, who),
@@ -247,7 +244,7 @@ class StakingMethods:
         return {
             "report": number,
             "kind": report.kind.name.lower(),
-            "offender": self._address(report.offender),
+            "offender": self._reader.address(report.offender),
             "height": report.height,
             "era": report.era,
             "power": str(report.power),
@@ -264,17 +261,15 @@ class StakingMethods:
             "treasury": str(report.treasury),
         }
 
-    def _address(self, who: bytes) -> str:
-        return ss58.encode_address(who, self._node.chain.ss58_prefix)
-
 
 def _election(runtime: Runtime) -> Json:
     """Say where the election of the coming era stands; it is held in an era's last epoch."""
     progress = runtime.elections.progress
-    params, era = runtime.staking.params, runtime.staking.active_era
+    next_era = runtime.staking.active_era + 1
+    begins = height_of_era(runtime, next_era)
     return {
         "phase": progress.phase.name.lower(),
-        "forEra": era + 1,
-        "beginsAt": 1 + (era + 1) * params.era_blocks - runtime.session.epoch_blocks(),
-        "actsFrom": 2 + (era + 1) * params.era_blocks,
+        "forEra": next_era,
+        "beginsAt": begins - runtime.session.epoch_blocks(),
+        "actsFrom": begins + 1,
     }
