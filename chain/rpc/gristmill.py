@@ -4,7 +4,7 @@ Amounts are decimal strings of grains, heights numbers, hashes hex. A change tha
 gets another number in the name; the group is offered whole or not at all.
 """
 
-from chain.rpc.blocks import find_header, hex_of, hex_or_none, pruned
+from chain.rpc.blocks import find_header, hex_of, hex_or_none
 from chain.rpc.jsonrpc import (
     INVALID_PARAMS,
     SERVER_ERROR,
@@ -16,14 +16,14 @@ from chain.rpc.jsonrpc import (
 )
 from chain.rpc.params import ACCOUNT, AT, COUNT, EVIDENCE, EXTRINSIC, HASH, HEIGHT, KEY, PLACE
 from chain.rpc.reading import RuntimeReader
-from chain.rpc.view import NodeView, NotIndexed, Refused, StatePruned
-from chain.wallet import ss58
+from chain.rpc.view import NodeView, NotIndexed, Refused
 from consensus.header import Header
 from consensus.types import Commit
 from ext import hashing
 from runtime.balances.accounts import spendable
 from runtime.balances.nouns import PROTECTED, BurnCause, MintCause
 from runtime.primitives import AccountId
+from runtime.runtime import Runtime
 
 INDEX = Param("index", HEIGHT.parse, HEIGHT.schema)
 """The place of a receipt in its block: 0 initialization, then one an extrinsic, finalization."""
@@ -71,28 +71,9 @@ class GristmillMethods:
 
     def account(self, who: bytes, at: bytes | None) -> Json:
         """Give an account's money by kind: free, spendable, held by reason, frozen."""
-        height = find_header(self._node, at).number
-        try:
-            record = self._reader.account(who, height)
-            balances = self._reader.at(height).balances
-            holds = balances.holds[AccountId(who)]
-            freezes = balances.freezes[AccountId(who)]
-        except StatePruned as error:
-            raise pruned(error) from None
-        nonce, *_, free, reserved, frozen, _flags = record
-        return {
-            "address": self._address(who),
-            "height": height,
-            "nonce": nonce,
-            "free": str(free),
-            "held": str(reserved),
-            "frozen": str(frozen),
-            "total": str(free + reserved),
-            "spendable": str(spendable(record, keep_alive=True)),
-            "holds": {hold.id.name.lower(): str(hold.amount) for hold in holds},
-            "freezes": {freeze.id.name.lower(): str(freeze.amount) for freeze in freezes},
-            "label": PROTECTED.get(AccountId(who)),
-        }
+        return self._reader.ask(
+            at, lambda runtime, header: self._account(runtime, header, AccountId(who))
+        )
 
     def history(self, who: bytes, count: int | None, before: tuple[int, int] | None) -> Json:
         """List the newest extrinsics that touched an account; page on with the last place."""
@@ -116,62 +97,15 @@ class GristmillMethods:
 
     def validators(self, at: bytes | None) -> Json:
         """List the validators in index order with keys, power and blocks authored and missed."""
-        header = find_header(self._node, at)
-        try:
-            runtime = self._reader.at(header.number)
-            return [
-                {
-                    "index": index,
-                    "address": self._address(member.account),
-                    "consensusKey": hex_of(member.consensus_key),
-                    "vrfKey": hex_of(member.vrf_key),
-                    "power": str(member.power),
-                    "authored": runtime.authorship.authored[member.account],
-                    "missed": runtime.authorship.misses[member.account],
-                }
-                for index, member in enumerate(runtime.session.current_set)
-            ]
-        except StatePruned as error:
-            raise pruned(error) from None
+        return self._reader.ask(at, lambda runtime, _: self._validators(runtime))
 
     def supply(self, at: bytes | None) -> Json:
         """Give all money there is: issued, minted and burned by cause, what modules own."""
-        height = find_header(self._node, at).number
-        try:
-            balances = self._reader.at(height).balances
-            issued = balances.total_issuance
-            minted = {cause.name.lower(): str(balances.minted[cause]) for cause in MintCause}
-            burned = {cause.name.lower(): str(balances.burned[cause]) for cause in BurnCause}
-            modules = {
-                label: str(sum(self._reader.account(who, height)[4:6]))
-                for who, label in PROTECTED.items()
-            }
-        except StatePruned as error:
-            raise pruned(error) from None
-        return {
-            "height": height,
-            "issuance": str(issued),
-            "minted": minted,
-            "burned": burned,
-            "modules": modules,
-        }
+        return self._reader.ask(at, self._supply)
 
     def epoch(self, at: bytes | None) -> Json:
         """Give the epoch that a block lies in: number, first and last height, randomness."""
-        height = find_header(self._node, at).number
-        try:
-            runtime = self._reader.at(height)
-            index, length = runtime.session.current_index, runtime.session.epoch_blocks()
-            randomness = runtime.beacon.randomness
-        except StatePruned as error:
-            raise pruned(error) from None
-        return {
-            "epoch": index,
-            "firstHeight": 1 + index * length,
-            "lastHeight": (index + 1) * length,
-            "blocks": length,
-            "randomness": hex_of(randomness),
-        }
+        return self._reader.ask(at, lambda runtime, _: _epoch(runtime))
 
     def block(self, at: bytes | None) -> Json:
         """Give what a header says beyond Substrate's fields, and who signed its commit."""
@@ -254,8 +188,63 @@ class GristmillMethods:
         except Refused as error:
             raise RpcError(error.code, "Invalid Evidence", error.reason) from None
 
-    def _address(self, who: bytes) -> str:
-        return ss58.encode_address(who, self._node.chain.ss58_prefix)
+    # Inside
+
+    def _account(self, runtime: Runtime, header: Header, who: AccountId) -> Json:
+        record = self._reader.account(who, header.number)
+        holds, freezes = runtime.balances.holds[who], runtime.balances.freezes[who]
+        nonce, *_, free, reserved, frozen, _flags = record
+        return {
+            "address": self._reader.address(who),
+            "height": header.number,
+            "nonce": nonce,
+            "free": str(free),
+            "held": str(reserved),
+            "frozen": str(frozen),
+            "total": str(free + reserved),
+            "spendable": str(spendable(record, keep_alive=True)),
+            "holds": {hold.id.name.lower(): str(hold.amount) for hold in holds},
+            "freezes": {freeze.id.name.lower(): str(freeze.amount) for freeze in freezes},
+            "label": PROTECTED.get(who),
+        }
+
+    def _validators(self, runtime: Runtime) -> Json:
+        return [
+            {
+                "index": index,
+                "address": self._reader.address(member.account),
+                "consensusKey": hex_of(member.consensus_key),
+                "vrfKey": hex_of(member.vrf_key),
+                "power": str(member.power),
+                "authored": runtime.authorship.authored[member.account],
+                "missed": runtime.authorship.misses[member.account],
+            }
+            for index, member in enumerate(runtime.session.current_set)
+        ]
+
+    def _supply(self, runtime: Runtime, header: Header) -> Json:
+        balances = runtime.balances
+        return {
+            "height": header.number,
+            "issuance": str(balances.total_issuance),
+            "minted": {cause.name.lower(): str(balances.minted[cause]) for cause in MintCause},
+            "burned": {cause.name.lower(): str(balances.burned[cause]) for cause in BurnCause},
+            "modules": {
+                label: str(sum(self._reader.account(who, header.number)[4:6]))
+                for who, label in PROTECTED.items()
+            },
+        }
+
+
+def _epoch(runtime: Runtime) -> Json:
+    index, length = runtime.session.current_index, runtime.session.epoch_blocks()
+    return {
+        "epoch": index,
+        "firstHeight": 1 + index * length,
+        "lastHeight": (index + 1) * length,
+        "blocks": length,
+        "randomness": hex_of(runtime.beacon.randomness),
+    }
 
 
 def _next_epoch(header: Header) -> Json:
