@@ -43,9 +43,17 @@ class _Ticket:
 class Admission:
     """Admits transactions in batches; `run` is its task."""
 
-    def __init__(self, pool: Pool, metrics: Metrics, *, announce: Callable[[bytes], bool]) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        metrics: Metrics,
+        *,
+        announce: Callable[[bytes], bool],
+        is_behind: Callable[[], bool],
+    ) -> None:
         self._pool = pool
         self._announce = announce
+        self._is_behind = is_behind
         self._waiting: list[_Ticket] = []
         self._arrived = trio.Event()
         self._admitted = metrics.counter(
@@ -74,8 +82,13 @@ class Admission:
         raise ticket.outcome or PoolRefused(Refusal.UNKNOWN, "the node is stopping")
 
     async def on_transactions(self, peer: PeerId, transactions: Sequence[bytes]) -> Verdict:
-        """Admit a peer's batch; REJECT when no honest pool would have spread one of them."""
+        """Admit a peer's batch; REJECT when no honest pool would have spread one of them.
+
+        A node that is behind blames nobody: what is wrong by its rules may be right at the tip. It
+        takes what it can even so, for peers may lie about how far the chain is.
+        """
         del peer
+        blames = not self._is_behind()
         tickets = [_Ticket(raw, is_ours=False) for raw in transactions]
         try:
             self._enqueue(tickets)
@@ -87,7 +100,7 @@ class Admission:
             outcome = ticket.outcome
             if isinstance(outcome, Stage):
                 verdict = Verdict.ACCEPT
-            elif isinstance(outcome, PoolRefused) and outcome.kind is Refusal.FORGED:
+            elif blames and isinstance(outcome, PoolRefused) and outcome.kind is Refusal.FORGED:
                 return Verdict.REJECT
         return verdict
 

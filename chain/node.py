@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 import trio
 
@@ -50,7 +50,7 @@ from chain.releases import open_releases
 from chain.rpc.server import RpcServer
 from chain.rpc.view import ChainView
 from chain.seams import Chance, Clock, SystemChance, SystemClock
-from chain.serving import MetricsPage, allows_unsafe, make_limits
+from chain.serving import MetricsPage, allows_unsafe, listen, make_limits, start_task
 from chain.storage import durable
 from chain.upkeep import Upkeep
 from chain.verified import VerifiedSignatures
@@ -169,7 +169,12 @@ class Node:
             meter=meter,
         )
         self.transactions = TransactionGossip(self.network, meter=meter)
-        self.admission = Admission(self.pool, self.metrics, announce=self.transactions.announce)
+        self.admission = Admission(
+            self.pool,
+            self.metrics,
+            announce=self.transactions.announce,
+            is_behind=lambda: self.sync.target > self.chain.height + 1,
+        )
         self.sync_server = SyncServer(self.network, self.chain.blocks)
 
     def _build_consensus(self) -> None:
@@ -495,26 +500,6 @@ async def _listen_for_signals(node: Node, scope: trio.CancelScope) -> None:
             if node.is_stopping:
                 scope.cancel()
             node.stop()
-
-
-async def listen(
-    nursery: trio.Nursery, serve: Callable[..., Any], host: str, port: int
-) -> list[trio.SocketListener]:
-    """Start a server and give its listeners; raises ConfigError when the port is taken."""
-    try:
-        listeners: list[trio.SocketListener] = await start_task(nursery, serve, host, port)
-    except OSError as error:
-        raise ConfigError(
-            f"cannot listen on {host}:{port} ({error.strerror or error}); is another node running "
-            "there? give another port, or 0 for a free one"
-        ) from error
-    return listeners
-
-
-async def start_task(nursery: trio.Nursery, task: Callable[..., Any], *args: Any) -> Any:
-    """Start a task and wait until it says that it is ready; gives what it says."""
-    starter: Any = nursery.start
-    return await starter(task, *args)
 
 
 def _first(error: BaseException) -> BaseException:

@@ -21,16 +21,11 @@ from enum import Enum
 from itertools import islice
 from typing import Final, Protocol, TypeAlias
 
+from chain.blame import Blame
 from chain.errors import InvalidTransaction
 from chain.verified import SignatureItem, VerifiedSignatures
 from ext import hashing
 from runtime.transaction import SignedTransaction
-
-BANNED_MAX: Final = 16_384
-"""Hashes of refused transactions that are remembered."""
-
-BANNED_BLOCKS: Final = 256
-"""How long a refused hash is not looked at again; its lifetime is over by then as a rule."""
 
 RECHECKED_MAX: Final = 256
 """Transactions checked again after each block, so that a full pool cannot delay the next one."""
@@ -60,11 +55,8 @@ class Refusal(Enum):
     UNKNOWN = "the state to judge it by is missing"
 
 
-OTHER_RULES: Final = "the rules have just changed; sign it for the new runtime version"
-"""What the sender of a transaction of the old rules is told."""
-
-TOLERANT_BLOCKS: Final = 64
-"""Blocks for which peers may still send transactions of the old rules."""
+OTHER_RULES: Final = "the rules are changing; sign it for the runtime version of the next block"
+"""What the sender of a transaction of other rules is told."""
 
 
 class PoolRefused(InvalidTransaction):
@@ -187,13 +179,12 @@ class Pool:
         self._verified = verified
         self._entries: dict[bytes, Entry] = {}
         self._chains: dict[bytes, _Chain] = {}
-        self._banned: dict[bytes, int] = {}
+        self.blame = Blame()
         self._watchers: dict[bytes, list[Watcher]] = {}
         self._cheapest: list[tuple[Rank, int, bytes]] = []
         self._arrivals = 0
         self._recheck_from = 0
         self._generation = 0
-        self._tolerant_until = 0
         self.size_bytes = 0
 
     def __len__(self) -> int:
@@ -226,7 +217,7 @@ class Pool:
         name = hashing.blake2b_256(raw)
         if name in self._entries:
             raise PoolRefused(Refusal.KNOWN, "the transaction is in the pool already")
-        if self._banned.get(name, -1) >= self._judge.height():
+        if self.blame.is_banned(name, self._judge.height()):
             raise PoolRefused(Refusal.BANNED, "the transaction was refused a short while ago")
         try:
             transaction = self._judge.decode(raw)
@@ -245,9 +236,9 @@ class Pool:
         if prepared.generation != self._generation:
             raise PoolRefused(Refusal.INVALID, OTHER_RULES)
         if not is_signature_good:
-            self._ban(name)
-            if self._judge.height() < self._tolerant_until:
+            if self.blame.is_tolerant(self._judge.height()):
                 raise PoolRefused(Refusal.INVALID, OTHER_RULES)
+            self._ban(name)
             raise PoolRefused(Refusal.FORGED, "the signature does not verify")
         self._verified.add([prepared.item])
         if name in self._entries:
@@ -443,8 +434,7 @@ class Pool:
             if nonce != chain.next_nonce:
                 self._move(chain, nonce)
         self._recheck()
-        height = self._judge.height()
-        self._banned = {name: until for name, until in self._banned.items() if until >= height}
+        self.blame.on_height(self._judge.height())
 
     def _move(self, chain: _Chain, nonce: int) -> None:
         """Take over an account's nonce from the state; what it overtook is invalid."""
@@ -500,12 +490,9 @@ class Pool:
                 self._tell(name, Stage.INVALID, None)
 
     def on_new_version(self) -> None:
-        """Drop everything: the next block has other rules, and signatures name theirs.
-
-        For a while a signature that does not verify is nobody's fault: it was good a moment ago.
-        """
+        """Drop everything: the next block has other rules, and signatures name theirs."""
         self._generation += 1
-        self._tolerant_until = self._judge.height() + TOLERANT_BLOCKS
+        self.blame.tolerate_around(self._judge.height())
         self.on_rejected(list(self._entries))
 
     def watch(self, transaction_hash: bytes, watcher: Watcher) -> None:
@@ -532,6 +519,4 @@ class Pool:
 
     def _ban(self, name: bytes) -> None:
         """Do not look at this hash again for a while."""
-        if len(self._banned) >= BANNED_MAX:
-            self._banned.pop(next(iter(self._banned)))
-        self._banned[name] = self._judge.height() + BANNED_BLOCKS
+        self.blame.ban(name, self._judge.height())

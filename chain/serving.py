@@ -1,11 +1,13 @@
-"""Settings of the RPC server, and the page that Prometheus reads on a port of its own."""
+"""Settings of servers, how they start, and the page that Prometheus reads on its own port."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import h11
 import trio
 
 from chain.config import NodeConfig
+from chain.errors import ConfigError
 from chain.metrics import Metrics
 from chain.rpc.limits import LOCAL_HOSTS, LOCAL_ORIGINS, RpcLimits
 
@@ -34,6 +36,26 @@ def allows_unsafe(config: NodeConfig) -> bool:
     if config.rpc_methods == "auto":
         return not config.rpc_external
     return config.rpc_methods == "unsafe"
+
+
+async def listen(
+    nursery: trio.Nursery, serve: Callable[..., Any], host: str, port: int
+) -> list[trio.SocketListener]:
+    """Start a server and give its listeners; raises ConfigError when the port is taken."""
+    try:
+        listeners: list[trio.SocketListener] = await start_task(nursery, serve, host, port)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot listen on {host}:{port} ({error.strerror or error}); is another node running "
+            "there? give another port, or 0 for a free one"
+        ) from error
+    return listeners
+
+
+async def start_task(nursery: trio.Nursery, task: Callable[..., Any], *args: Any) -> Any:
+    """Start a task and wait until it says that it is ready; gives what it says."""
+    starter: Any = nursery.start
+    return await starter(task, *args)
 
 
 class MetricsPage:

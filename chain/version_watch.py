@@ -1,7 +1,8 @@
 """Watching for the block from which on other rules hold: forewarned, passed, or stopped before.
 
 Transactions sign the version they are for, so none of the old ones can be in a block of the new:
-when the next block is the first of a version, the pool forgets them all.
+when the next block is the first of a version, the pool forgets them all. Peers may be a few blocks
+ahead or behind; the pool blames none for transactions of the version that it is not at.
 """
 
 from collections.abc import Callable
@@ -37,7 +38,7 @@ class VersionWatch:
         """Why the node stops, once it does."""
         due = self._require()
         self._version = due.version
-        self._warn(due)
+        self._foresee(due)
 
     def on_imported(self, imported: ImportedBlock) -> None:
         """Follow a decided block; what comes next is looked up in the state it left."""
@@ -53,7 +54,7 @@ class VersionWatch:
             self._version = due.version
             self._pool.on_new_version()
             self._log.info("new rules", version=due.version, height=self._chain.height + 1)
-        self._warn(due)
+        self._foresee(due)
 
     def _require(self) -> Due:
         """Give what the next block is due under; raises VersionMissing."""
@@ -62,8 +63,10 @@ class VersionWatch:
         self._releases.require(due, height)
         return due
 
-    def _warn(self, due: Due) -> None:
-        """Say once, as soon as it is scheduled, that the node will stop."""
+    def _foresee(self, due: Due) -> None:
+        """Prepare the pool for a scheduled version; say once if the node will stop before it."""
+        if due.next_ is not None:
+            self._pool.blame.tolerate_around(due.next_.height)
         warning = self._releases.warning(due)
         if warning and warning != self._warned:
             self._log.warning("a coming version is not installed", reason=warning)

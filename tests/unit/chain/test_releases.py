@@ -158,7 +158,7 @@ def test_what_signed_the_old_version_cannot_be_in_the_new(tmp_path):
     solo.step()
     solo.pool.on_new_version()
     assert len(solo.pool) == 0
-    with pytest.raises(PoolRefused, match="rules have just changed"):
+    with pytest.raises(PoolRefused, match="rules are changing"):
         solo.pool.admit(waiting, is_signature_good=True)
     again = solo.pool.prepare(solo.transfer("Bob", "Alice", 10**9))
     with pytest.raises(PoolRefused) as refused:
