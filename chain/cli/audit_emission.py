@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import click
 
-from chain.cli.audit_run import core_option, end_progress, open_stored, show_progress
+from chain.cli.audit_run import auditing, core_option
 from chain.cli.command import Command
 from chain.cli.console import pairs
 from chain.cli.session import Session
@@ -28,13 +28,9 @@ def emission(session: Session, source: str, core: str) -> None:
     Every block is executed again; the schedule is computed from the chain spec alone. Exit 0 if
     all is as scheduled, 1 if not.
     """
-    opened = open_stored(source, core)
-    module = importlib.import_module("chain.audit.emission")
-    try:
-        report = module.prove_emission(opened, progress=show_progress(session))
-    finally:
-        opened.close()
-        end_progress(session)
+    with auditing(session, source, core) as (opened, tell):
+        module = importlib.import_module("chain.audit.emission")
+        report = module.prove_emission(opened, progress=tell)
     eras = [_era(account) for account in report.eras]
     rights = None if report.rules is None else report.rules.plan.rights
     fields = {

@@ -7,7 +7,8 @@ compiled core with the plain one.
 import importlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -54,15 +55,11 @@ def replay(
 
     SOURCE is a node's home, its database, or an archive. Exit 0 if all is as it claims, 1 if not.
     """
-    opened = open_stored(source, core)
-    module = importlib.import_module("chain.audit.replay")
-    releases = find_releases(drill_rules)
-    options = module.ReplayOptions(last_height=last, verify_from=first, releases=releases)
-    try:
-        report = module.replay(opened, options, progress=show_progress(session))
-    finally:
-        opened.close()
-        end_progress(session)
+    with auditing(session, source, core) as (opened, tell):
+        module = importlib.import_module("chain.audit.replay")
+        releases = find_releases(drill_rules)
+        options = module.ReplayOptions(last_height=last, verify_from=first, releases=releases)
+        report = module.replay(opened, options, progress=tell)
     _tell_replay(session, report)
 
 
@@ -72,13 +69,9 @@ def replay(
 @click.pass_obj
 def supply(session: Session, source: str, core: str) -> None:
     """Prove the issuance by cause: what was minted less what was burned is what accounts hold."""
-    opened = open_stored(source, core)
-    module = importlib.import_module("chain.audit.supply")
-    try:
-        report = module.prove_supply(opened, progress=show_progress(session))
-    finally:
-        opened.close()
-        end_progress(session)
+    with auditing(session, source, core) as (opened, tell):
+        module = importlib.import_module("chain.audit.supply")
+        report = module.prove_supply(opened, progress=tell)
     minted = {name: str(amount) for name, amount in report.minted.items()}
     burned = {name: str(amount) for name, amount in report.burned.items()}
     fields = {
@@ -197,20 +190,16 @@ def archive(session: Session, source: str, out: str) -> None:
     path = Path(out)
     if path.exists():
         raise WrongUse(f"{out} exists already", "choose another name")
-    opened = open_stored(source, os.environ.get("GRISTMILL_CORE", "native"))
-    tell, last = show_progress(session), opened.last_height()
-    export = importlib.import_module("chain.storage.archive").export_archive
-    try:
-        count = export(
+    core = os.environ.get("GRISTMILL_CORE", "native")
+    with auditing(session, source, core) as (opened, tell):
+        last = opened.last_height()
+        count = importlib.import_module("chain.storage.archive").export_archive(
             opened.blocks(),
             path,
             genesis_hash=opened.genesis_hash,
             spec_text=opened.spec_text,
             progress=lambda height: tell(height, last),
         )
-    finally:
-        opened.close()
-        end_progress(session)
     fields = {
         "file": out,
         "genesis_hash": "0x" + opened.genesis_hash.hex(),
@@ -227,6 +216,19 @@ def open_stored(source: str, core: str) -> Any:
         raise NotFound(f"there is nothing at {source!r}", "give a node's home, or an archive")
     os.environ["GRISTMILL_CORE"] = core
     return importlib.import_module("chain.audit.source").open_source(path)
+
+
+@contextmanager
+def auditing(
+    session: Session, source: str, core: str
+) -> Iterator[tuple[Any, Callable[[int, int | None], None]]]:
+    """Give what an audit reads and what tells its progress; close both. Raises NotFound."""
+    opened = open_stored(source, core)
+    try:
+        yield opened, show_progress(session)
+    finally:
+        opened.close()
+        end_progress(session)
 
 
 def show_progress(session: Session) -> Callable[[int, int | None], None]:
@@ -294,10 +296,9 @@ def _tell_replay(session: Session, report: Any) -> None:
 
 __all__ = [
     "archive",
-    "end_progress",
+    "auditing",
     "open_stored",
     "replay",
-    "show_progress",
     "slashes",
     "supply",
 ]
