@@ -170,9 +170,9 @@ class Driver:
         randomness = self.ledger.randomness_at(height)
         if validators is None or randomness is None:
             raise AssertionError(f"the chain does not know who decides height {height}")
-        index = None
-        if self._signer is not None:
-            index = self._choose_key(self._signer, validators)
+        index, begins = self.gate.choose_key(self.machine, validators)
+        if begins:
+            self._claim_wanted.set()
         self._own.clear()
         self._unsigned.clear()
         due, self._accusations = self._accusations, []
@@ -189,15 +189,6 @@ class Driver:
         else:
             await self._obey(self.machine.resume(news, record, now_ms))
         await self._drain()
-
-    def _choose_key(self, signer: Keys, validators: ValidatorSet) -> int | None:
-        """Give our index in a set; peers hear at once of a key that begins to act."""
-        before = signer.consensus_key
-        index = signer.choose(validators)
-        was_member = bool(self.machine.height) and self.machine.index is not None
-        if index is not None and not (was_member and signer.consensus_key == before):
-            self._claim_wanted.set()
-        return index
 
     def _find_record(self, height: int) -> Record | None:
         if self._signer is None or not self._signer.record:

@@ -46,6 +46,23 @@ class Gate:
             commits = self._ledger.last_commits(DOPPELGANGER_COMMITS)
             self._signer.on_commits(commits, listen_blocks=self._listen_blocks)
 
+    def choose_key(
+        self, machine: Machine, validators: ValidatorSet
+    ) -> tuple[int | None, bool]:  # fmt: skip
+        """Let our key in a set act; give its index, None without one, and whether it begins now.
+
+        One that begins may have come while the node ran, with a journal older than its last votes.
+        """
+        if self._signer is None:
+            return None, False
+        before = self._signer.consensus_key
+        index = self._signer.choose(validators)
+        was_member = bool(machine.height) and machine.index is not None
+        begins = index is not None and not (was_member and self._signer.consensus_key == before)
+        if begins:
+            self.on_start()
+        return index, begins
+
     def on_tip(self, height: int) -> None:
         """Count a decided block while the node is current."""
         if self._signer is not None and height and not self.is_syncing:
