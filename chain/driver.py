@@ -170,15 +170,15 @@ class Driver:
         randomness = self.ledger.randomness_at(height)
         if validators is None or randomness is None:
             raise AssertionError(f"the chain does not know who decides height {height}")
-        index, begins = self.gate.choose_key(self.machine, validators)
-        if begins:
-            self._claim_wanted.set()
         self._own.clear()
         self._unsigned.clear()
         due, self._accusations = self._accusations, []
         for evidence in due:
             await self._accuse(evidence)
         self._next_at = self._straggle_until = 0.0
+        index, begins = self.gate.choose_key(self.machine, validators)
+        if begins:
+            self._claim_wanted.set()
         news = HeightStarted(height, validators, randomness, index)
         record = None if index is None else self._find_record(height)
         is_new_here = self._signer is None or self._signer.floor[0] < height

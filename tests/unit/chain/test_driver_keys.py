@@ -101,3 +101,29 @@ def test_a_new_key_that_nobody_used_signs_from_its_first_height_on(tmp_path):
             assert [vote.index for vote in await seat.wait_for_votes(1)] == [NOT_FIRST]
 
     play(scenario)
+
+
+def test_no_claim_is_signed_with_the_key_of_the_next_height(tmp_path):
+    """Evidence is told between two heights, and claims are made meanwhile."""
+
+    async def scenario():
+        seat = KeychainSeat(tmp_path, ledger=RotatingLedger(), numbers=(OWN, ROTATED))
+        one, *others = [index for index in range(4) if index != NOT_FIRST]
+        async with seat.running():
+            block = seat.block()
+            await seat.cast(PREVOTE, NIL, one)
+            await seat.decide(block, one, *others)
+            await until(lambda: seat.driver.machine.height == 2)
+            await trio.sleep(1)
+            assert len(seat.ledger.evidence) == 1
+        claimed = {claim.height: claim for claim in seat.voices.claims}
+        assert sorted(claimed) == [1, 2]
+        for claim in seat.voices.claims:
+            key = seat.ledger.validators_at(claim.height)[claim.index].consensus_key
+            signed = status_bytes(
+                genesis_hash=GENESIS, peer=claim.peer.encode(), height=claim.height,
+                time_ms=claim.time_ms,
+            )  # fmt: skip
+            assert signing.verify(key, signed, claim.signature), claim.height
+
+    play(scenario)
