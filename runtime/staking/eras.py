@@ -178,8 +178,11 @@ class Eras(Bonds):
         return True
 
     def _pay_era(self, era: int) -> int:
-        """Pay the validators of an era and set their nominators' parts aside; gives how many."""
-        reward = self.era_reward(era)
+        """Pay the validators of an era and set their nominators' parts aside; gives how many.
+
+        What ends under frozen outflows earned nothing: eras go on, and nothing is minted later.
+        """
+        reward = 0 if self._is_minting_frozen() else self.era_reward(era)
         paid = pooled = 0
         shares = rewards.split_by_points(self.eras_reward_points[era], reward)
         for who, share in shares:
@@ -205,6 +208,11 @@ class Eras(Bonds):
         if self.emission.is_enabled:
             return self.emission.validation_budget(era, self.eras_total_stake[era])
         return self.params.era_reward
+
+    def _is_minting_frozen(self) -> bool:
+        """Whether what mints rewards, here or in Emission, pays nothing in this block."""
+        frozen = self.ctx.frozen
+        return self.index in frozen or (self.emission.is_enabled and self.emission.index in frozen)
 
     def _mint(self, era: int, target: AccountId, amount: int) -> None:
         if self.emission.is_enabled:

@@ -30,6 +30,8 @@ from runtime.staking.nouns import (
     ValidatorPrefs,
 )
 from tests.support.electorate import add_voter, named, quick_block, start
+from tests.support.emission import public_table, rules_of
+from tests.support.governance import as_root
 from tests.support.runtime import Chain, assert_refused, person, stranger
 
 ALICE, BOB, CHARLIE, DAVE = (person(name) for name in ("Alice", "Bob", "Charlie", "Dave"))
@@ -357,10 +359,7 @@ def test_what_cannot_be_paid_lowers_what_is_minted_later() -> None:
 
 
 def test_an_era_pays_what_emission_allows() -> None:
-    emission = pytest.importorskip("tests.unit.runtime.emission.test_module")
-    spec = replace(genesis_spec(), emission=emission.RULES)
-    state = store.State.from_entries(build_genesis(spec).entries)
-    chain = Chain(state, Executive(), spec)
+    chain = emitting()
     run_to(chain, ERA)
     staking = chain.look().staking
     budget = chain.runtime.emission.validation_budget(0, staking.eras_total_stake[0])
@@ -372,8 +371,52 @@ def test_an_era_pays_what_emission_allows() -> None:
     assert staking.balances.minted[MintCause.STAKING] == budget
 
 
-def genesis_spec() -> Any:
-    return start().spec
+def emitting() -> Chain:
+    """The test chain without its schedule, with the public plan of emission."""
+    rules = rules_of(public_table(), issued=6_000_000 * GRIST)
+    spec = replace(start().spec, emission=rules)
+    return Chain(store.State.from_entries(build_genesis(spec).entries), Executive(), spec)
+
+
+# Under a pause
+
+
+def pause(chain: Chain, name: str, eras: int) -> None:
+    """Pause a module in a block of its own, from the next on."""
+    runtime = chain.open()
+    index = next(module.index for module in runtime.modules if module.name == name)
+    assert as_root(chain, "Safety", "freeze", index, eras) is None
+    chain.close()
+
+
+@pytest.mark.parametrize("name", ["Staking", "Emission"])
+def test_eras_and_elections_go_on_under_a_pause_and_earn_nothing(name: str) -> None:
+    chain = emitting()
+    pause(chain, name, 3)
+    minted = chain.look().balances.minted[MintCause.STAKING]
+    for _ in range(3 * ERA):
+        chain.block()
+        staking = chain.look().staking
+        assert staking.active_era == staking.era_of(chain.height)
+    assert staking.balances.minted[MintCause.STAKING] == minted
+    assert staking.active_era == 3
+    for era in range(3):
+        assert staking.eras_validator_reward[era] == 0
+    run_to(chain, 4 * ERA + 1)
+    staking = chain.look().staking
+    assert staking.active_era == 4
+    assert staking.eras_assigned_in[4] == 4, "an election made the set of the era"
+    assert staking.exposures.overview(4, ALICE) is not None
+    assert staking.eras_validator_reward[3] > 0
+    assert staking.balances.minted[MintCause.STAKING] > minted
+
+
+def test_a_frozen_emission_without_a_plan_stops_no_reward() -> None:
+    chain = start()
+    run_to(chain, ERA - 1)
+    pause(chain, "Emission", 1)
+    result = chain.block()
+    assert EraPaid(0, REWARD, 0).encode() in result.receipts[0]
 
 
 # Exposures, and what is forgotten
