@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 
 import trio
 
@@ -474,9 +474,12 @@ def run_node(config: NodeConfig) -> None:
     try:
         trio.run(_run_until_stopped, node)
     except* GristmillError as group:
-        _raise_first(group, log)
+        error = find_cause(group)
+        log.write(Level.ERROR, "stopped by an error", reason=str(error))
+        raise error from None
     except* Exception as group:
-        reason = str(_first(group)) or type(_first(group)).__name__
+        error = find_cause(group)
+        reason = str(error) or type(error).__name__
         log.write(Level.ERROR, "stopped by a mistake of ours", reason=reason)
         raise
     finally:
@@ -502,16 +505,9 @@ async def _listen_for_signals(node: Node, scope: trio.CancelScope) -> None:
             node.stop()
 
 
-def _first(error: BaseException) -> BaseException:
-    """Give the first single error inside groups of them."""
+def find_cause(group: BaseExceptionGroup[Exception]) -> BaseException:
+    """Give the single error that stopped a node, a failing disk before anything else."""
+    error: BaseException = group.subgroup(StorageError) or group
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
-
-
-def _raise_first(group: BaseExceptionGroup[GristmillError], log: Log) -> NoReturn:
-    """Raise the error that stopped the node, a failing disk before anything else."""
-    found = group.subgroup(StorageError) or group
-    error = _first(found)
-    log.error("stopped by an error", reason=str(error))
-    raise error

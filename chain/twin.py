@@ -20,7 +20,7 @@ from chain.importer import ImportedBlock
 from chain.keychain import find_key_directories
 from chain.keyfile import KEY_FILE, load_keys
 from chain.log import FileSink, Log, capture_libraries
-from chain.node import Node, make_libp2p, read_peer_seed
+from chain.node import Node, find_cause, make_libp2p, read_peer_seed
 from chain.seams import SystemChance, SystemClock
 from consensus.types import NO_ROUND, PREVOTE, DuplicateVote, ValidatorSet, Vote
 from ext import hashing, signing
@@ -121,7 +121,7 @@ def run_twin(
     try:
         return trio.run(_run_beside, node, Twin(node, seeds), patience_s)
     except* GristmillError as group:
-        raise _first(group) from None
+        raise find_cause(group) from None
     finally:
         node.close()
 
@@ -154,10 +154,3 @@ async def _run_beside(node: Node, twin: Twin, patience_s: float) -> dict[str, Si
             f"no block carried evidence within {int(patience_s)} s, at height {node.chain.height}"
         )
     return found[0]
-
-
-def _first(error: BaseException) -> BaseException:
-    """Give the first single error inside groups of them."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error

@@ -2,9 +2,9 @@ import pytest
 import trio
 
 from chain.config import load_config
-from chain.errors import ConfigError
+from chain.errors import ConfigError, StorageError
 from chain.genesis import read_spec
-from chain.twin import Twin, run_twin
+from chain.twin import NobodyNoticed, Twin, run_twin
 from chain.wallet.accounts import dev_validator
 from tests.support.lab import PATIENCE, Lab, wait_for_height
 
@@ -33,7 +33,8 @@ def test_two_votes_of_copied_keys_are_noticed_and_their_proof_is_in_a_block(tmp_
 
 
 def make_config(tmp_path, chain):
-    flags = {"home": str(tmp_path / "home"), "chain": str(chain)}
+    log_file = str(tmp_path / "twin.log")
+    flags = {"home": str(tmp_path / "home"), "chain": str(chain), "log_file": log_file}
     return load_config(flags=flags, environment={}).config
 
 
@@ -47,3 +48,13 @@ def test_nobody_votes_twice_on_a_live_chain(tmp_path):
 def test_a_home_without_a_key_has_no_twin(tmp_path):
     with pytest.raises(ConfigError, match="no validator key"):
         run_twin(make_config(tmp_path, "dev"), {"bob": tmp_path}, patience_s=1)
+
+
+def test_of_several_errors_that_end_a_twin_a_failing_disk_is_told(tmp_path, monkeypatch):
+    async def fail(*_):
+        disk = ExceptionGroup("a task", [StorageError("the disk is gone")])
+        raise ExceptionGroup("the node", [NobodyNoticed("it stopped"), disk])
+
+    monkeypatch.setattr("chain.twin._run_beside", fail)
+    with pytest.raises(StorageError, match="the disk is gone"):
+        run_twin(make_config(tmp_path, "dev"), {}, patience_s=1)
