@@ -43,7 +43,7 @@ def describe_account(runtime: Runtime, header: Header, who: AccountId, *, ss58_p
         "jailedUntilEra": None if jail in (0, FOREVER) else jail,
         "isTombstoned": jail == FOREVER,
         "liable": str(liable),
-        "atRisk": str(runtime.slashing.at_risk(who) if liable else 0),
+        "atRisk": str(runtime.slashing.at_risk(who)),
         "rewardsDue": str(_due(staking, who)),
         "rewardsExpected": str(_expected(staking, who)),
     }

@@ -11,6 +11,7 @@ from typing import Final
 from runtime.frame.module import Part
 from runtime.frame.storage import Hasher, StorageMap, StorageValue, stored
 from runtime.primitives import U32, AccountId
+from runtime.staking.fractions import Charge, Split
 from runtime.staking.module import Staking
 from runtime.staking.reports import Case
 
@@ -105,6 +106,21 @@ class Cases(Part):
     def _page_count(self, era: int, offender: AccountId) -> int:
         overview = self.staking.exposures.overview(era, offender)
         return overview.page_count if overview else 0
+
+    def _part_of(
+        self, who: AccountId, place: CaseKey, due: Charge, split: Split, pages: range
+    ) -> int:
+        """Give what an account owes on the pages that are not charged yet; for views."""
+        is_booked = self.cases[place].booked == pages.stop
+        if not due.nominators or (is_booked and who not in self.staking.liable):
+            return 0
+        for number in pages:
+            others = self.staking.exposures.page(*place, number).others
+            parts = split.next([entry.value for entry in others])
+            for entry, part in zip(others, parts, strict=True):
+                if entry.who == who:
+                    return part
+        return 0
 
     def _expected_liable(self, cases: dict[CaseKey, Case]) -> dict[AccountId, int]:
         """Give what is liable by the cases, per account; for invariants."""

@@ -30,7 +30,7 @@ from runtime.frame.storage import StorageMap, StorageValue, stored
 from runtime.primitives import U32, AccountId, Balance, Weight
 from runtime.session import Session, ValidatorRecord
 from runtime.staking import fractions
-from runtime.staking.cases import PAGES_PER_BLOCK, TWOX, Cases
+from runtime.staking.cases import PAGES_PER_BLOCK, TWOX, CaseKey, Cases
 from runtime.staking.fractions import NOTHING, Charge, Ratio, Split, charge
 from runtime.staking.module import Staking
 from runtime.staking.nouns import FOREVER, PERBILL, ExposureOverview
@@ -195,18 +195,30 @@ class Slashing(Cases, Module, index=15, events=EVENTS, errors=ERRORS):
         self.emit(SlashCancelled(number, reason))
 
     def at_risk(self, who: AccountId) -> int:
-        """Give what an account would pay for the open reports as they stand; for views only."""
-        due = 0
-        highest: dict[tuple[int, AccountId], Ratio] = {}
-        for report in self.reports.values():
-            if report.state in (ReportState.DEFERRED, ReportState.APPLYING):
-                place = (report.era, report.offender)
-                fraction = self.fraction_of(report)
-                if fraction.exceeds(highest.get(place, NOTHING)):
-                    highest[place] = fraction
-        for (era, offender), fraction in highest.items():
-            due += self._due_of(who, era, offender, fraction)
-        return due
+        """Give what the open reports, as they stand, will take of an account; for views only.
+
+        It goes through exposure pages, so it is no part of a block.
+        """
+        bond = self.staking.ledger_of(who)
+        if bond is None:
+            return 0
+        due, charged = 0, dict[CaseKey, int]()
+        for number, report in self.undecided():
+            due += self._due_of(who, number, report, charged)
+        return min(due, bond.total)
+
+    def undecided(self) -> list[tuple[int, SlashReport]]:
+        """Give the open reports in the order of their charging; reads no report before them."""
+        queue = range(self.charging_first, self.charging_next)
+        charging = [self.charging_queue[place] for place in queue]
+        waiting: list[int] = []
+        number = self.report_count
+        while len(waiting) + len(charging) < self.open_reports:
+            number -= 1
+            if self.reports[number].state is ReportState.DEFERRED:
+                waiting.append(number)
+        waiting.sort(key=lambda number: (self.reports[number].apply_at, number))
+        return [(number, self.reports[number]) for number in (*charging, *waiting)]
 
     def fraction_of(self, report: SlashReport) -> Ratio:
         """Give what a report costs by all that is reported now."""
@@ -457,24 +469,28 @@ class Slashing(Cases, Module, index=15, events=EVENTS, errors=ERRORS):
         self._close_case(report.era, report.offender)
         self.emit(SlashApplied(number, burned, rest))
 
-    # Inside: for views and invariants
+    # Inside: for views
 
-    def _due_of(self, who: AccountId, era: int, offender: AccountId, fraction: Ratio) -> int:
-        """Give what an account owes for a case at a fraction, beyond what was charged."""
-        overview = self.staking.exposures.overview(era, offender)
+    def _due_of(
+        self, who: AccountId, number: int, report: SlashReport, charged: dict[CaseKey, int]
+    ) -> int:
+        """Give what an account still owes for a report, after those before it in `charged`."""
+        place = report.era, report.offender
+        overview = self.staking.exposures.overview(*place)
         if overview is None:
             return 0
-        due = charge(
-            own=overview.own,
-            total=overview.total,
-            owed=self.cases[era, offender].charged,
-            fraction=fraction,
-        )
-        if who == offender:
-            return due.own
-        nominators = list(self.staking.exposures.nominators(era, offender))
-        parts = Split(due, overview.total - overview.own).next([n.value for n in nominators])
-        return sum(part for n, part in zip(nominators, parts, strict=True) if n.who == who)
+        exposed, progress = overview.total - overview.own, self.progress
+        if progress is not None and number == self.charging_queue[self.charging_first]:
+            due = Charge(0, progress.before, progress.after)
+            split = Split(due, exposed, passed=progress.passed, paid=progress.paid)
+            return self._part_of(who, place, due, split, range(progress.page, overview.page_count))
+        is_waiting = report.state is ReportState.DEFERRED
+        fraction = self.fraction_of(report) if is_waiting else report.fraction
+        owed = charged.get(place, self.cases[place].charged)
+        due = charge(own=overview.own, total=overview.total, owed=owed, fraction=fraction)
+        charged[place] = owed + due.amount
+        part = self._part_of(who, place, due, Split(due, exposed), range(overview.page_count))
+        return part + (due.own if who == report.offender else 0)
 
 
 def _by_power(member: ValidatorRecord) -> tuple[int, AccountId]:

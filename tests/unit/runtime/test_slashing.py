@@ -6,6 +6,7 @@ from runtime.balances import SLASH_POT, TREASURY, BurnCause, HoldReason
 from runtime.block import MisbehaviourKind
 from runtime.frame.errors import BadOrigin
 from runtime.frame.origins import Root
+from runtime.primitives import AccountId
 from runtime.session import SetChanged
 from runtime.staking import nouns, reports
 from runtime.staking.fractions import EVERYTHING, NOTHING, Ratio
@@ -418,6 +419,96 @@ def test_what_is_at_risk_is_what_will_be_paid() -> None:
     assert [was - chain.stake(who) for was, who in zip(before, people, strict=True)] == at_risk
     assert at_risk[2] == 0 < min(at_risk[:2])
     assert chain.look().slashing.at_risk(nominator(0)) == 0
+
+
+def taken_as_said(chain: Stakes, people: list[AccountId], blocks: int) -> int:
+    """After every block, what is at risk is what is lost from there to the end; gives its sum."""
+    said, stakes = [], []
+    for _ in range(blocks):
+        slashing = chain.look().slashing
+        said.append([slashing.at_risk(who) for who in people])
+        stakes.append([chain.stake(who) for who in people])
+        chain.block()
+    assert chain.look().slashing.open_reports == 0
+    left = [chain.stake(who) for who in people]
+    for risks, before in zip(said, stakes, strict=True):
+        assert risks == [was - now for was, now in zip(before, left, strict=True)]
+    assert not any(chain.look().slashing.at_risk(who) for who in people)
+    return sum(said[0])
+
+
+@pytest.mark.parametrize("kind", [MisbehaviourKind.AMNESIA, MisbehaviourKind.DUPLICATE_VOTE])
+def test_at_risk_is_exact_while_pages_are_booked_deferred_and_charged(
+    kind: MisbehaviourKind,
+) -> None:
+    chain = crowd(200)
+    people = [validator(0), validator(1), *map(nominator, range(200))]
+    chain.misbehave(0, kind=kind, power=30_000, total_power=100_000)
+    staking = chain.look().staking
+    assert staking.open_bookings
+    assert nominator(0) not in staking.liable
+    at_risk = sum(chain.look().slashing.at_risk(who) for who in people)
+    assert taken_as_said(chain, people, ERA_BLOCKS + 2) == at_risk
+    report = chain.report()
+    assert report.state is ReportState.APPLIED
+    assert at_risk == report.own + report.nominators > report.own > 0
+
+
+def test_at_risk_of_who_has_paid_is_nothing_while_others_still_have_to() -> None:
+    chain = crowd(200)
+    people = sorted(map(nominator, range(200)))
+    stakes = {who: chain.stake(who) for who in people}
+    chain.misbehave(0, kind=MisbehaviourKind.AMNESIA)
+    chain.to_height(chain.report().apply_at + 1)
+    slashing = chain.look().slashing
+    assert chain.report().state is ReportState.APPLYING
+    assert slashing.progress is not None
+    paid = slashing.progress.page * nouns.PAGE_SIZE
+    assert 0 < paid < len(people)
+    assert [slashing.at_risk(who) for who in people[:paid]] == [0] * paid
+    assert [slashing.at_risk(who) for who in people[paid:]] == [stakes[w] for w in people[paid:]]
+    assert slashing.at_risk(validator(0)) == 0
+
+
+def test_at_risk_of_several_reports_of_one_case_is_exact_to_the_grain() -> None:
+    chain = crowd(150)
+    people = [validator(0), *map(nominator, range(150))]
+    chain.misbehave(0, height=1, power=41_000, total_power=242_003)
+    chain.blocks(1)
+    chain.misbehave(0, height=2, power=41_000, total_power=215_001)
+    chain.misbehave(0, height=2, kind=MisbehaviourKind.AMNESIA)
+    chain.blocks(1)
+    taken = taken_as_said(chain, people, ERA_BLOCKS + 4)
+    reports_ = [chain.report(n) for n in range(3)]
+    assert min(report.nominators for report in reports_) > 0
+    assert taken == sum(report.own + report.nominators for report in reports_)
+
+
+def test_at_risk_is_never_more_than_is_bonded() -> None:
+    chain = seven(Backer({0: 400 * GRIST, 1: 300 * GRIST}))
+    for height in (2, ERA_BLOCKS + 2):
+        chain.to_height(ERA_BLOCKS + 2)
+        for number in (0, 1):
+            chain.misbehave(number, height=height, kind=MisbehaviourKind.AMNESIA)
+    people = [validator(0), validator(1), nominator(0), nominator(1)]
+    stakes = [1_000 * GRIST, 1_000 * GRIST, 700 * GRIST, 0]
+    assert [chain.look().slashing.at_risk(who) for who in people] == stakes
+    assert taken_as_said(chain, people, ERA_BLOCKS + 4) == sum(stakes)
+
+
+def test_at_risk_leaves_out_what_is_cancelled_and_reads_no_report_before_the_open_ones() -> None:
+    chain = seven(Backer({0: 400 * GRIST}))
+    chain.misbehave(1, height=1)
+    chain.blocks(ERA_BLOCKS + 1)
+    chain.misbehave(0, height=2, kind=MisbehaviourKind.AMNESIA)
+    chain.misbehave(0, height=3)
+    chain.votes("cancel", 1, b"")
+    slashing = chain.look().slashing
+    assert [number for number, _ in slashing.undecided()] == [2]
+    at_risk = slashing.at_risk(validator(0))
+    slashing.ctx.state.put(slashing.reports.storage_key(0), b"not a report")
+    assert slashing.at_risk(validator(0)) == at_risk > 0
+    assert taken_as_said(chain, [validator(0), nominator(0)], ERA_BLOCKS + 2) > 0
 
 
 # Keys
