@@ -14,6 +14,7 @@ from typing import Annotated, Final
 
 from runtime import weights
 from runtime.balances import TREASURY, Balances, MintCause
+from runtime.balances.nouns import OutflowsFrozen
 from runtime.emission.nouns import (
     ERRORS,
     EVENTS,
@@ -225,7 +226,10 @@ class Emission(Module, index=25, events=EVENTS, errors=ERRORS):
         return validation_bound(record.validation, active_stake, yield_max)
 
     def mint_validation(self, era: int, target: AccountId, amount: int) -> None:
-        """Mint a reward of validation; raises PoolExhausted, EraClosedAlready and as `mint`."""
+        """Mint a reward of validation; raises PoolExhausted, EraClosedAlready and as `mint`.
+
+        While this module is frozen it raises OutflowsFrozen, whoever asks.
+        """
         self._mint(era, Pool.VALIDATION, target, amount)
 
     def mint_work(self, pool: Pool, target: AccountId, amount: int) -> None:
@@ -320,6 +324,8 @@ class Emission(Module, index=25, events=EVENTS, errors=ERRORS):
         return 0 if is_paused else ceiling - funds
 
     def _mint(self, era: int, pool: Pool, target: AccountId, amount: int) -> None:
+        if self.index in self.ctx.frozen:
+            raise OutflowsFrozen
         now = self.numbers.era()
         record = self.records.find(era)
         if record is None or not now - 1 <= era <= now:

@@ -208,7 +208,7 @@ class Elections(Module, index=14, events=(PhaseBegun,)):
         numbers = self._candidate_numbers()
         rows = []
         for who, nominations in entries:
-            staking.settle(who)
+            staking.settle_if_paying(who)
             named = sorted(numbers[target] for target in nominations.targets if target in numbers)
             stake = staking.active_stake(who)
             if named and stake and who not in numbers:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from runtime import weights
 from runtime.balances import STAKING_POT, HoldReason, MintCause, MoveCause
-from runtime.balances.nouns import ExistentialDeposit
+from runtime.balances.nouns import ExistentialDeposit, OutflowsFrozen
 from runtime.emission.module import Emission
 from runtime.frame.storage import StorageMap, StorageValue, stored
 from runtime.primitives import U32, U128, AccountId, Balance, Flag, Weight
@@ -24,6 +24,7 @@ from runtime.staking.nouns import (
     EraRewardPoints,
     ExposureOverview,
     ExposurePage,
+    Position,
     Rewarded,
     RewardKept,
     StakersElected,
@@ -78,14 +79,16 @@ class Eras(Bonds):
         self, era: int, who: AccountId, backings: Sequence[tuple[AccountId, int]]
     ) -> None:
         """Write what the election for `era` puts behind whom out of a nominator's stake."""
-        self.settle(who)
+        self.settle_if_paying(who)
         stint = Stint(era, tuple(Backing(validator, value) for validator, value in backings))
-        active = self.active_era
+        position, active = self.positions.find(who), self.active_era
+        unpaid = [
+            self.eras_assigned_in[past]
+            for past in self._unsettled(position)
+            if self.eras_owed[past]
+        ]
         self.positions[who] = rewards.with_stint(
-            self.positions.find(who),
-            stint,
-            settled=active,
-            in_force=self.eras_assigned_in[active],
+            position, stint, settled=active, in_force=(*unpaid, self.eras_assigned_in[active])
         )
 
     def finish_election(self, era: int, total_stake: int) -> None:
@@ -111,18 +114,20 @@ class Eras(Bonds):
         self.eras_reward_points[era] = rewards.add_points(self.eras_reward_points[era], gains)
 
     def settle(self, who: AccountId) -> None:
-        """Pay a nominator what the eras that are over owe it; nothing happens if they do not."""
+        """Pay a nominator what the eras that are over owe it; nothing happens if they do not.
+
+        Raises OutflowsFrozen, having changed nothing, when something is owed and this module, or
+        the one that asks, may not pay.
+        """
         position, era = self.positions.find(who), self.active_era
         if position is None or position.settled >= era:
             return
-        amount = 0
-        for past in range(max(position.settled, self.pruned_eras), era):
-            backings = rewards.backings_in(position, self.eras_assigned_in[past])
-            part = rewards.reward_of(
-                backings, [self.eras_reward_index[past, entry.validator] for entry in backings]
-            )
+        parts = {past: self._owed_to(position, past) for past in self._unsettled(position)}
+        amount = sum(parts.values())
+        if amount and self._is_frozen():
+            raise OutflowsFrozen
+        for past, part in parts.items():
             self.eras_owed[past] -= part
-            amount += part
         left = rewards.settled_position(position, settled=era, in_force=self.eras_assigned_in[era])
         if left is None:
             del self.positions[who]
@@ -132,6 +137,17 @@ class Eras(Bonds):
             self.pot_owed -= amount
             if not self._pay(who, amount, minted_for=None):
                 self.pot_rest += amount
+
+    def settle_if_paying(self, who: AccountId) -> None:
+        """Settle a nominator, or leave it as it is while outflows are frozen.
+
+        What it earned stays in the pot, and its position says for which eras: it is paid when it is
+        met again, unless those are forgotten by then.
+        """
+        try:
+            self.settle(who)
+        except OutflowsFrozen:
+            return
 
     @property
     def withdrawal_era(self) -> int:
@@ -149,9 +165,24 @@ class Eras(Bonds):
 
     def _settle_late(self, payload: bytes) -> None:
         who = AccountId(payload)
-        self.settle(who)
+        self.settle_if_paying(who)
         if who not in self.nominators:
             self._plan_settling(who)
+
+    def _is_frozen(self) -> bool:
+        """Whether this module, or the one whose hook or call runs, pays nothing in this block."""
+        return self.index in self.ctx.frozen or self.ctx.acting in self.ctx.frozen
+
+    def _unsettled(self, position: Position | None) -> range:
+        """Give the eras that are over and not paid to a nominator, as far as they are kept."""
+        era = self.active_era
+        return range(max(position.settled, self.pruned_eras) if position else era, era)
+
+    def _owed_to(self, position: Position, era: int) -> int:
+        """Give what an era that is over owes to a nominator."""
+        backings = rewards.backings_in(position, self.eras_assigned_in[era])
+        indices = [self.eras_reward_index[era, entry.validator] for entry in backings]
+        return rewards.reward_of(backings, indices)
 
     def _pay(self, who: AccountId, amount: int, *, minted_for: int | None) -> bool:
         """Pay a reward where its owner wants it; gives False where it cannot be paid.

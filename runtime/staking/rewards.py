@@ -17,6 +17,7 @@ from runtime.staking.nouns import (
     INDEX_SCALE,
     PERBILL,
     SIGNER_POINTS,
+    STINTS_MAX,
     Backing,
     EraRewardPoints,
     ExposureOverview,
@@ -101,13 +102,16 @@ def settled_position(position: Position, *, settled: int, in_force: int) -> Posi
     return Position(settled, left) if left else None
 
 
-def with_stint(position: Position | None, stint: Stint, *, settled: int, in_force: int) -> Position:
+def with_stint(
+    position: Position | None, stint: Stint, *, settled: int, in_force: Sequence[int]
+) -> Position:
     """Give a position with one more stint.
 
-    Of the older ones only that is kept which is `in_force`: the others are settled, or belong to
-    elections that failed. Writing a stint again replaces it.
+    Of the older ones those are kept that are `in_force`, or were in eras that are not paid yet:
+    the others are settled, or belong to elections that failed. Of too many the oldest go. Writing
+    a stint again replaces it.
     """
     if position is None:
         return Position(settled, (stint,))
-    kept = tuple(old for old in position.stints if old.era == in_force != stint.era)
-    return Position(position.settled, (*kept, stint))
+    kept = [old for old in position.stints if old.era in in_force and old.era != stint.era]
+    return Position(position.settled, (*kept[-(STINTS_MAX - 1) :], stint))

@@ -7,7 +7,7 @@ import pytest
 
 from ext import store
 from runtime.balances import STAKING_POT, HoldReason, MintCause
-from runtime.balances.nouns import MoveCause
+from runtime.balances.nouns import MoveCause, OutflowsFrozen
 from runtime.executive import Executive
 from runtime.frame.origins import Signed
 from runtime.genesis import build_genesis
@@ -17,6 +17,7 @@ from runtime.staking import rewards
 from runtime.staking.nouns import (
     INDEX_SCALE,
     NO_PREFERENCES,
+    STINTS_MAX,
     Backing,
     EraPaid,
     EraRewardPoints,
@@ -110,13 +111,25 @@ def test_an_index_never_pays_more_than_was_set_aside() -> None:
 def test_a_position_keeps_the_stint_in_force_and_the_next() -> None:
     old, now, following = (Stint(era, ()) for era in (1, 2, 4))
     position = Position(3, (old, now))
-    longer = rewards.with_stint(position, following, settled=9, in_force=2)
+    longer = rewards.with_stint(position, following, settled=9, in_force=(2,))
     assert longer == Position(3, (now, following))
-    assert rewards.with_stint(longer, following, settled=9, in_force=2) == longer
+    assert rewards.with_stint(longer, following, settled=9, in_force=(2,)) == longer
     assert rewards.settled_position(longer, settled=3, in_force=2) == longer
     assert rewards.settled_position(longer, settled=5, in_force=4) == Position(5, (following,))
     assert rewards.settled_position(longer, settled=5, in_force=5) is None
-    assert rewards.with_stint(None, now, settled=9, in_force=2) == Position(9, (now,))
+    assert rewards.with_stint(None, now, settled=9, in_force=(2,)) == Position(9, (now,))
+
+
+def test_a_position_keeps_the_stints_of_unpaid_eras_and_of_too_many_the_newest() -> None:
+    stints = tuple(Stint(era, ()) for era in range(1, STINTS_MAX + 1))
+    unpaid = Position(1, stints[:3])
+    assert rewards.with_stint(unpaid, stints[3], settled=9, in_force=(1, 3)) == Position(
+        1, (stints[0], stints[2], stints[3])
+    )
+    full = rewards.with_stint(
+        Position(1, stints), Stint(99, ()), settled=9, in_force=range(STINTS_MAX + 1)
+    )
+    assert full.stints == (*stints[1:], Stint(99, ()))
 
 
 # The clock
@@ -409,6 +422,47 @@ def test_eras_and_elections_go_on_under_a_pause_and_earn_nothing(name: str) -> N
     assert staking.exposures.overview(4, ALICE) is not None
     assert staking.eras_validator_reward[3] > 0
     assert staking.balances.minted[MintCause.STAKING] > minted
+
+
+@pytest.mark.parametrize("name", ["Staking", "Elections"])
+def test_an_election_goes_on_under_a_pause_and_pays_its_voters_afterwards(name: str) -> None:
+    chain, voter = backed_chain()
+    run_to(chain, 2 * ERA + 1)
+    pause(chain, name, 2)
+    earned = chain.look().staking.eras_owed[1]
+    run_to(chain, 3 * ERA + 1)
+    staking = chain.look().staking
+    assert (staking.eras_assigned_in[3], staking.pot_owed >= earned) == (3, True)
+    assert staking.exposures.page(3, ALICE, 0).others[0].who == voter
+    assert staking.active_stake(voter) == 50_000 * GRIST, "a frozen module pays nobody"
+    assert staking.positions[voter].settled == 1
+    run_to(chain, 4 * ERA + 1)
+    owed = chain.look().staking.eras_owed
+    assert (owed[1], owed[2] > 0) == (earned, name == "Elections")
+    run_to(chain, 5 * ERA + 1)
+    staking = chain.look().staking
+    assert staking.active_stake(voter) > 50_000 * GRIST + earned - 2
+    assert all(staking.eras_owed[era] < 2 for era in range(4)), "every era is paid, rounding stays"
+    assert staking.positions[voter].settled == 4
+
+
+def test_who_calls_or_left_under_a_pause_is_paid_after_it() -> None:
+    chain, voter = backed_chain()
+    runtime = chain.open()
+    runtime.staking.chill(Signed(voter))
+    height = chain.height + 1 + 2 * ERA
+    chain.close()
+    run_to(chain, height - 2)
+    pause(chain, "Staking", 1)
+    chain.open()
+    assert_refused(chain, chain.call("Staking", "chill"), OutflowsFrozen, voter)
+    chain.close()
+    assert chain.height == height
+    assert chain.look().staking.active_stake(voter) == 50_000 * GRIST
+    run_to(chain, height + 2 * ERA)
+    staking = chain.look().staking
+    assert staking.active_stake(voter) > 50_000 * GRIST
+    assert voter not in staking.positions
 
 
 def test_a_frozen_emission_without_a_plan_stops_no_reward() -> None:

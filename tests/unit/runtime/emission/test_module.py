@@ -6,7 +6,7 @@ import pytest
 
 from ext import store
 from runtime.balances import TREASURY, BurnCause, MintCause
-from runtime.balances.nouns import ExistentialDeposit
+from runtime.balances.nouns import ExistentialDeposit, OutflowsFrozen
 from runtime.emission import module
 from runtime.emission.module import STAKE_YIELD_MAX, TREASURY_RUNWAY
 from runtime.emission.nouns import (
@@ -453,6 +453,17 @@ def test_a_frozen_emission_mints_nothing_but_its_schedule_goes_on():
     assert runtime.emission.phase_starts == (40,)
     assert runtime.emission.records[41].treasury_minted == 0
     assert runtime.emission.minted_total == minted
+
+
+def test_a_frozen_emission_mints_for_no_other_module():
+    chain = emitting()
+    runtime = open_era(chain, 1)
+    runtime.ctx.frozen = {runtime.emission.index: True}
+    runtime.ctx.acting = runtime.staking.index
+    with pytest.raises(OutflowsFrozen):
+        runtime.emission.mint_validation(1, ALICE, GRIST)
+    runtime.ctx.frozen = {}
+    runtime.emission.mint_validation(1, ALICE, GRIST)
 
 
 def test_an_era_that_was_never_opened_is_not_closed():
