@@ -1,17 +1,13 @@
 """A proposer is done in time, and what spoils a block costs nobody else their place in it."""
 
-from dataclasses import replace
-
 import pytest
 
 from chain.errors import InvalidBlock
 from chain.log import silent_log
 from chain.proposer import BUILD_MS, Proposer
 from chain.seams import SystemClock
-from consensus.evidence import build_duplicate_vote
-from consensus.types import PRECOMMIT, Vote
-from ext import signing
 from runtime.block import INHERENTS
+from tests.support.culprits import Culprits
 from tests.support.solo import Solo
 
 
@@ -20,18 +16,6 @@ def solo(tmp_path):
     made = Solo(tmp_path)
     yield made
     made.close()
-
-
-def make_evidence(solo, index):
-    """Two precommits of one validator at height 1."""
-    validators = solo.importer.schedule.current
-    seed = solo.seeds[validators[index].consensus_key]
-    votes = []
-    for block_id in (bytes([1]) * 32, bytes([2]) * 32):
-        vote = Vote(PRECOMMIT, 1, 0, block_id, -1, index)
-        signature = signing.sign(seed, vote.sign_bytes(solo.start.hash, validators.set_id))
-        votes.append(replace(vote, signature=signature))
-    return build_duplicate_vote(validators.set_id, *votes)
 
 
 class Spoiled:
@@ -76,7 +60,7 @@ def test_a_block_is_closed_when_its_time_is_over_though_more_would_fit(solo, mon
 def test_evidence_that_spoils_a_block_costs_nobody_their_transaction_and_is_not_tried_again(solo):
     solo.steps(1)
     spoiled = spoil(solo, 0)
-    assert solo.offences.add(make_evidence(solo, 0), tip=solo.chain.tip)
+    assert solo.offences.add(Culprits(solo).duplicate_vote(1, 0), tip=solo.chain.tip)
     raw = solo.transfer("Alice", "Bob", 5_000_000_000)
     solo.submit(raw)
     block = solo.step().decided.block
@@ -89,7 +73,7 @@ def test_evidence_that_spoils_a_block_costs_nobody_their_transaction_and_is_not_
 def test_of_several_items_the_good_ones_come_into_blocks_after_all(solo):
     solo.steps(1)
     spoil(solo, 1)
-    items = [make_evidence(solo, index) for index in range(3)]
+    items = [Culprits(solo).duplicate_vote(1, index) for index in range(3)]
     for item in items:
         assert solo.offences.add(item, tip=solo.chain.tip)
     recorded = [item for _ in range(6) for item in solo.step().decided.block.evidence]

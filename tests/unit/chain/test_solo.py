@@ -1,15 +1,11 @@
 """The walking skeleton: genesis, transactions, blocks, epochs, and the same again on import."""
 
-from dataclasses import replace
-
 import pytest
 
 from chain.events import EventReader
 from chain.importer import ReceivedBlock
 from chain.wallet.derivation import derive
-from consensus.evidence import build_duplicate_vote
-from consensus.types import PRECOMMIT, Vote
-from ext import signing
+from tests.support.culprits import Culprits
 from tests.support.solo import Solo
 
 
@@ -57,15 +53,8 @@ def test_another_node_imports_every_block_to_the_same_state(solo, tmp_path):
 def test_evidence_that_is_too_old_for_the_next_block_costs_nobody_their_transaction(solo):
     """The verifier counts its age up to the tip, the runtime up to the block that carries it."""
     solo.steps(1)
-    validators = solo.importer.schedule.current
-    seed = solo.seeds[validators[0].consensus_key]
-    votes = []
-    for block_id in (bytes([1]) * 32, bytes([2]) * 32):
-        vote = Vote(PRECOMMIT, 1, 0, block_id, -1, 0)
-        signature = signing.sign(seed, vote.sign_bytes(solo.start.hash, validators.set_id))
-        votes.append(replace(vote, signature=signature))
+    evidence = Culprits(solo).duplicate_vote(1)
     solo.steps(solo.start.spec.params.evidence_age_blocks)
-    evidence = build_duplicate_vote(validators.set_id, *votes)
     assert solo.offences.add(evidence, tip=solo.chain.tip)
     raw = solo.transfer("Alice", "Bob", 5_000_000_000)
     solo.submit(raw)
