@@ -85,6 +85,12 @@ class Seat:
         ]
         return await self.driver.hear_votes("p", votes)
 
+    async def lock(self, block):
+        """Let the others propose and prevote a block until our precommit says that it is locked."""
+        await self.propose(block)
+        await self.cast(PREVOTE, block.block_id, *self.others)
+        await self.wait_for_votes(1, PRECOMMIT)
+
     async def decide(self, block, *indices):
         """Let the others carry a block from its proposal to its decision."""
         await self.propose(block)

@@ -31,9 +31,7 @@ def test_what_is_said_is_in_the_journal_and_locked_bodies_are_saved_first(tmp_pa
         seat = Seat(tmp_path)
         async with seat.running():
             block = seat.block()
-            await seat.propose(block)
-            await seat.cast(PREVOTE, block.block_id, *seat.others)
-            await seat.wait_for_votes(1, PRECOMMIT)
+            await seat.lock(block)
         for said in seat.voices.said:
             vote = said.what
             assert said.floor == (vote.height, vote.round, vote.kind)
@@ -79,9 +77,7 @@ def test_a_restart_says_the_same_words_again(tmp_path):
         block = None
         async with first.running():
             block = first.block()
-            await first.propose(block)
-            await first.cast(PREVOTE, block.block_id, *first.others)
-            await first.wait_for_votes(1, PRECOMMIT)
+            await first.lock(block)
         said = first.voices.votes()
         again = Seat(tmp_path, ledger=first.ledger)
         async with again.running():

@@ -184,9 +184,7 @@ def test_a_decided_block_that_fell_out_of_memory_comes_back_as_a_decision(tmp_pa
         seat = Seat(tmp_path)
         async with seat.running():
             block = seat.block()
-            await seat.propose(block)
-            await seat.cast(PREVOTE, block.block_id, *seat.others)
-            await seat.wait_for_votes(1, PRECOMMIT)
+            await seat.lock(block)
             seat.ledger.candidates.clear()
             await seat.cast(PRECOMMIT, block.block_id, *seat.others)
             await trio.sleep(3)
@@ -247,9 +245,7 @@ def test_a_peer_is_answered_with_what_it_lacks(tmp_path):
         seat = Seat(tmp_path)
         async with seat.running():
             block = seat.block()
-            await seat.propose(block)
-            await seat.cast(PREVOTE, block.block_id, *seat.others)
-            await seat.wait_for_votes(1, PRECOMMIT)
+            await seat.lock(block)
             nothing = ConsensusStatus(1, 0, 0, -1, (), ())
             await seat.driver.hear_status("behind", nothing)
             answer = seat.voices.answers[-1]
