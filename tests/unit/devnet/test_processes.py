@@ -19,8 +19,11 @@ from chain.devnet.processes import (
 from chain.devnet.tails import last_lines, read_tails
 from chain.devnet.wiping import wipe
 from chain.wallet.errors import WalletError
+from tests.support.devnet import wait_until
 from tests.unit.devnet.test_layout import make_devnet
 
+PATIENCE = 60
+"""Seconds that an interpreter may need until its first word."""
 WAITING = "import signal; print('here', flush=True); signal.pause()"
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + WAITING
 
@@ -36,9 +39,10 @@ def spawn_and_hear(site):
     """Start a process and wait for its first word: its signals are set by then."""
     started = spawn(site)
     log = Path(site.log)
-    while not log.read_text():
-        assert is_alive(started), "it ended without a word"
-        os.sched_yield()
+    wait_until(
+        lambda: bool(log.read_text()) or not is_alive(started), PATIENCE, lambda: "it says nothing"
+    )
+    assert log.read_text(), "it ended without a word"
     return started
 
 
