@@ -11,6 +11,7 @@ from runtime.genesis import build_genesis, load_spec
 from runtime.primitives import GRAINS_PER_GRIST, AccountId
 from runtime.runtime import Runtime
 from runtime.session_keys import SessionKeys
+from runtime.staking.ballot import Phase, PhaseBegun
 from runtime.staking.nouns import STAKED, ValidatorPrefs
 from tests.support.runtime import ROOT, Chain
 
@@ -54,6 +55,22 @@ def run_to(chain: Chain, height: int) -> list[bytes]:
     """Make empty blocks and give their state roots; invariants are checked after the last."""
     roots = [quick_block(chain) for _ in range(height - 1 - chain.height)]
     return [*roots, chain.block().state_root]
+
+
+def go_to(chain: Chain, height: int) -> None:
+    """Make empty blocks up to a height; invariants are checked after each."""
+    while chain.height < height:
+        chain.block()
+
+
+def powers(chain: Chain) -> dict[AccountId, int]:
+    """The power of each member of the set that was elected last."""
+    return {member.account: member.power for member in chain.look().session.queued_set}
+
+
+def begun(chain: Chain, phase: Phase, era: int = 1) -> bool:
+    """Whether the last block's hooks began this phase."""
+    return PhaseBegun(era, phase).encode() in chain.last.receipts[0]
 
 
 def endow(runtime: Runtime, who: AccountId, grist: int) -> None:
@@ -102,13 +119,26 @@ def populate(
         add_voter(runtime, named("voter", number), noise.randrange(10, 1_000), targets)
 
 
+def start_crowded() -> Chain:
+    """A chain at its first block, with candidates and voters."""
+    made = start()
+    made.open()
+    populate(made.runtime, candidates=12, voters=100)
+    made.close()
+    return made
+
+
 __all__ = [
     "add_candidate",
     "add_voter",
+    "begun",
     "endow",
+    "go_to",
     "named",
     "populate",
+    "powers",
     "quick_block",
     "run_to",
     "start",
+    "start_crowded",
 ]

@@ -10,24 +10,26 @@ from ext.reference import election as reference
 from runtime.executive import Executive
 from runtime.frame.errors import SpecError
 from runtime.genesis import load_spec
-from runtime.primitives import AccountId
 from runtime.staking import elections
 from runtime.staking.ballot import (
     VOTERS_PER_BLOCK,
     Phase,
-    PhaseBegun,
     last_place,
     share_of,
     walk_share,
 )
 from runtime.staking.nouns import StakersElected
 from tests.support.electorate import (
+    begun,
+    go_to,
     populate,
+    powers,
     quick_block,
     raise_limits,
     run_to,
     spec_text,
     start,
+    start_crowded,
 )
 from tests.support.runtime import Chain, person
 
@@ -35,28 +37,10 @@ ERA = 8
 ALICE, BOB, CHARLIE, DAVE = (person(name) for name in ("Alice", "Bob", "Charlie", "Dave"))
 
 
-def go_to(chain: Chain, height: int) -> None:
-    while chain.height < height:
-        chain.block()
-
-
-def powers(chain: Chain) -> dict[AccountId, int]:
-    return {member.account: member.power for member in chain.look().session.queued_set}
-
-
-def begun(chain: Chain, phase: Phase, era: int = 1) -> bool:
-    """Whether the last block's hooks began this phase."""
-    return PhaseBegun(era, phase).encode() in chain.last.receipts[0]
-
-
 @pytest.fixture
 def chain() -> Chain:
-    """A chain whose first era is half over, with candidates and voters."""
-    made = start()
-    made.open()
-    populate(made.runtime, candidates=12, voters=100)
-    made.close()
-    return made
+    """A chain at its first block, with candidates and voters."""
+    return start_crowded()
 
 
 # Steps

@@ -13,7 +13,6 @@ from runtime.session import ValidatorRecord
 from runtime.session_keys import SessionKeys
 from runtime.staking.ballot import (
     Phase,
-    PhaseBegun,
 )
 from runtime.staking.nouns import FOREVER, StakersElected, StakingElectionFailed
 from tests.support.elections import naive
@@ -22,10 +21,13 @@ from tests.support.electorate import (
     add_candidate,
     add_voter,
     endow,
+    go_to,
     named,
     populate,
+    powers,
     run_to,
     start,
+    start_crowded,
 )
 from tests.support.runtime import Chain, person
 
@@ -33,33 +35,15 @@ ERA = 8
 ALICE, BOB, CHARLIE, DAVE = (person(name) for name in ("Alice", "Bob", "Charlie", "Dave"))
 
 
-def go_to(chain: Chain, height: int) -> None:
-    while chain.height < height:
-        chain.block()
-
-
-def powers(chain: Chain) -> dict[AccountId, int]:
-    return {member.account: member.power for member in chain.look().session.queued_set}
-
-
 def own_stakes(chain: Chain) -> dict[AccountId, int]:
     staking = chain.look().staking
     return {who: staking.active_stake(who) for who, _ in staking.validators.items()}
 
 
-def begun(chain: Chain, phase: Phase, era: int = 1) -> bool:
-    """Whether the last block's hooks began this phase."""
-    return PhaseBegun(era, phase).encode() in chain.last.receipts[0]
-
-
 @pytest.fixture
 def chain() -> Chain:
-    """A chain whose first era is half over, with candidates and voters."""
-    made = start()
-    made.open()
-    populate(made.runtime, candidates=12, voters=100)
-    made.close()
-    return made
+    """A chain at its first block, with candidates and voters."""
+    return start_crowded()
 
 
 # What an election decides
