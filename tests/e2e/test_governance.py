@@ -17,13 +17,16 @@ PATIENCE = 240
 VOTERS = {"alice": 3, "bob": 1, "charlie": 6}
 """Who votes aye, with which conviction."""
 PAYEE = "5EYCAe5ijiYfyeZ2JJCGq56LmPyNRAKzpG4QkoQkkQNB5e6Z"
+PERIODS = {
+    "parameters": {"prepare": 5_000, "decide": 3_000, "confirm": 2_000, "enact": 200},
+    "treasury_small": {"prepare": 5_000, "decide": 8_000, "confirm": 6_000, "enact": 200},
+}
+"""Of each track, in thousandths of an era; while the payment is confirmed it is attacked."""
 TRACKS = "".join(
     f'"track.{track}.{part}" = {thousandths}\n'
-    for track in ("parameters", "treasury_small")
-    for part, thousandths in (
-        ("prepare", 5_000), ("decide", 3_000), ("confirm", 2_000), ("enact", 200),
-    )
-)  # fmt: skip
+    for track, periods in PERIODS.items()
+    for part, thousandths in periods.items()
+)
 MONEY = """
 [[buckets]]
 name = "treasury"
