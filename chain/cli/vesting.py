@@ -56,6 +56,8 @@ def show(session: NodeSession, who: str, at: str) -> None:
     for row in found["offers"]:
         amount = show_amount(parse_int(row["amount"]))
         lines.append(f"offer {row['id']}: {amount} by {row['granter']} to {row['target']}")
+    if not found["offersComplete"]:
+        lines.append("there may be more offers; the node looked through some of the chain's only")
     session.console.answer("vesting.show/1", {"vesting": found, "address": party.address}, lines)
 
 

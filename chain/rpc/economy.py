@@ -16,6 +16,9 @@ from runtime.runtime import Runtime
 from runtime.vesting.curves import BUCKET_ERAS, Grant
 from runtime.vesting.nouns import Offer
 
+OFFERS_READ: Final = 1_000
+"""Offers of the whole chain that an answer looks through: about ten milliseconds of the loop."""
+
 OFFERS_SHOWN: Final = 100
 """Offers to or by an account that an answer lists; each holds money, so few people have many."""
 
@@ -39,7 +42,10 @@ class EconomyMethods:
         return self._reader.ask(at, lambda runtime, _: _emission(runtime))
 
     def vesting(self, who: bytes, at: bytes | None) -> Json:
-        """Give an account's grants, locked rewards and offers, and when the next part unlocks."""
+        """Give an account's grants, locked rewards and offers, and when the next part unlocks.
+
+        `offersComplete` is false when the chain has more offers than one answer looks through.
+        """
         return self._reader.ask(at, lambda runtime, _: self._vesting(runtime, AccountId(who)))
 
     # Inside
@@ -47,9 +53,10 @@ class EconomyMethods:
     def _vesting(self, runtime: Runtime, who: AccountId) -> Json:
         vesting, height = runtime.vesting, runtime.ctx.block.height
         ring = vesting.rings[who]
+        read = vesting.offers.walk(limit=OFFERS_READ + 1)
         offers = [
             {"id": number, **self._offer(offer)}
-            for number, offer in vesting.offers.items()
+            for number, offer in read[:OFFERS_READ]
             if who in (offer.granter, offer.target)
         ]
         offers.sort(key=lambda offer: int(offer["id"]))
@@ -67,6 +74,7 @@ class EconomyMethods:
                 if amount and (ring.first + place) * BUCKET_ERAS > runtime.parameters.era()
             ],
             "offers": offers[:OFFERS_SHOWN],
+            "offersComplete": len(read) <= OFFERS_READ and len(offers) <= OFFERS_SHOWN,
         }
 
     def _offer(self, offer: Offer) -> dict[str, Json]:

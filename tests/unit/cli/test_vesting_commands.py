@@ -2,6 +2,7 @@
 
 import pytest
 
+from chain.rpc import economy
 from chain.rpc.economy import EconomyMethods
 from chain.wallet.accounts import dev_address
 from chain.wallet.decoding import Decoder
@@ -65,6 +66,30 @@ def test_json_gives_every_grain(gristmill, vested):
     assert (found["locked"], found["grants"], found["eraBlocks"]) == ("0", [], 60)
     assert [offer["id"] for offer in found["offers"]] == [1]
     assert found["offers"][0]["granter"] == ALICE
+    assert found["offersComplete"] is True
+
+
+@pytest.mark.parametrize("bound", ["OFFERS_READ", "OFFERS_SHOWN"])
+def test_an_answer_looks_through_some_offers_only_and_says_so(
+    gristmill, vested, monkeypatch, bound
+):
+    chain = emitting()
+    chain.open()
+    offer = chain.call("Vesting", "offer", person("Eve"), 1_200 * GRIST, 1, 60, 240, 60, None)
+    for _ in range(6):
+        assert chain.apply(offer, person("Alice"))
+    prefix = chain.runtime.vesting.offers.info.prefix
+    chain.close()
+    node, read = node_at(chain), []
+    storage = node.storage
+    monkeypatch.setattr(node, "storage", lambda key, at: read.append(key) or storage(key, at))
+    monkeypatch.setattr(economy, bound, 3)
+    answer = EconomyMethods(node).vesting(person("Eve"), None)
+    assert (len(answer["offers"]), answer["offersComplete"]) == (3, False)
+    is_bounded = sum(key.startswith(prefix) for key in read) == 4
+    assert is_bounded == (bound == "OFFERS_READ")
+    vested.gristmill_v1_vesting = lambda _who, _at=None: {"result": answer}
+    assert gristmill("vesting", "show", EVE).out.splitlines()[-1].startswith("there may be more")
 
 
 def test_an_offer_counts_in_eras(gristmill, vested):
