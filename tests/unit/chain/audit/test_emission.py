@@ -85,6 +85,31 @@ def test_a_chain_without_emission_is_proven_too(tmp_path):
     assert (report.what, report.eras, report.rules) == ("", [], None)
 
 
+@pytest.mark.parametrize(
+    ("name", "part", "more", "sentence"),
+    [
+        ("Minted", "amount", 1, "more was minted for staking than it paid"),
+        ("Minted", "amount", -1, "grains were minted for staking"),
+        ("EraPaid", "validator_payout", -1, "more was minted for staking than it paid"),
+    ],
+)
+def test_without_emission_staking_mints_what_arrived_and_no_more_than_it_paid(
+    tmp_path, monkeypatch, name, part, more, sentence
+):
+    decode = audit.EventReader.decode
+
+    def altered(self, receipt):
+        return [
+            replace(event, fields={**event.fields, part: event.fields[part] + more})
+            if event.name == name else event
+            for event in decode(self, receipt)
+        ]  # fmt: skip
+
+    home = grow(tmp_path, ERA_BLOCKS + 2, read_spec("test"))
+    monkeypatch.setattr(audit.EventReader, "decode", altered)
+    assert sentence in prove(home).what
+
+
 def test_an_auditor_with_another_schedule_disagrees_in_the_first_block(home, monkeypatch):
     monkeypatch.setattr(audit, "compute_budget", lambda *_: 999 * 10**9)
     report = prove(home)
