@@ -20,7 +20,7 @@ from chain.rpc.jsonrpc import (
 )
 from chain.rpc.params import ACCOUNT, AT, COUNT, HEIGHT, parse_account
 from chain.rpc.reading import RuntimeReader
-from chain.rpc.staking_account import describe_account, height_of_era
+from chain.rpc.staking_account import describe_account
 from chain.rpc.view import NodeView
 from consensus.header import Header
 from runtime.primitives import AccountId
@@ -112,8 +112,8 @@ class StakingMethods:
         return {
             "height": header.number,
             "era": era,
-            "eraFirstHeight": height_of_era(runtime, era),
-            "eraLastHeight": height_of_era(runtime, era + 1) - 1,
+            "eraFirstHeight": runtime.parameters.era_start(era),
+            "eraLastHeight": runtime.parameters.era_start(era + 1) - 1,
             "eraBlocks": params.era_blocks,
             "epochBlocks": runtime.session.epoch_blocks(),
             "blockIntervalMs": runtime.system.params.block_interval_ms,
@@ -266,7 +266,7 @@ def _election(runtime: Runtime) -> Json:
     """Say where the election of the coming era stands; it is held in an era's last epoch."""
     progress = runtime.elections.progress
     next_era = runtime.staking.active_era + 1
-    begins = height_of_era(runtime, next_era)
+    begins = runtime.parameters.era_start(next_era)
     return {
         "phase": progress.phase.name.lower(),
         "forEra": next_era,
