@@ -28,7 +28,7 @@ from runtime.frame.declared import Most
 from runtime.frame.module import Check, Module
 from runtime.frame.storage import Hasher, StorageMap, StorageValue, stored
 from runtime.primitives import U32, AccountId, Bytes, Hash, Weight
-from runtime.session import Session
+from runtime.session import Session, ValidatorRecord
 from runtime.staking.ballot import (
     CLEARED_PER_BLOCK,
     EXPOSED_PER_BLOCK,
@@ -383,11 +383,16 @@ class Elections(Module, index=14, events=(PhaseBegun,)):
             return None
         if session.scheduled_at == self.ctx.block.height:
             return sum(stakes.values())
+        before = {member.account: member for member in self._set_before()}
         following = limit_churn(
-            {who: member.power for who, member in members.items()},
+            {who: member.power for who, member in before.items()},
             cap_powers({who: power_of(stake) for who, stake in stakes.items()}),
-            urgent=[who for who in members if staking.is_jailed(who)],
+            urgent=[
+                *(who for who in before if who not in members),
+                *(who for who in members if staking.is_jailed(who)),
+            ],
         )
+        members = {**before, **members}
         seated = []
         for who, power in following.items():
             member = session.seat(who, power) or replace(members[who], power=power)
@@ -396,6 +401,15 @@ class Elections(Module, index=14, events=(PhaseBegun,)):
                 self._keep(who, era)
         session.replace_set(tuple(seated))
         return sum(stakes.values())
+
+    def _set_before(self) -> tuple[ValidatorRecord, ...]:
+        """Give the set that this block found: who was taken out for an offence meanwhile counts.
+
+        The limits of offences and of churn are one and the same third of it.
+        """
+        session = self.session
+        is_changed = session.changed_at == self.ctx.block.height
+        return session.next_set if is_changed else session.queued_set
 
     def _keep(self, who: AccountId, era: int) -> None:
         """Let who has to stay be slashable as before, without any reward."""
