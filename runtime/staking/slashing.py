@@ -295,14 +295,35 @@ class Slashing(Cases, Module, index=15, events=EVENTS, errors=ERRORS):
         self.jailed_at = self.ctx.block.height
 
     def _pardon(self, report: SlashReport) -> None:
-        """Release an offender, unless another report keeps it jailed."""
+        """Release an offender, unless another report keeps it jailed: then for that one's time."""
+        staking, offender = self.staking, report.offender
         if report.kind is not OffenceKind.OFFLINE:
-            self.convictions[report.offender] -= 1
-        if self.convictions[report.offender]:
+            self.convictions[offender] -= 1
+        if self.convictions[offender]:
             return
-        self.session.unbar(report.offender)
-        if self.staking.is_jailed(report.offender):
-            self.staking.release_from_jail(report.offender)
+        self.session.unbar(offender)
+        until = staking.jailed_until[offender]
+        left = self._absent_until(offender, min(until - 1, staking.active_era)) if until else 0
+        if left == until:
+            return
+        staking.release_from_jail(offender)
+        if left:
+            staking.jail(offender, left)
+
+    def _absent_until(self, offender: AccountId, era: int) -> int:
+        """Give until when absences reported since an era jail somebody; 0 if there are none.
+
+        Reports are numbered as they come, so those before the era are not read.
+        """
+        for number in reversed(range(self.report_count)):
+            report = self.reports[number]
+            reported_in = self.staking.era_of(report.reported_at)
+            if reported_in < era:
+                break
+            is_absence = report.kind is OffenceKind.OFFLINE and report.offender == offender
+            if is_absence and report.state is not ReportState.CANCELLED:
+                return reported_in + 1
+        return 0
 
     def _remove_jailed(self, era: int) -> None:
         """Take jailed members out of the set, the most powerful first, a third of it an era."""

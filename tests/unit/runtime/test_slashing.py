@@ -353,6 +353,77 @@ def test_an_offender_stays_jailed_while_another_report_says_so() -> None:
     assert not chain.look().staking.is_jailed(validator(0))
 
 
+def absent(chain: Stakes, number: int) -> None:
+    """Report a validator as offline in a block of its own."""
+    chain.open()
+    height = chain.height + 1
+    chain.runtime.slashing.report(
+        kind=OffenceKind.OFFLINE,
+        offender=validator(number),
+        height=height,
+        power=1_000,
+        total_power=7_000,
+        evidence_hash=bytes(32),
+    )
+    chain.close()
+
+
+def test_cancelling_an_old_absence_does_not_end_the_jail_of_a_newer_one() -> None:
+    chain = seven(slash_deferral_eras=3)
+    absent(chain, 0)
+    chain.to_height(ERA_BLOCKS + 1)
+    chain.done(validator(0), "unjail")
+    absent(chain, 0)
+    chain.votes("cancel", 0, b"the first was an outage of all")
+    assert chain.look().staking.jailed_until[validator(0)] == 2
+    chain.votes("cancel", 1, b"the second, too")
+    assert not chain.look().staking.is_jailed(validator(0))
+
+
+def test_cancelling_a_newer_absence_ends_the_jail_though_an_older_one_stands() -> None:
+    chain = seven(slash_deferral_eras=3)
+    absent(chain, 0)
+    chain.to_height(ERA_BLOCKS + 1)
+    chain.done(validator(0), "unjail")
+    absent(chain, 0)
+    chain.votes("cancel", 1, b"")
+    assert not chain.look().staking.is_jailed(validator(0)), "that time was over"
+
+
+def test_an_absence_jails_on_when_an_equivocation_is_cancelled() -> None:
+    chain = seven(slash_deferral_eras=3)
+    absent(chain, 0)
+    absent(chain, 1)
+    chain.misbehave(0)
+    assert chain.look().staking.jailed_until[validator(0)] == FOREVER
+    chain.votes("cancel", 2, b"a forged proof")
+    staking = chain.look().staking
+    assert staking.jailed_until[validator(0)] == staking.jailed_until[validator(1)] == 1
+    assert not chain.look().session.barred[validator(0)]
+    chain.votes("cancel", 1, b"")
+    staking = chain.look().staking
+    assert (staking.is_jailed(validator(0)), staking.is_jailed(validator(1))) == (True, False)
+
+
+def test_an_equivocation_that_is_cancelled_when_an_absence_is_over_jails_no_more() -> None:
+    chain = seven(slash_deferral_eras=3)
+    absent(chain, 0)
+    chain.misbehave(0)
+    chain.to_height(ERA_BLOCKS + 1)
+    chain.votes("cancel", 1, b"")
+    assert not chain.look().staking.is_jailed(validator(0))
+
+
+def test_cancelling_what_jails_nobody_any_more_tells_of_no_release() -> None:
+    chain = seven(slash_deferral_eras=3)
+    absent(chain, 0)
+    chain.to_height(ERA_BLOCKS + 1)
+    chain.done(validator(0), "unjail")
+    chain.votes("cancel", 0, b"")
+    assert chain.last is not None
+    assert nouns.Unjailed(validator(0)).encode() not in b"".join(chain.last.receipts)
+
+
 def test_what_is_decided_cannot_be_cancelled() -> None:
     chain = seven()
     chain.misbehave(0)
