@@ -20,6 +20,7 @@ from chain.cli.online import NodeCommand, NodeSession
 from chain.cli.sending import send_options
 from chain.cli.stake_show import validator_state
 from chain.cli.staking import send_staking
+from chain.config import NodeConfig
 from chain.identity import create_identity
 from chain.keychain import find_key_directories, next_key_directory
 from chain.keyfile import KEY_FILE, ValidatorKeys, load_keys
@@ -51,24 +52,30 @@ keys = LazyGroup(
 )
 
 
-def node_home(function: F) -> F:
-    """Add --node-home, the directory of the node that signs."""
-    return click.option(
+def node_keys(function: F) -> F:
+    """Add --node-home, the directory of the node that signs, and --keys, as the node has it."""
+    home = click.option(
         "--node-home", required=True, metavar="DIR", help="Home of the node that will sign."
-    )(function)
+    )
+    return home(keys_option(function))
+
+
+keys_option = click.option(
+    "--keys", "keys_dir", metavar="DIR", help="The node's --keys, when they are not in its home."
+)
 
 
 @click.command(cls=NodeCommand)
-@node_home
+@node_keys
 @click.option("--account", required=True, metavar="WHO", help="The account that owns the stake.")
 @click.pass_obj
-def init(session: NodeSession, node_home: str, account: str) -> None:
+def init(session: NodeSession, node_home: str, keys_dir: str | None, account: str) -> None:
     """Make random consensus and VRF keys for ACCOUNT in a node's home.
 
     The node may be running (with --validator): it finds them by itself. Register them next, with
     `gristmill validator keys register`.
     """
-    base = _keys_path(node_home)
+    base = _keys_path(node_home, keys_dir)
     if find_key_directories(base):
         raise WrongUse(
             f"there are validator keys in {base} already",
@@ -79,32 +86,33 @@ def init(session: NodeSession, node_home: str, account: str) -> None:
 
 
 @click.command(cls=NodeCommand)
-@node_home
+@node_keys
 @send_options
 @click.pass_obj
-def register(session: NodeSession, /, node_home: str, **options: Any) -> None:
+def register(session: NodeSession, /, node_home: str, keys_dir: str | None, **options: Any) -> None:
     """Register the newest keys of a node's home on the chain, with proof that it holds them.
 
     They act from the next election on. A deposit of 0.01 GRIST is held while they are registered.
     """
-    directories = find_key_directories(_keys_path(node_home))
+    base = _keys_path(node_home, keys_dir)
+    directories = find_key_directories(base)
     if not directories:
-        raise NotFound(f"there are no validator keys in {node_home}", "gristmill validator init")
+        raise NotFound(f"there are no validator keys in {base}", "gristmill validator init")
     _register(session, load_keys(directories[-1] / KEY_FILE), options)
 
 
 @click.command(cls=NodeCommand)
-@node_home
+@node_keys
 @send_options
 @click.pass_obj
-def rotate(session: NodeSession, /, node_home: str, **options: Any) -> None:
+def rotate(session: NodeSession, /, node_home: str, keys_dir: str | None, **options: Any) -> None:
     """Make new keys beside the old ones, and register them.
 
     The running node keeps signing with the old keys until the chain lets the new ones act; nothing
     has to be stopped, and nothing unbonds. The old keys stay in the home: what they signed can be
     punished until their window ends.
     """
-    base = _keys_path(node_home)
+    base = _keys_path(node_home, keys_dir)
     directories = find_key_directories(base)
     if not directories:
         raise NotFound(f"there are no validator keys in {base}", "gristmill validator init")
@@ -119,10 +127,15 @@ def rotate(session: NodeSession, /, node_home: str, **options: Any) -> None:
 @click.command(cls=NodeCommand)
 @click.argument("who", required=False)
 @click.option("--node-home", metavar="DIR", help="Home of its node, to compare the keys.")
+@keys_option
 @click.pass_obj
-def status(session: NodeSession, who: str | None, node_home: str | None) -> None:
+def status(
+    session: NodeSession, who: str | None, node_home: str | None, keys_dir: str | None
+) -> None:
     """Show a validator: whether it is in the set, with which keys, and what keeps it out."""
-    local = [] if node_home is None else _local_keys(_keys_path(node_home))
+    local = [] if node_home is None else _local_keys(_keys_path(node_home, keys_dir))
+    if node_home is None and keys_dir is not None:
+        raise WrongUse("--keys says where the keys of a node are", "give its --node-home too")
     if who is None and local:
         public, label = local[-1].account, encode_address(local[-1].account)
     else:
@@ -156,11 +169,13 @@ def status(session: NodeSession, who: str | None, node_home: str | None) -> None
     session.console.answer("validator.status/1", fields, pairs(rows))
 
 
-def _keys_path(node_home: str) -> Path:
+def _keys_path(node_home: str, keys_dir: str | None) -> Path:
+    """Give the directory where the node looks for its keys, by the same two options."""
     home = Path(node_home).expanduser().absolute()
     if not home.is_dir():
         raise WrongUse(f"{home} does not exist", "give the --node-home of a node")
-    return home / "keys"
+    chosen = Path(keys_dir).expanduser().absolute() if keys_dir else Path()
+    return NodeConfig(home=home, keys=chosen).keys_path
 
 
 def _make_keys(session: NodeSession, base: Path, account: bytes) -> ValidatorKeys:

@@ -234,6 +234,23 @@ def test_keys_are_made_registered_and_rotated_with_proof(gristmill, staking, hom
     assert [one["use"] for one in status["local_keys"]] == ["not registered"] * 2
 
 
+def test_keys_are_made_and_found_where_the_node_was_told_to_look(
+    gristmill, staking, home, tmp_path
+):
+    elsewhere = tmp_path / "elsewhere"
+    options = ("--node-home", home, "--keys", elsewhere, "--json")
+    assert gristmill("validator", "init", "--account", "//Eve", *options).code == 0
+    assert not (home / "keys").exists()
+    for word in ("register", "rotate"):
+        done = gristmill("validator", "keys", word, *options, "--yes")
+        assert (done.code, done.err) == (0, "")
+        keys = load_keys(find_key_directories(elsewhere)[-1] / KEY_FILE)
+        consensus = sent(staking)["args"]["keys"]["consensus"]
+        assert consensus == "0x" + keys.consensus_key.hex()
+    assert len(check(gristmill("validator", "status", *options).out)["local_keys"]) == 2
+    assert gristmill("validator", "status", "//Eve", "--keys", elsewhere).code == 2
+
+
 def test_keys_are_registered_by_their_account_only(gristmill, staking, home):
     options = ("--node-home", home, "--json")
     assert gristmill("validator", "keys", "register", *options, "--yes").code == 66
