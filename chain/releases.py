@@ -43,6 +43,13 @@ DRILL_CHAIN: Final = "Development"
 """The only type of chain on which rules may come from a directory."""
 
 
+DRILL_FAULTS: Final = (
+    ArithmeticError, AttributeError, ImportError, LookupError, NameError, OSError, RuntimeError,
+    SyntaxError, TypeError, ValueError,
+)  # fmt: skip
+"""What a file that somebody is still writing may do wrong while it is loaded."""
+
+
 class Releases:
     """The versions that this node knows; `added` is a directory with more of them, for drills."""
 
@@ -137,10 +144,10 @@ def _open(config: NodeConfig, chain_type: str) -> Releases:
 
 def load_drill(directory: Path) -> Releases:
     """Give the table with the versions of a directory behind it; raises ConfigError."""
-    lines = _load_lines(directory.absolute())
     try:
+        lines = _load_lines(directory.absolute())
         return Releases(VERSIONS.with_more(lines), directory.absolute())
-    except (TypeError, ValueError, AttributeError) as error:
+    except DRILL_FAULTS as error:
         raise ConfigError(f"the rules in {directory} cannot be used: {error}") from error
 
 
@@ -154,8 +161,12 @@ def _load_lines(directory: Path) -> Sequence[Rules]:
         raise ConfigError(f"{directory} has no {DRILL_FILE}; give a directory with further rules")
     module: Any = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return tuple(module.VERSIONS)
+    try:
+        spec.loader.exec_module(module)
+        return tuple(module.VERSIONS)
+    except BaseException:
+        del sys.modules[name]
+        raise
 
 
 @cache

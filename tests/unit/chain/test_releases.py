@@ -1,6 +1,7 @@
 """Which versions a node has, and what a chain does at the block where another begins."""
 
 import shutil
+import sys
 from dataclasses import replace
 
 import pytest
@@ -125,6 +126,22 @@ def test_rules_from_a_directory_are_for_development_chains(tmp_path):
                                           "VERSIONS = (Rules(5, 'a gap'),)\n")  # fmt: skip
     with pytest.raises(ConfigError, match="without a gap"):
         load_drill(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["VERSIONS = (", "import runtime.nothing", "VERSIONS = nobody", "RULES = ()", "VERSIONS = 1",
+     "VERSIONS = 1 // 0", "VERSIONS = {}['a']", "VERSIONS = 'a'"],
+)  # fmt: skip
+def test_rules_that_cannot_be_loaded_are_one_sentence_and_can_be_mended(tmp_path, text):
+    (tmp_path / "versions.py").write_text(text)
+    before = set(sys.modules)
+    with pytest.raises(ConfigError, match="cannot be used"):
+        load_drill(tmp_path)
+    if text != "VERSIONS = 'a'":
+        assert set(sys.modules) == before
+        (tmp_path / "versions.py").write_text("VERSIONS = ()  # nothing more, for the moment")
+        assert load_drill(tmp_path).table.newest == VERSIONS.newest
 
 
 # ---- a chain across the boundary
