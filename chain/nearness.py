@@ -10,7 +10,7 @@ and the time that a claim counts for begins at the time that was signed.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from chain.engine import Ledger
 from chain.network.interface import PeerId, Verdict
@@ -36,6 +36,9 @@ KEYS_MAX: Final = 4 * VALIDATORS_MAX
 """Validators remembered by their keys, some of which have left the set."""
 
 
+T = TypeVar("T")
+
+
 @dataclass(slots=True)
 class Standing:
     """What one peer said last: its height, and the validator that it speaks for."""
@@ -59,6 +62,7 @@ class Nearness:
         self._ledger = ledger
         self._peers: dict[PeerId, Standing] = {}
         self._passed_on: dict[bytes, PassedOn] = {}
+        self._newest_ms: dict[bytes, int] = {}
 
     def on_peer_height(self, peer: PeerId, height: int) -> None:
         """Note the height that a peer works on."""
@@ -86,7 +90,8 @@ class Nearness:
         if abs(claim.time_ms - now_ms) > CLAIM_AGE_MS or not 0 <= claim.index < len(validators):
             return Verdict.IGNORE
         key = validators[claim.index].consensus_key
-        if claim.peer != peer and not self._is_news(key, claim):
+        is_news = self._is_news(key, claim)
+        if claim.peer != peer and not is_news:
             return Verdict.IGNORE
         signed = status_bytes(
             genesis_hash=self._ledger.genesis_hash,
@@ -96,26 +101,25 @@ class Nearness:
         )
         if not signing.verify(key, signed, claim.signature):
             return Verdict.REJECT if known is not None else Verdict.IGNORE
+        if is_news:
+            _put(self._newest_ms, key, claim.time_ms)
         if claim.peer == peer:
             standing = self._standing(peer)
             standing.key = key
             standing.height = max(standing.height, claim.height)
-            return Verdict.ACCEPT
+            return Verdict.ACCEPT if is_news else Verdict.IGNORE
         self._note_passed_on(key, claim)
         return Verdict.IGNORE if known is None else Verdict.ACCEPT
 
     def _is_news(self, key: bytes, claim: Claim) -> bool:
-        """Whether a claim that was passed on is newer than what we know of its validator."""
-        before = self._passed_on.get(key)
-        return before is None or claim.time_ms >= before.time_ms + AGAIN_MS
+        """Whether a claim is newer than the last that everybody heard of its validator."""
+        before_ms = self._newest_ms.get(key)
+        return before_ms is None or claim.time_ms >= before_ms + AGAIN_MS
 
     def _note_passed_on(self, key: bytes, claim: Claim) -> None:
         """Note whether its validator and we work on the same height, give or take one, now."""
         is_in_step = abs(claim.height - self._ledger.tip.number - 1) <= 1
-        self._passed_on.pop(key, None)
-        self._passed_on[key] = PassedOn(claim.time_ms, is_in_step)
-        if len(self._passed_on) > KEYS_MAX:
-            self._passed_on.pop(next(iter(self._passed_on)))
+        _put(self._passed_on, key, PassedOn(claim.time_ms, is_in_step))
 
     def find(self, validators: ValidatorSet, height: int, now_ms: int) -> tuple[PeerHeight, ...]:
         """Give the validators that we know about, each at its height; `height` is ours.
@@ -137,3 +141,11 @@ class Nearness:
         if peer not in self._peers and len(self._peers) >= PEERS_MAX:
             self._peers.pop(next(iter(self._peers)))
         return self._peers.setdefault(peer, Standing())
+
+
+def _put(known: dict[bytes, T], key: bytes, value: T) -> None:
+    """Keep what is newest of a validator, and of no more validators than there may be."""
+    known.pop(key, None)
+    known[key] = value
+    if len(known) > KEYS_MAX:
+        known.pop(next(iter(known)))
