@@ -2,13 +2,14 @@
 
 from chain.rpc.blocks import hex_of
 from chain.rpc.jsonrpc import Json
+from chain.rpc.staking_unlocking import Unlocking
 from chain.wallet import ss58
 from consensus.header import Header
 from runtime.primitives import AccountId
 from runtime.runtime import Runtime
 from runtime.staking import rewards
 from runtime.staking.eras import Eras
-from runtime.staking.nouns import FOREVER, INDEX_SCALE, Backing, Position, UnlockChunk
+from runtime.staking.nouns import FOREVER, INDEX_SCALE, Backing, Position
 
 NOTHING_YET = Position(0, ())
 """What an account has that no election ever saw as a nominator."""
@@ -21,8 +22,7 @@ def describe_account(runtime: Runtime, header: Header, who: AccountId, *, ss58_p
     nominations = staking.nominators.find(who)
     prefs = staking.validators.find(who)
     jail = staking.jailed_until[who]
-    chunks = bond.unlocking if bond else ()
-    liable = staking.liable[who]
+    chunks = Unlocking(runtime, header, bond).rows() if bond else []
     return {
         "address": ss58.encode_address(who, ss58_prefix),
         "height": header.number,
@@ -30,8 +30,8 @@ def describe_account(runtime: Runtime, header: Header, who: AccountId, *, ss58_p
         "role": "validator" if prefs else "nominator" if nominations else "idle",
         "bonded": str(bond.total if bond else 0),
         "active": str(bond.active if bond else 0),
-        "unlocking": [_describe_chunk(runtime, header, chunk) for chunk in chunks],
-        "withdrawable": str(_withdrawable(staking, who)),
+        "unlocking": list(chunks),
+        "withdrawable": str(sum(int(chunk["free"] or 0) for chunk in chunks)),
         "payee": _describe_payee(staking, who, ss58_prefix),
         "targets": [
             ss58.encode_address(target, ss58_prefix)
@@ -42,28 +42,10 @@ def describe_account(runtime: Runtime, header: Header, who: AccountId, *, ss58_p
         "sessionKeys": _describe_keys(runtime, who),
         "jailedUntilEra": None if jail in (0, FOREVER) else jail,
         "isTombstoned": jail == FOREVER,
-        "liable": str(liable),
+        "liable": str(staking.liable[who]),
         "atRisk": str(runtime.slashing.at_risk(who)),
         "rewardsDue": str(_due(staking, who)),
         "rewardsExpected": str(_expected(staking, who)),
-    }
-
-
-def height_of_era(runtime: Runtime, era: int) -> int:
-    """Give the first height of an era."""
-    return 1 + era * runtime.staking.params.era_blocks
-
-
-def _describe_chunk(runtime: Runtime, header: Header, chunk: UnlockChunk) -> Json:
-    """Say how much is unbonding, and when it will be free if blocks come as planned."""
-    height = height_of_era(runtime, chunk.era)
-    blocks = max(height - header.number, 0)
-    return {
-        "value": str(chunk.value),
-        "era": chunk.era,
-        "height": height,
-        "timeMs": header.time_ms + blocks * runtime.system.params.block_interval_ms,
-        "isDue": chunk.era <= runtime.staking.withdrawal_era,
     }
 
 
@@ -73,15 +55,6 @@ def _describe_keys(runtime: Runtime, who: AccountId) -> Json:
     if keys is None:
         return None
     return {"consensusKey": hex_of(keys.consensus), "vrfKey": hex_of(keys.vrf)}
-
-
-def _withdrawable(staking: Eras, who: AccountId) -> int:
-    """Give what a withdrawal would free now."""
-    bond = staking.ledger.find(who)
-    if bond is None or staking.open_bookings:
-        return 0
-    due = sum(chunk.value for chunk in bond.unlocking if chunk.era <= staking.withdrawal_era)
-    return max(min(due, bond.total - staking.liable[who]), 0)
 
 
 def _describe_payee(staking: Eras, who: AccountId, ss58_prefix: int) -> Json:

@@ -63,13 +63,39 @@ def show_share(parts: int) -> str:
 
 
 def describe_chunk(chunk: dict[str, Any]) -> str:
-    """Return one unbonding part in words: how much, and when it is free."""
-    amount = show_amount(parse_int(chunk.get("value")))
-    era = chunk.get("era")
+    """Return one unbonding part in words: how much, when it is free, and what holds it back."""
+    value, free = parse_int(chunk.get("value")), parse_int(chunk.get("free") or 0)
+    amount, era = show_amount(value), chunk.get("era")
+    block = f"block {chunk.get('height')}, about {show_time(parse_int(chunk.get('timeMs')))}"
+    held_by = chunk.get("heldBy")
+    if held_by == "elections":
+        return (
+            f"{amount}, unbonded until era {era}, but elections failed and it still stands behind "
+            f"validators: free in era {chunk.get('freeEra')} at the earliest ({block})"
+        )
+    if held_by == "booking":
+        return (
+            f"{amount}, unbonded until era {era}, but nobody withdraws while a report is being "
+            f"booked: free at the earliest at {block}"
+        )
+    if held_by == "report":
+        rest = f"{show_amount(value - free)} liable for an open report, at least until {block}"
+        if free:
+            return f"{amount}, of it {show_amount(free)} free: stake withdraw takes that; {rest}"
+        return f"{amount}, unbonded until era {era}, but {rest}"
     if chunk.get("isDue"):
         return f"{amount}, free since era {era}: stake withdraw takes it"
-    when = show_time(parse_int(chunk.get("timeMs")))
-    return f"{amount}, free in era {era} (block {chunk.get('height')}, about {when})"
+    return f"{amount}, free in era {era} ({block})"
+
+
+def describe_risk(view: StakeView) -> str:
+    """Return what open reports may take, and what stays bonded for them until they are decided."""
+    text = show_amount(view.grains("atRisk"))
+    if view.grains("atRisk") or view.grains("liable"):
+        text += " as reported now"
+    if view.grains("liable"):
+        text += f"; {show_amount(view.grains('liable'))} stay bonded"
+    return text
 
 
 def describe_jail(view: StakeView) -> str | None:
@@ -89,11 +115,7 @@ def stake_rows(view: StakeView) -> list[tuple[str, str]]:
     rows += [("unbonding", describe_chunk(chunk)) for chunk in view.unlocking]
     if view.grains("withdrawable"):
         rows.append(("withdrawable", show_amount(view.grains("withdrawable"))))
-    if view.grains("liable"):
-        text = f"{show_amount(view.grains('atRisk'))} as reported now"
-        rows.append(("at risk", f"{text}; {show_amount(view.grains('liable'))} stay bonded"))
-    else:
-        rows.append(("at risk", show_amount(0)))
+    rows.append(("at risk", describe_risk(view)))
     rows.append(("rewards due", show_amount(view.grains("rewardsDue"))))
     rows.append(("rewards, this era", f"about {show_amount(view.grains('rewardsExpected'))}"))
     payee = account.get("payee")
