@@ -69,10 +69,7 @@ class Ledger(Protocol):
         ...
 
     def randomness_at(self, height: int) -> bytes | None:
-        """Give the 32 bytes of randomness of the epoch that a height up to tip + 2 lies in.
-
-        None above, and for tip + 2 when the block that announces its epoch is still to come.
-        """
+        """Give the 32 bytes of randomness of the epoch that a height up to tip + 2 lies in."""
         ...
 
     def last_commits(self, count: int) -> list[tuple[Commit, ValidatorSet]]:

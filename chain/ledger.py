@@ -102,14 +102,11 @@ class ChainLedger:
     def randomness_at(self, height: int) -> bytes | None:
         """Give the 32 bytes of randomness of the epoch that a height up to tip + 2 lies in.
 
-        An epoch is announced in the first block of the one before; only epochs of a single block
-        leave that of tip + 2 open.
+        An epoch has two blocks or more and is announced in the first block of the one before.
         """
         if height > self.tip.number + 2:
             return None
-        epoch = self._chain.blocks.epoch_at(height)
-        is_known = epoch is not None and height < epoch.start_height + epoch.length
-        return epoch.randomness if epoch is not None and is_known else None
+        return self._chain.blocks.randomness_at(height)
 
     def last_commits(self, count: int) -> list[tuple[Commit, ValidatorSet]]:
         """Give the newest commits with their sets, newest first."""

@@ -23,7 +23,6 @@ from chain.storage.journal import SigningJournal
 from consensus.signbytes import VOTE_BYTES, status_bytes, vrf_alpha
 from consensus.types import PRECOMMIT, Commit, Proposal, ValidatorSet, Vote
 from ext import scale, signing, vrf
-from runtime import possession
 
 JOURNAL_FILE: Final = "sign.journal"
 """Name of the journal beside the key file."""
@@ -278,10 +277,6 @@ class Signer:
         )
         return signing.sign(self.keys.consensus_seed, signed_bytes)
 
-    def prove_possession(self) -> bytes:
-        """Give the 144 bytes that register these session keys."""
-        return prove_possession(self.keys, self._genesis_hash)
-
     def on_commits(
         self, commits: Sequence[tuple[Commit, ValidatorSet]], *, listen_blocks: int
     ) -> None:
@@ -363,16 +358,6 @@ def _describe(position: Position) -> str:
     """Name a position in words."""
     height, round_, kind = position
     return f"height {height}, round {round_}, step {kind}"
-
-
-def prove_possession(keys: ValidatorKeys, genesis_hash: bytes) -> bytes:
-    """Give the 144 bytes that `Session.set_keys` asks for: both keys vouch for the account."""
-    return possession.prove_possession(
-        genesis_hash=genesis_hash,
-        account=keys.account,
-        consensus_seed=keys.consensus_seed,
-        vrf_seed=keys.vrf_seed,
-    )
 
 
 def open_signer(directory: Path, genesis_hash: bytes) -> Signer:

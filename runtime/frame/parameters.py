@@ -24,9 +24,6 @@ from runtime.frame.errors import DeclarationError
 PERBILL: Final = 1_000_000_000
 """The whole, where a parameter is a part of something."""
 
-MILLIERA: Final = 1_000
-"""Thousandths in an era: periods are in them, so that chains with short eras vote in short time."""
-
 NAME_BYTES_MAX: Final = 48
 """Longest name of a parameter."""
 

@@ -4,7 +4,6 @@ Names, numbers and layouts are Substrate's where the meaning is the same, so tha
 bonds, validators and eras without knowing this chain. Own events begin at 64.
 """
 
-from enum import IntEnum
 from typing import Annotated, Any, Final
 
 from ext import scale
@@ -213,14 +212,6 @@ class CommissionMark(Record):
     era: U32
     base: U32
     current: U32
-
-
-class Role(IntEnum):
-    """What an account does with its stake."""
-
-    IDLE = 0
-    VALIDATOR = 1
-    NOMINATOR = 2
 
 
 class EraPaid(Event, index=0):

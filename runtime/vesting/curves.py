@@ -8,7 +8,6 @@ A cliff alone has cliff = duration, a line has a step of an era or less, stairs 
 What a slash took is what would have unlocked last.
 """
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Final
 
@@ -160,9 +159,3 @@ def are_terms(*, start: int, cliff: int, duration: int, step: int) -> bool:
     """Whether times make a grant: the cliff inside it, whole steps, and an end that will come."""
     is_inside = 0 <= cliff <= duration and 1 <= step <= max(duration, 1)
     return is_inside and start + duration <= HEIGHT_MAX
-
-
-def unlock_curve(grants: Iterable[Grant], heights: Sequence[int]) -> list[int]:
-    """Give the sum that grants have unlocked by each height."""
-    known = list(grants)
-    return [sum(grant.unlocked(height) for grant in known) for height in heights]

@@ -22,7 +22,6 @@ from consensus import beacon
 from consensus.signbytes import status_bytes
 from consensus.types import NIL, NO_ROUND, PRECOMMIT, PREVOTE, Proposal, Vote
 from ext import signing
-from runtime.possession import is_possessed
 from tests.support.consensus import GENESIS, consensus_seed, h, make_team, vrf_seed
 
 TEAM = make_team([1, 1, 1, 1])
@@ -190,13 +189,6 @@ def test_a_status_is_signed_and_is_no_vote(signer):
     statement = status_bytes(genesis_hash=GENESIS, peer=b"peer", height=7, time_ms=9)
     assert signing.verify(KEYS.consensus_key, statement, signature)
     assert signer.floor == (0, 0, 0)
-
-
-def test_possession_is_proved_with_both_keys(signer):
-    assert is_possessed(
-        signer.prove_possession(), genesis_hash=GENESIS, account=KEYS.account,
-        consensus_key=KEYS.consensus_key, vrf_key=KEYS.vrf_key,
-    )  # fmt: skip
 
 
 # ---- the gate
