@@ -28,11 +28,6 @@ BY_REPORT: Final = "report"
 """What holds a part back; None when a withdrawal takes all of it."""
 
 
-def height_of_era(runtime: Runtime, era: int) -> int:
-    """Give the first height of an era."""
-    return 1 + era * runtime.staking.params.era_blocks
-
-
 class Unlocking:
     """What a withdrawal would free of an account's stake, read from the state after a block."""
 
@@ -72,14 +67,14 @@ class Unlocking:
         if chunk.era > self._last_era:
             era = self._first_era(chunk.era)
             held_by = BY_ERA if era == chunk.era else BY_ELECTIONS
-            return 0, held_by, height_of_era(self._runtime, era)
+            return 0, held_by, self._runtime.parameters.era_start(era)
         if self._staking.open_bookings:
             height = max(self._booked_at(), self._released_at(passed))
             return 0, BY_BOOKING, height
         free = min(max(self._bond.total - self._liable - passed, 0), chunk.value)
         if free < chunk.value:
             return free, BY_REPORT, self._released_at(passed + free)
-        return free, None, height_of_era(self._runtime, chunk.era)
+        return free, None, self._runtime.parameters.era_start(chunk.era)
 
     def _first_era(self, due: int) -> int:
         """Give the first era in which stake due in an era may leave.
@@ -155,4 +150,4 @@ class Unlocking:
         return booked, amount
 
 
-__all__ = ["Unlocking", "height_of_era"]
+__all__ = ["Unlocking"]
