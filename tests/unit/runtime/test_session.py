@@ -1,5 +1,6 @@
 """Session keys: who may register which, when they act, and how long they stay bound."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -7,10 +8,13 @@ import pytest
 from ext import signing
 from runtime.balances import HoldReason
 from runtime.balances.nouns import InsufficientBalance
+from runtime.frame.errors import CallError
 from runtime.possession import prove_possession
+from runtime.primitives import AccountId
 from runtime.session import ValidatorRecord
 from runtime.session_keys import (
     CONSENSUS_KIND,
+    ERRORS,
     KEY_DEPOSIT,
     NO_END,
     VRF_KIND,
@@ -311,3 +315,25 @@ def test_keys_may_wander_within_a_block_without_losing_their_bounds(chain: Chain
     session = chain.look().session
     assert session.retired[until] == members[0].keys().ids()
     assert session.old_keys[CONSENSUS_KIND, members[0].consensus_key].until == until
+
+
+REFUSALS: dict[type[CallError], Callable[[Chain], tuple[bytes, AccountId]]] = {
+    InvalidProof: lambda chain: (set_keys(chain, 70, FERDIE, proof=bytes(144)), FERDIE),
+    DuplicatedKey: lambda chain: (
+        set_keys(chain, 70, FERDIE, keys=chain.runtime.session.next_keys[ALICE]),
+        FERDIE,
+    ),
+    NoKeys: lambda chain: (chain.call("Session", "purge_keys"), FERDIE),
+    KeysBarred: lambda chain: (set_keys(chain, 70, BOB), BOB),
+}
+"""Each error, and the call and signer that meet it where Bob is barred."""
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.__name__)
+def test_every_error_of_the_module_is_met_by_a_call_that_leaves_no_trace(
+    chain: Chain, error: type[CallError]
+) -> None:
+    chain.open().session.bar(BOB)
+    call, signer = REFUSALS[error](chain)
+    assert_refused(chain, call, error, signer)
+    chain.close()

@@ -4,7 +4,7 @@ import pytest
 
 from runtime.balances import SLASH_POT, TREASURY, BurnCause, HoldReason
 from runtime.block import MisbehaviourKind
-from runtime.frame.errors import BadOrigin
+from runtime.frame.errors import BadOrigin, CallError
 from runtime.frame.origins import Root
 from runtime.primitives import AccountId
 from runtime.session import SetChanged
@@ -12,6 +12,7 @@ from runtime.staking import nouns, reports
 from runtime.staking.fractions import EVERYTHING, NOTHING, Ratio
 from runtime.staking.nouns import FOREVER, ValidatorPrefs
 from runtime.staking.reports import OffenceKind, ReportState
+from tests.support.governance import refused_as_root
 from tests.support.runtime import Chain, offence
 from tests.support.stakes import ERA_BLOCKS, FREE, GRIST, Backer, Stakes, nominator, validator
 
@@ -434,6 +435,23 @@ def test_what_is_decided_cannot_be_cancelled() -> None:
     with pytest.raises(reports.UnknownReport):
         slashing.cancel(1, b"")
     chain.close()
+
+
+REFUSALS: dict[type[CallError], int] = {reports.ReportDecided: 0, reports.UnknownReport: 1}
+"""Each error of the module, and the report that meets it where report 0 is applied."""
+
+
+@pytest.mark.parametrize("error", reports.ERRORS, ids=lambda error: error.__name__)
+def test_every_error_of_the_module_is_met_by_a_vote_that_leaves_no_trace(
+    error: type[CallError],
+) -> None:
+    chain = seven()
+    chain.misbehave(0)
+    chain.blocks(ERA_BLOCKS + 1)
+    chain.open()
+    refused_as_root(chain, error, "Slashing", "cancel_deferred_slash", REFUSALS[error], b"no")
+    chain.close()
+    assert chain.report().state is ReportState.APPLIED
 
 
 def test_only_a_vote_calls_a_report_off() -> None:
