@@ -37,7 +37,7 @@ KEPT_MAX: Final = 16
 """Bodies that came before somebody asked for them: a few rounds of two heights."""
 
 SAVED_MAX: Final = 16
-"""Durable bodies also in memory: what we proposed or locked on; the newest lock is among them."""
+"""Durable bodies also in memory, those signed for last: what we proposed, locked on, or may yet."""
 
 Listener = Callable[[ImportedBlock], None]
 """Hears of each decided block; must not raise or wait."""
@@ -144,6 +144,7 @@ class ChainLedger:
     async def save_candidate(self, block_id: bytes) -> None:
         """Make a candidate's body durable: before we propose it, or lock on it; once is enough."""
         if block_id in self._saved:
+            self._saved[block_id] = self._saved.pop(block_id)
             return
         block = self.candidate(block_id)
         if block is None:

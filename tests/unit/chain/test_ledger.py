@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import trio
 
-from chain.ledger import ChainLedger
+from chain.ledger import SAVED_MAX, ChainLedger
 from chain.log import silent_log
 from chain.seams import SystemClock
 from consensus.types import Decision
@@ -44,6 +44,24 @@ def test_a_body_that_we_locked_on_outlives_every_later_candidate(solo):
         assert ledger.candidate(locked.block_id) == locked
         await ledger.finalize(locked, solo.commit_for(locked.header), None)
         assert ledger.tip.block_id == locked.block_id
+
+    trio.run(main)
+
+
+def test_a_lock_that_is_signed_for_again_outlives_the_late_polkas_of_many_rounds(solo):
+    async def main():
+        ledger = make_ledger(solo)
+        plan = solo.plan()
+        blocks = []
+        for number in range(SAVED_MAX + 1):
+            blocks.append(await ledger.build(replace(plan, time_ms=plan.time_ms + number)))
+            await ledger.save_candidate(blocks[-1].block_id)
+            if number < SAVED_MAX:
+                await ledger.save_candidate(blocks[0].block_id)
+        for number in range(40):
+            await ledger.build(replace(plan, time_ms=plan.time_ms + 100 + number))
+        assert ledger.candidate(blocks[0].block_id) == blocks[0]
+        assert ledger.candidate(blocks[1].block_id) is None
 
     trio.run(main)
 
