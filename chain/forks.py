@@ -14,6 +14,7 @@ from typing import Final
 import msgpack
 
 from chain.errors import ConfigError
+from chain.log import Log
 from chain.storage import durable
 from chain.storage.blocks import BlockStore
 from consensus.evidence import accuse_fork, blame
@@ -122,8 +123,8 @@ def check_forks(home: Path, checkpoint: tuple[int, bytes] | None) -> None:
             )
 
 
-def read_evidence(home: Path, genesis_hash: bytes) -> tuple[Evidence, ...]:
-    """Give what the forks known here prove; a file that cannot be read proves nothing.
+def read_evidence(home: Path, genesis_hash: bytes, log: Log) -> tuple[Evidence, ...]:
+    """Give what the forks known here prove; a file that cannot be read proves nothing and is named.
 
     Signatures are verified by whoever takes the evidence, as everybody's are.
     """
@@ -136,8 +137,9 @@ def read_evidence(home: Path, genesis_hash: bytes) -> tuple[Evidence, ...]:
             set_id = ValidatorSet.decode(record["validators"]).set_id
             certificates = [c for side in ("ours", "theirs") for c in _certificates(record[side])]
             found += accuse_fork(set_id, certificates)
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            reason = f"{type(error).__name__}: {error}"
+            log.warning("a proof of a fork cannot be read", path=str(path), reason=reason)
     return tuple(found)
 
 

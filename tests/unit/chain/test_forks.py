@@ -1,15 +1,21 @@
 """A fork of final blocks is kept, blamed on who signed both sides, and never passed over."""
 
+import json
+
 import msgpack
 import pytest
 import trio
 
 from chain.errors import ConfigError
 from chain.forks import check_forks, find_fork, read_evidence, save_fork
+from chain.log import Log, silent_log
 from chain.network.interface import Verdict
+from chain.seams import SystemClock
 from consensus.types import Commit, Decision
 from tests.support.lab import Lab
 from tests.support.solo import Solo
+
+QUIET = silent_log(SystemClock())
 
 
 def decision_of(solo, height):
@@ -119,7 +125,7 @@ def test_the_side_that_goes_on_punishes_who_signed_both(sides, tmp_path):
     home = tmp_path / "proof"
     home.mkdir()
     save_fork(home, lab.start.hash, fork)
-    evidence = read_evidence(home, lab.start.hash)
+    evidence = read_evidence(home, lab.start.hash, QUIET)
     assert [item.kind for item in evidence] == [5]
     ours.offences.remember(evidence, tip=ours.chain.tip)
     block = ours.step().decided.block
@@ -140,7 +146,7 @@ def test_evidence_of_a_height_that_was_gone_back_over_waits_until_it_is_there_ag
     fork = find_fork(ours.chain.blocks, lab.start.hash, decision_of(rival, 4))
     save_fork(tmp_path, lab.start.hash, fork)
     behind = Solo(tmp_path / "behind", start=lab.start)
-    behind.offences.remember(read_evidence(tmp_path, lab.start.hash), tip=behind.chain.tip)
+    behind.offences.remember(read_evidence(tmp_path, lab.start.hash, QUIET), tip=behind.chain.tip)
     assert len(behind.offences) == 0
     for height in (1, 2, 3, 4):
         decision = decision_of(ours, height)
@@ -154,10 +160,16 @@ def test_files_that_are_no_proof_accuse_nobody(sides, tmp_path):
     lab, ours, rival = sides
     fork = find_fork(ours.chain.blocks, lab.start.hash, decision_of(rival, 4))
     save_fork(tmp_path, lab.start.hash, fork)
-    assert read_evidence(tmp_path, bytes(32)) == ()
+    assert read_evidence(tmp_path, bytes(32), QUIET) == ()
     (tmp_path / "fork-4.msgpack").write_bytes(b"")
     (tmp_path / "fork-5.msgpack").write_bytes(msgpack.packb({"format": "gristmill-fork/1"}))
-    assert read_evidence(tmp_path, lab.start.hash) == ()
+    lines = []
+    log = Log(lines.append, SystemClock())
+    assert read_evidence(tmp_path, lab.start.hash, log) == ()
+    assert [json.loads(line)["path"] for line in lines] == [
+        str(tmp_path / "fork-4.msgpack"), str(tmp_path / "fork-5.msgpack")
+    ]  # fmt: skip
+    assert {json.loads(line)["level"] for line in lines} == {"warning"}
 
 
 def test_a_checkpoint_below_the_fork_chooses_no_side(tmp_path):
