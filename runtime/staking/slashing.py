@@ -233,11 +233,14 @@ class Slashing(Cases, Module, index=15, events=EVENTS, errors=ERRORS):
     # Hooks
 
     def on_initialize(self) -> Weight:
-        """Go on booking, giving back and charging, a bounded number of pages a block."""
+        """Go on booking, giving back and charging, a bounded number of pages a block.
+
+        While outflows are frozen nobody is charged: that waits, and bookings go on.
+        """
         weight = 0
         if self.booking_first != self.booking_next:
             weight += weights.SLASH_BOOKING * self._book_pages()
-        if self.charging_first != self.charging_next:
+        if self.charging_first != self.charging_next and self.index not in self.ctx.frozen:
             weight += weights.SLASH_PAGE * self._charge_pages()
         return weight
 
