@@ -13,11 +13,13 @@ from tests.unit.cli.schema import check
 pytestmark = pytest.mark.slow
 Make = Callable[..., DevnetUnderTest]
 
-PATIENCE = 240
+GRIST = 10**9
+PATIENCE = 480
+"""Seconds; the six hundred blocks before the version alone take two and a half minutes."""
 DRILL = ("--drill-rules", str(ROOT / "tests" / "support" / "drill_rules"))
 VALIDATORS = ("alice", "bob", "charlie", "dave")
 VOTERS = ("alice", "bob", "charlie")
-AHEAD = 330
+AHEAD = 600
 """Blocks from the proposal to the version: the vote takes about two hundred."""
 TRACK = "".join(
     f'"track.upgrade.{part}" = {thousandths}\n'
@@ -79,7 +81,14 @@ def schedule(net: DevnetUnderTest, content_hash: str) -> int:
     words = ("gov", "propose", "upgrade", "2", content_hash, str(height), "--back")
     send(net, "eve", *words)
     for who in VOTERS:
-        send(net, who, "gov", "vote", "0", "aye", "900000", "--conviction", "6")
+        words = ("gov", "vote", "0", "aye", "900000", "--conviction", "6")
+        net.cli(*words, "--from", f"//{who.title()}", "--yes", "--no-wait")
+    ayes = str(len(VOTERS) * 6 * 900_000 * GRIST)
+
+    def have_voted() -> bool:
+        return bool(net.cli_json("gov", "show", "0")["vote"]["tally"]["ayes"] == ayes)
+
+    until(net, have_voted, "all have voted")
 
     def is_scheduled() -> bool:
         return value_of(net, "System.ScheduledVersion") is not None
