@@ -15,7 +15,7 @@ from typing import Annotated, Final
 
 from runtime import weights
 from runtime.balances import Balances, FreezeReason, HoldReason, MoveCause
-from runtime.deadlines import Deadlines, Lane
+from runtime.deadlines import Deadlines, Lane, WheelFull
 from runtime.frame.call import call
 from runtime.frame.context import Context
 from runtime.frame.declared import Most
@@ -275,7 +275,8 @@ class Vesting(Module, index=24, events=EVENTS, errors=ERRORS):
                 f"{name} is frozen for what it locks", frozen >= locks.total(height, bucket)
             )
             has_due = who in self.due or self._next_height(locks) is None
-            yield Check(f"{name} is on the wheel while time unlocks something", has_due)
+            sentence = f"{name} is on the wheel, or due since it was full, while time unlocks"
+            yield Check(sentence, has_due)
         yield Check("locked_total is the sum of the freezes", total == self.locked_total)
         offered: dict[AccountId, int] = {}
         for offer in self.offers.values():
@@ -386,14 +387,23 @@ class Vesting(Module, index=24, events=EVENTS, errors=ERRORS):
         return max(min(times), numbers.era_start(numbers.era() + 1), height + 1)
 
     def _plan(self, who: AccountId, height: int | None) -> None:
+        """Let the wheel look at an account at a height, or never more.
+
+        A wheel that is full takes nobody, and must not stop a slash: then `due` says that the
+        account is due since now, and `vest` or its next change does it.
+        """
         planned = self.due.find(who)
         if height is None:
             del self.due[who]
         elif planned is None or planned > height or planned <= self.ctx.block.height:
-            key = self.deadlines.schedule(
-                height=height, lane=Lane.OTHER, module_index=self.index, payload=who
-            )
-            self.due[who] = key.height
+            try:
+                key = self.deadlines.schedule(
+                    height=height, lane=Lane.OTHER, module_index=self.index, payload=who
+                )
+            except WheelFull:
+                self.due[who] = self.ctx.block.height if planned is None else planned
+            else:
+                self.due[who] = key.height
 
     def _unlock_due(self, payload: bytes) -> None:
         """Unlock what the wheel says is due; an item that was overtaken does nothing."""
