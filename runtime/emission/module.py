@@ -288,7 +288,7 @@ class Emission(Module, index=25, events=EVENTS, errors=ERRORS):
         """Write what an era may mint; frozen outflows stop mints, never the schedule."""
         plan = self.rules.plan
         starts = (0, *self.phase_starts)
-        budget = min(compute_budget(plan, starts, era), self.rights_left())
+        budget = min(compute_budget(plan, starts, era), self._rights_for(era))
         phase = self._phase(len(starts) - 1)
         work = work_bounds(phase, split_budget(phase, budget), self.mean_burned(era, BURN_ERAS))
         record = open_record(phase, budget, work)
@@ -297,6 +297,12 @@ class Emission(Module, index=25, events=EVENTS, errors=ERRORS):
         amount = min(record.treasury, self._treasury_room())
         if amount and self.index not in self.ctx.frozen:
             self._mint(era, Pool.TREASURY, TREASURY, amount)
+
+    def _rights_for(self, era: int) -> int:
+        """Give the rights that an era may have: staking mints the last one's share only after."""
+        last = self.records.find(era - 1) if era else None
+        unpaid = 0 if last is None else last.room(Pool.VALIDATION)
+        return max(self.rights_left() - unpaid, 0)
 
     def _close(self, era: int) -> None:
         record = self.records.find(era)

@@ -40,7 +40,7 @@ from runtime.frame.parameters import Track
 from runtime.genesis import build_genesis
 from runtime.runtime import Runtime
 from runtime.vesting.module import Terms
-from tests.support.emission import GRIST, public_table, rules_of
+from tests.support.emission import GRIST, public_table, rules_of, tail_table
 from tests.support.runtime import Chain, person, spec_of, stranger
 
 ALICE, BOB = person("Alice"), person("Bob")
@@ -464,6 +464,27 @@ def test_a_frozen_emission_mints_for_no_other_module():
         runtime.emission.mint_validation(1, ALICE, GRIST)
     runtime.ctx.frozen = {}
     runtime.emission.mint_validation(1, ALICE, GRIST)
+
+
+def test_a_tail_never_passes_the_rights_though_staking_mints_an_era_late():
+    rules = rules_of(tail_table(), issued=6_000_000 * GRIST)
+    first = compute_budget(rules.plan, (0,), 0)
+    rules = replace(rules, plan=replace(rules.plan, rights=first * 3 // 2))
+    chain = emitting(rules)
+    emission = open_era(chain, 0).emission
+    for era in range(4):
+        emission.note_job_fee(first * 1_000)
+        open_era(chain, era + 1)
+        record, last = emission.records[era + 1], emission.records[era]
+        assert record.budget + last.room(Pool.VALIDATION) <= emission.rights_left() + (
+            record.treasury_minted
+        )
+        emission.mint_validation(era, ALICE, last.room(Pool.VALIDATION))
+        for pool in (Pool.COMPUTE, Pool.DATA):
+            if record.room(pool):
+                emission.mint_work(pool, ALICE, record.room(pool))
+        assert all(check.holds for check in emission.guards())
+    assert emission.records[1].budget > emission.records[2].budget > 0
 
 
 def test_an_era_that_was_never_opened_is_not_closed():
