@@ -39,12 +39,9 @@ class Deposits:
         try:
             if decision is not None:
                 self.refund_decision(index, decision)
-            if verdict is Verdict.TIMED_OUT:
-                self._forfeit(submission)
-            else:
-                self.refund_submission(index, submission)
+            self.end_submission(index, submission, is_forfeit=verdict is Verdict.TIMED_OUT)
         except CallError:
-            # Frozen outflows must not keep a vote from ending; a call gives deposits back later.
+            # Frozen outflows must not keep a vote from ending; a call moves deposits later.
             self._ctx.revert(depth)
             return submission, decision
         self._ctx.commit()
@@ -55,13 +52,12 @@ class Deposits:
         self._balances.release(deposit.who, HoldReason.DEPOSIT, deposit.amount)
         self._emit(DecisionDepositRefunded(index, deposit.who, deposit.amount))
 
-    def refund_submission(self, index: int, deposit: Deposit) -> None:
-        """Give back what was held for submitting."""
-        self._balances.release(deposit.who, HoldReason.DEPOSIT, deposit.amount)
-        self._emit(SubmissionDepositRefunded(index, deposit.who, deposit.amount))
-
-    def _forfeit(self, deposit: Deposit) -> None:
-        self._balances.take_held(
-            MoveCause.FORFEIT, deposit.who, HoldReason.DEPOSIT, TREASURY, deposit.amount
-        )
-        self._emit(DepositSlashed(deposit.who, deposit.amount))
+    def end_submission(self, index: int, deposit: Deposit, *, is_forfeit: bool) -> None:
+        """Give back what was held for submitting, or take it for a proposal that nobody backed."""
+        who, amount = deposit.who, deposit.amount
+        if is_forfeit:
+            self._balances.take_held(MoveCause.FORFEIT, who, HoldReason.DEPOSIT, TREASURY, amount)
+            self._emit(DepositSlashed(who, amount))
+        else:
+            self._balances.release(who, HoldReason.DEPOSIT, amount)
+            self._emit(SubmissionDepositRefunded(index, who, amount))

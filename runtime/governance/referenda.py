@@ -184,11 +184,11 @@ class Referenda(Module, index=21, events=EVENTS, errors=ERRORS):
 
     @call(index=7, weight=weights.REFERENDUM_STEP)
     def refund_submission_deposit(self, origin: Signed, index: U32) -> None:  # noqa: ARG002 -- anybody may
-        """Give the submission deposit of an ended vote back, if the chain could not do it."""
+        """Give the submission deposit of an ended vote back, or take it, if the chain could not."""
         state, (height, submission, decision) = self._ended(index)
         if submission is None:
             raise NoDeposit
-        self.deposits.refund_submission(index, submission)
+        self.deposits.end_submission(index, submission, is_forfeit=state == _TIMED_OUT)
         self.referendum_info_for[index] = (state, (height, None, decision))
 
     @call(index=5, weight=weights.REFERENDUM_STEP)
@@ -475,10 +475,12 @@ class Referenda(Module, index=21, events=EVENTS, errors=ERRORS):
         yield Check("the deposits of votes are held", self.deposits_total() <= held)
 
 
+_TIMED_OUT: Final = "TimedOut"
+
 _STATES: Final = {
     Verdict.APPROVED: "Approved",
     Verdict.REJECTED: "Rejected",
-    Verdict.TIMED_OUT: "TimedOut",
+    Verdict.TIMED_OUT: _TIMED_OUT,
 }
 
 

@@ -398,15 +398,24 @@ class Treasury(Module, index=23, events=EVENTS, errors=ERRORS):
             self._end_grant(number, grant, GrantState.STOPPED, is_bond_lost=False)
 
     def _flow(self, number: int, stream: Stream) -> None:
-        """Pay for an era that began, and look again at the next."""
-        self._enqueue(stream.beneficiary, stream.per_era, stream.original)
-        paid = stream.paid_eras + 1
+        """Pay for an era that began, and look again at the next.
+
+        An era that finds the queue full is paid later, and so is one whose beginning is missed.
+        """
+        paid = stream.paid_eras
+        try:
+            self._enqueue(stream.beneficiary, stream.per_era, stream.original)
+        except QueueFull:
+            due = self.constitution.era_start(self.constitution.era() + 1)
+        else:
+            paid += 1
+            due = self.constitution.era_start(stream.first_era + paid)
         is_over = paid == stream.eras
         self.streams[number] = replace(stream, paid_eras=paid, is_stopped=is_over)
         if is_over:
             self.emit(StreamEnded(number, is_stopped=False))
         else:
-            self._wake(number, self.constitution.era_start(stream.first_era + paid))
+            self._wake(number, max(due, self.ctx.block.height + 1))
 
     def _take_mean(self, era: int) -> None:
         """Take the mean of three months, at most half again the mean before it."""

@@ -5,11 +5,13 @@ from dataclasses import replace
 import pytest
 
 from ext import hashing
+from runtime import deadlines
 from runtime.balances import TREASURY, HoldReason, MintCause
 from runtime.balances.nouns import InsufficientBalance
 from runtime.breaker import EMPTY, Window
 from runtime.frame.errors import BadOrigin
 from runtime.frame.parameters import Track
+from runtime.treasury import module
 from runtime.treasury import nouns as words
 from runtime.treasury.module import Treasury
 from runtime.treasury.nouns import EXPIRY_ERAS, SMALL_SPEND, GrantState, Reason
@@ -244,6 +246,38 @@ def test_a_stream_pays_each_era_and_ends(polls: Chain) -> None:
         polls.next_era()
         polls.next()
         assert polls.chain.free(BOB) - before == paid * 10 * GRIST
+    assert treasury(polls).streams[0].is_stopped
+
+
+def test_a_stream_waits_an_era_for_a_full_queue_and_makes_up_for_it(
+    polls: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = polls.chain.free(BOB)
+    assert as_root(polls.chain, "Treasury", "stream", BOB, 10 * GRIST, 3) is None
+    monkeypatch.setattr(module, "QUEUE_MAX", 0)
+    polls.next_era()
+    polls.next_era()
+    assert treasury(polls).streams[0].paid_eras == 0
+    monkeypatch.undo()
+    polls.next_era()
+    polls.next(4)
+    assert polls.chain.free(BOB) - before == 3 * 10 * GRIST, "two eras late and one in time"
+    assert treasury(polls).streams[0].is_stopped
+
+
+def test_a_stream_goes_on_when_the_wheel_is_an_era_late(
+    polls: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = polls.chain.free(BOB)
+    assert as_root(polls.chain, "Treasury", "stream", BOB, 10 * GRIST, 3) is None
+    with monkeypatch.context() as patch:
+        patch.setattr(deadlines, "ITEMS_PER_LANE", 0)
+        patch.setattr(deadlines, "ITEMS_PER_BLOCK", 0)
+        polls.next_era()
+        polls.next_era()
+        polls.next_era()
+    polls.next(5)
+    assert polls.chain.free(BOB) - before == 3 * 10 * GRIST
     assert treasury(polls).streams[0].is_stopped
 
 

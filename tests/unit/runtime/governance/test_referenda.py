@@ -422,6 +422,22 @@ def test_deposits_held_back_by_a_freeze_are_given_back_by_a_call_later(polls: Po
     assert polls.runtime.referenda.referendum_info_for[index] == ("Rejected", (height, None, None))
 
 
+def test_a_forfeit_deposit_held_back_by_a_freeze_is_forfeit_by_a_call_later(polls: Polls) -> None:
+    index = polls.submit()
+    deposit = polls.status(index).submission_deposit.amount
+    polls.runtime.balances.record_broken_guard(polls.runtime.referenda.index)
+    polls.until(polls.runtime.referenda.timeout_at(index) + 1)
+    assert polls.state(index) == "TimedOut"
+    polls.runtime.balances.ledger_breaks = ()
+    polls.next()
+    treasury, free = polls.chain.free(TREASURY), polls.chain.free(EVE)
+    polls.done("Eve", "Referenda", "refund_submission_deposit", index)
+    assert words.DepositSlashed(EVE, deposit).encode() in polls.events()
+    assert polls.chain.free(TREASURY) - treasury == deposit
+    assert polls.chain.free(EVE) == free
+    polls.refused(words.NoDeposit, "Eve", "Referenda", "refund_submission_deposit", index)
+
+
 def test_deposits_of_a_vote_that_goes_on_stay(polls: Polls) -> None:
     index = polls.submit()
     polls.back(index)
