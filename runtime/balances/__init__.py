@@ -3,10 +3,12 @@
 from runtime.balances.accounts import EXISTENTIAL_DEPOSIT
 from runtime.balances.module import Balances
 from runtime.balances.nouns import (
+    DELEGATION_POT,
     FEE_POT,
     INSURANCE,
     PROTECTED,
     SLASH_POT,
+    STAKERS_POT,
     STAKING_POT,
     TREASURY,
     BurnCause,
@@ -18,11 +20,13 @@ from runtime.balances.nouns import (
 )
 
 __all__ = [
+    "DELEGATION_POT",
     "EXISTENTIAL_DEPOSIT",
     "FEE_POT",
     "INSURANCE",
     "PROTECTED",
     "SLASH_POT",
+    "STAKERS_POT",
     "STAKING_POT",
     "TREASURY",
     "Balances",

@@ -220,11 +220,18 @@ class Balances(Module, index=5, events=EVENTS, errors=ERRORS):
         return next((entry.amount for entry in self.freezes[who] if entry.id == reason), 0)
 
     def hold(self, who: AccountId, reason: HoldReason, amount: int) -> None:
-        """Set free money aside; the existential deposit stays free. Raises InsufficientBalance."""
+        """Set free money aside; the existential deposit stays free.
+
+        Only stake may be frozen money: what is held for anything else may be paid away. Raises
+        InsufficientBalance or LiquidityRestrictions.
+        """
         self.check_outflows()
         record = self.ctx.state.account(who) or NO_ACCOUNT
-        if record[4] < amount + EXISTENTIAL_DEPOSIT:
+        rest = record[4] - amount
+        if rest < EXISTENTIAL_DEPOSIT:
             raise InsufficientBalance
+        if reason is not HoldReason.STAKE and rest < record[6] - self.held(who, HoldReason.STAKE):
+            raise LiquidityRestrictions
         self._set_hold(who, reason, self.held(who, reason) + amount)
         self._shift(who, record, amount)
         self._note(Posting(MoveCause.HOLD, who, who, amount))
@@ -259,6 +266,42 @@ class Balances(Module, index=5, events=EVENTS, errors=ERRORS):
         )
         self._credit(target, self.ctx.state.account(target), amount)
         self._note(Posting(cause, source, target, amount))
+
+    def pay_held(
+        self,
+        cause: MoveCause,
+        source: AccountId,
+        reason: HoldReason,
+        target: AccountId,
+        amount: int,
+    ) -> AccountId:
+        """Move held money as `take_held`, to the treasury if the target is too poor to exist.
+
+        Gives who was paid. So a settlement cannot fail because somebody closed an account.
+        """
+        other = self.ctx.state.account(target)
+        is_there = other is not None and bool(other[2])
+        paid = target if is_there or amount >= EXISTENTIAL_DEPOSIT else TREASURY
+        if amount:
+            self.take_held(cause, source, reason, paid, amount)
+        return paid
+
+    def burn_held(
+        self, cause: BurnCause, source: AccountId, reason: HoldReason, amount: int
+    ) -> None:
+        """Destroy held money; raises HoldTooSmall."""
+        self.check_outflows()
+        if not amount:
+            return
+        self._lower_hold(source, reason, amount)
+        record = self.ctx.state.account(source) or NO_ACCOUNT
+        self.ctx.state.set_account(
+            source,
+            with_money(record, free=record[4], reserved=record[5] - amount, frozen=record[6]),
+        )
+        self.burned[cause] += amount
+        self._post_issuance(Posting(cause, source, None, amount), -amount)
+        self.emit(Burned(source, amount))
 
     def freeze(self, who: AccountId, reason: FreezeReason, amount: int) -> None:
         """Freeze this much of an account for a reason, in place of what the reason froze before.

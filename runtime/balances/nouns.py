@@ -18,6 +18,7 @@ class MintCause(IntEnum):
     COMPUTE = 2
     DATA = 3
     TREASURY = 4
+    CREDIT = 5
 
 
 class BurnCause(IntEnum):
@@ -27,6 +28,10 @@ class BurnCause(IntEnum):
     OWNER = 1
     SLASH = 2
     PREMIUM = 3
+    JOB_FEE = 4
+    WORK_SLASH = 5
+    LOST_DEPOSIT = 6
+    CREDIT = 7
 
 
 class MoveCause(IntEnum):
@@ -45,6 +50,16 @@ class MoveCause(IntEnum):
     PREMIUM = 10
     CLAIM = 11
     GRANT = 12
+    JOB = 13
+    ROYALTY = 14
+    JOB_FEE = 15
+    COMPENSATION = 16
+    BOUNTY = 17
+    AUDIT = 18
+    COVER = 19
+    DELEGATION = 20
+    REPORT = 21
+    BUDGET = 22
 
 
 class HoldReason(IntEnum):
@@ -55,6 +70,9 @@ class HoldReason(IntEnum):
     ESCROW = 2
     DEPOSIT = 3
     GRANT = 4
+    SECURITY = 5
+    SERVICE = 6
+    CURATION = 7
 
 
 class FreezeReason(IntEnum):
@@ -94,12 +112,20 @@ STAKING_POT: Final = module_account("staking")
 SLASH_POT: Final = module_account("slash")
 """What an open report took so far; split when the report is done."""
 
+DELEGATION_POT: Final = module_account("delegation")
+"""What delegators put behind providers, and what of it backs running jobs."""
+
+STAKERS_POT: Final = module_account("stakers")
+"""The stakers' part of job fees, until the eras in which it is paid."""
+
 PROTECTED: Final = {
     FEE_POT: "fee pot",
     TREASURY: "treasury",
     INSURANCE: "insurance",
     STAKING_POT: "staking pot",
     SLASH_POT: "slash pot",
+    DELEGATION_POT: "delegation pot",
+    STAKERS_POT: "stakers' pot",
 }
 """Accounts that users can neither create, pay into, drain nor reap."""
 
