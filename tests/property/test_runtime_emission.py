@@ -120,6 +120,10 @@ class Economy(RuleBasedStateMachine):
             assert abs(move) > 20_000_000 or self.runtime.emission.split_changed > self.now() or (
                 abs(shares[0] - FAST.plan.phases[phase].compute) > 100_000_000
             )  # fmt: skip
+        else:
+            first = FAST.plan.phases[phase].shares
+            assert abs(move) <= 20_000_000
+            assert max(abs(new - old) for new, old in zip(shares, first, strict=True)) <= 10**8
 
     @rule(granter=people, recipient=people, amount=st.integers(GRIST, 3_000 * GRIST),
           cliff=st.integers(0, 200), more=st.integers(1, 400), step=st.integers(1, 90),

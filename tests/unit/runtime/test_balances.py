@@ -202,6 +202,48 @@ def test_held_money_can_be_taken(chain: Chain) -> None:
     chain.close()
 
 
+def test_only_stake_is_held_out_of_frozen_money(chain: Chain) -> None:
+    balances = chain.runtime.balances
+    balances.freeze(ALICE, FreezeReason.VOTE, RICH - 10 * GRIST)
+    with pytest.raises(words.LiquidityRestrictions):
+        balances.hold(ALICE, HoldReason.ESCROW, 10 * GRIST + 1)
+    balances.hold(ALICE, HoldReason.ESCROW, 6 * GRIST)
+    with pytest.raises(words.LiquidityRestrictions):
+        balances.hold(ALICE, HoldReason.WORK_BOND, 4 * GRIST + 1)
+    balances.hold(ALICE, HoldReason.STAKE, 100 * GRIST)
+    with pytest.raises(words.LiquidityRestrictions):
+        balances.hold(ALICE, HoldReason.DEPOSIT, 4 * GRIST + 1)
+    balances.hold(ALICE, HoldReason.DEPOSIT, 4 * GRIST)
+    chain.close()
+
+
+def test_held_money_is_paid_to_who_is_there_and_else_to_the_treasury(chain: Chain) -> None:
+    balances, before = chain.runtime.balances, chain.free(TREASURY)
+    balances.hold(ALICE, HoldReason.ESCROW, 5 * GRIST)
+    for amount in (0, EXISTENTIAL_DEPOSIT - 1):
+        balances.pay_held(MoveCause.JOB, ALICE, HoldReason.ESCROW, NEW, amount)
+    assert chain.free(TREASURY) - before == EXISTENTIAL_DEPOSIT - 1
+    paid = balances.pay_held(MoveCause.JOB, ALICE, HoldReason.ESCROW, NEW, EXISTENTIAL_DEPOSIT)
+    assert (paid, chain.free(NEW)) == (NEW, EXISTENTIAL_DEPOSIT)
+    assert balances.pay_held(MoveCause.JOB, ALICE, HoldReason.ESCROW, NEW, 1) == NEW
+    assert balances.held(ALICE, HoldReason.ESCROW) == 5 * GRIST - 2 * EXISTENTIAL_DEPOSIT
+    chain.close()
+
+
+def test_held_money_can_be_burned(chain: Chain) -> None:
+    balances = chain.runtime.balances
+    issuance = balances.total_issuance
+    balances.hold(ALICE, HoldReason.WORK_BOND, 5 * GRIST)
+    balances.burn_held(BurnCause.WORK_SLASH, ALICE, HoldReason.WORK_BOND, 0)
+    balances.burn_held(BurnCause.WORK_SLASH, ALICE, HoldReason.WORK_BOND, 2 * GRIST)
+    assert balances.held(ALICE, HoldReason.WORK_BOND) == 3 * GRIST
+    assert balances.total_issuance == issuance - 2 * GRIST
+    assert balances.burned[BurnCause.WORK_SLASH] == 2 * GRIST
+    with pytest.raises(words.HoldTooSmall):
+        balances.burn_held(BurnCause.WORK_SLASH, ALICE, HoldReason.WORK_BOND, 4 * GRIST)
+    chain.close()
+
+
 def test_the_errors_of_functions_for_modules(chain: Chain) -> None:
     balances = chain.runtime.balances
     with pytest.raises(words.InsufficientBalance):
@@ -231,6 +273,8 @@ def test_a_frozen_module_moves_nothing_by_any_door(chain: Chain) -> None:
         lambda: balances.hold(ALICE, HoldReason.STAKE, 1),
         lambda: balances.release(ALICE, HoldReason.STAKE, 1),
         lambda: balances.take_held(MoveCause.SLASH, ALICE, HoldReason.STAKE, BOB, 1),
+        lambda: balances.pay_held(MoveCause.JOB, ALICE, HoldReason.STAKE, BOB, 1),
+        lambda: balances.burn_held(BurnCause.WORK_SLASH, ALICE, HoldReason.STAKE, 1),
     ]
     before = ctx.state.root()
     for door in doors:
