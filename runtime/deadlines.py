@@ -4,14 +4,20 @@ Four lanes, so that a flood of one kind cannot delay another. A block takes 64 i
 256 in all: what one lane leaves unused the others may use, in their order. The rest is carried
 over, oldest first. At most 1,024 items may fall due at one height, more go to the next free one.
 Whether a deadline was kept is judged by height in the call; the wheel only executes.
+
+An item whose module may not pay now (it raised OutflowsFrozen) is put back: for 16 blocks, then
+for twice as long each time, at most 1,024. So nothing of a frozen module is lost, whoever is frozen
+costs ever fewer tries, and what waited is done at most as late again as the freeze was long.
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from enum import IntEnum
 from typing import Annotated, Final
 
 from ext import scale
 from runtime import weights
+from runtime.balances.nouns import OutflowsFrozen
 from runtime.frame.context import Context
 from runtime.frame.declared import Record
 from runtime.frame.errors import CONTAINED, CallError, DeclarationError, LedgerFault
@@ -35,6 +41,16 @@ LOOKAHEAD_MAX: Final = 64
 
 SCAN_MAX: Final = 64
 """Empty heights that a lane passes over in one block when it has fallen behind."""
+
+PUT_BACK_BLOCKS: Final = 16
+"""How long an item rests whose module is frozen, the first time."""
+
+PUT_BACK_DOUBLINGS: Final = 6
+"""How often that rest doubles: up to 1,024 blocks, half an hour of a public chain."""
+
+PUT_BACK_WINDOWS: Final = 8
+"""Stretches of heights tried for an item that is put back, each twice as far on: half a million
+items stand in them, and were paid for, before one is dropped."""
 
 PAYLOAD_BYTES_MAX: Final = 64
 """An item is a key of its module, not a document."""
@@ -70,10 +86,11 @@ class SlotKey(Record):
 
 
 class Item(Record):
-    """Something to do: the module that does it, and what it told itself."""
+    """Something to do: the module that does it, what it told itself, how often it was put back."""
 
     module: U8
     payload: Payload
+    put_back: U8 = 0
 
 
 class Cursor(Record):
@@ -88,6 +105,14 @@ class DeadlineFailed(Event, index=0):
 
     module: U8
     payload: Payload
+
+
+class DeadlinePutBack(Event, index=1):
+    """An item fell due while outflows of its module were frozen; it is tried again at a height."""
+
+    module: U8
+    payload: Payload
+    height: BlockNumber
 
 
 class WheelFull(CallError, index=0):
@@ -125,6 +150,9 @@ class Deadlines(Module, index=12):
 
     def schedule(self, *, height: int, lane: Lane, module_index: int, payload: bytes) -> ItemKey:
         """Put an item on the wheel and give its place; raises WheelFull or DeadlineNotFuture."""
+        return self._place(height, lane, Item(module_index, payload))
+
+    def _place(self, height: int, lane: Lane, item: Item) -> ItemKey:
         if height <= self.ctx.block.height:
             raise DeadlineNotFuture
         for due in range(height, height + LOOKAHEAD_MAX):
@@ -135,7 +163,7 @@ class Deadlines(Module, index=12):
             raise WheelFull
         slot = SlotKey(due, lane)
         key = ItemKey(due, lane, self.slot_counts[slot])
-        self.items_due[key] = Item(module_index, payload)
+        self.items_due[key] = item
         self.slot_counts[slot] += 1
         self.height_counts[due] = taken + 1
         self.pending += 1
@@ -212,11 +240,28 @@ class Deadlines(Module, index=12):
             ctx.revert(depth)
             self.tell_break(fault.module_index, fault.difference)
             self.emit(DeadlineFailed(item.module, item.payload))
+        except OutflowsFrozen:
+            ctx.revert(depth)
+            self._put_back(key.lane, item)
         except (CallError, *CONTAINED):
             ctx.revert(depth)
             self.emit(DeadlineFailed(item.module, item.payload))
         else:
             ctx.commit()
+
+    def _put_back(self, lane: Lane, item: Item) -> None:
+        """Put an item whose module may not pay now on the wheel again, for longer each time."""
+        rest = PUT_BACK_BLOCKS << min(item.put_back, PUT_BACK_DOUBLINGS)
+        again = replace(item, put_back=min(item.put_back + 1, PUT_BACK_DOUBLINGS))
+        first = self.ctx.block.height + rest - LOOKAHEAD_MAX
+        for window in range(PUT_BACK_WINDOWS):
+            try:
+                key = self._place(first + (LOOKAHEAD_MAX << window), lane, again)
+            except WheelFull:
+                continue
+            self.emit(DeadlinePutBack(item.module, item.payload, key.height))
+            return
+        self.emit(DeadlineFailed(item.module, item.payload))
 
     def invariants(self) -> Iterator[Check]:
         """Compare counts with items."""

@@ -2,20 +2,26 @@
 
 import pytest
 
+from runtime.balances import HoldReason
 from runtime.deadlines import (
     ITEMS_PER_BLOCK,
     ITEMS_PER_HEIGHT,
     ITEMS_PER_LANE,
     LOOKAHEAD_MAX,
+    PUT_BACK_BLOCKS,
+    PUT_BACK_DOUBLINGS,
+    PUT_BACK_WINDOWS,
     DeadlineFailed,
     DeadlineNotFuture,
+    DeadlinePutBack,
     Deadlines,
+    Item,
     ItemKey,
     Lane,
     WheelFull,
 )
 from runtime.frame.errors import DeclarationError
-from tests.support.runtime import Chain
+from tests.support.runtime import Chain, person
 
 ME = 77
 
@@ -37,6 +43,10 @@ class Wheel:
             who = self.chain.runtime.ctx.block.proposer
             record = self.chain.runtime.ctx.state.account(who)
             self.chain.runtime.ctx.state.set_account(who, (*record[:4], record[4] + 1, *record[5:]))
+        if payload == b"pay":
+            self.chain.runtime.system.chain_id = b"half"
+            self.chain.runtime.balances.release(person("Alice"), HoldReason.DEPOSIT, 1)
+            self.chain.runtime.system.chain_id = b"dev"
         self.done.append((self.chain.height + 1, payload))
 
     def put(self, height: int, lane: Lane, count: int, payload: bytes = b"") -> list[ItemKey]:
@@ -164,3 +174,71 @@ def test_an_item_put_while_the_wheel_is_behind_is_not_lost(wheel: Wheel) -> None
 def test_a_module_listens_once(wheel: Wheel) -> None:
     with pytest.raises(DeclarationError):
         wheel.deadlines.listen(ME, wheel.on_due)
+
+
+def freeze_me(wheel: Wheel, monkeypatch: pytest.MonkeyPatch, until: int) -> None:
+    """Freeze the test module before a height; what it pays is a deposit of Alice."""
+    balances = wheel.chain.runtime.balances
+    balances.hold(person("Alice"), HoldReason.DEPOSIT, 1)
+    load = balances.load_frozen
+
+    def load_frozen() -> None:
+        load()
+        if wheel.chain.runtime.ctx.block.height < until:
+            wheel.chain.runtime.ctx.frozen[ME] = True
+
+    monkeypatch.setattr(balances, "load_frozen", load_frozen)
+
+
+def test_an_item_of_a_frozen_module_is_undone_told_and_tried_again_until_it_is_done(
+    wheel: Wheel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    freeze_me(wheel, monkeypatch, until=60)
+    wheel.put(2, Lane.JOBS, 1, b"pay")
+    wheel.chain.close()
+    told = []
+    for height in range(2, 140):
+        receipt = wheel.chain.block().receipts[0]
+        assert wheel.chain.look().system.chain_id == b"dev"
+        told += [
+            (height, due)
+            for due in range(height, height + 200)
+            if DeadlinePutBack(ME, b"pay", due).encode() in receipt
+        ]
+    assert told == [(2, 18), (18, 50), (50, 114)]
+    assert wheel.done == [(114, b"pay")]
+    assert wheel.deadlines.pending == 0
+
+
+def put_back_to(wheel: Wheel, times: int) -> int | None:
+    """Put an item back that was so often; gives its height, or None when it was dropped."""
+    ctx = wheel.chain.runtime.ctx
+    ctx.events.clear()
+    wheel.deadlines._put_back(Lane.JOBS, Item(ME, b"pay", times))
+    if ctx.events == [DeadlineFailed(ME, b"pay").encode()]:
+        return None
+    return next(
+        key.height
+        for key, _ in wheel.deadlines.items_due.items()
+        if ctx.events == [DeadlinePutBack(ME, b"pay", key.height).encode()]
+    )
+
+
+def test_the_rest_of_an_item_that_is_put_back_grows_to_a_bound(wheel: Wheel) -> None:
+    now, longest = wheel.chain.runtime.ctx.block.height, PUT_BACK_BLOCKS << PUT_BACK_DOUBLINGS
+    rests = [put_back_to(wheel, times) for times in range(PUT_BACK_DOUBLINGS + 1)]
+    assert rests == [now + rest for rest in (16, 32, 64, 128, 256, 512, longest)]
+    counts = [item.put_back for _, item in wheel.deadlines.items_due.items()]
+    assert sorted(counts) == [1, 2, 3, 4, 5, PUT_BACK_DOUBLINGS, PUT_BACK_DOUBLINGS]
+
+
+def test_a_full_stretch_of_heights_puts_an_item_back_further_and_only_a_full_wheel_drops_it(
+    wheel: Wheel,
+) -> None:
+    first = wheel.chain.runtime.ctx.block.height + PUT_BACK_BLOCKS
+    for window in range(PUT_BACK_WINDOWS):
+        start = first - LOOKAHEAD_MAX + (LOOKAHEAD_MAX << window)
+        assert put_back_to(wheel, 0) == start
+        for height in range(start, start + LOOKAHEAD_MAX):
+            wheel.deadlines.height_counts[height] = ITEMS_PER_HEIGHT
+    assert put_back_to(wheel, 0) is None

@@ -236,6 +236,22 @@ def test_a_grant_that_rests_too_long_ends_by_itself(polls: Chain) -> None:
     assert polls.runtime.balances.held(DAVE, HoldReason.DEPOSIT) == 0
 
 
+def test_a_grant_that_rests_too_long_ends_after_the_pause_of_a_treasury_that_was_paused(
+    polls: Chain,
+) -> None:
+    EXPIRY_ERAS.begin(polls.runtime.ctx, EXPIRY_ERAS.low)
+    number = grant(polls, GRIST)
+    polls.done("Dave", "Treasury", "accept_curator", number)
+    due = polls.height + EXPIRY_ERAS.low * 8
+    polls.until(due - 2)
+    assert as_root(polls.chain, "Safety", "freeze", Treasury.index, 1) is None
+    polls.until(due + 4)
+    assert treasury(polls).grants[number].state is GrantState.ACTIVE
+    polls.until(due + deadlines.PUT_BACK_BLOCKS)
+    assert treasury(polls).grants[number].state is GrantState.STOPPED
+    assert polls.runtime.balances.held(DAVE, HoldReason.DEPOSIT) == 0
+
+
 # Streams
 
 
