@@ -45,7 +45,7 @@ check: setup  ## lint, types, import contracts, stubs, spelling, tidiness
 	$(BIN)/codespell --toml pyproject.toml
 	$(BIN)/python -m pytest tests/tidy
 
-sim: setup  ## simulate 2,000 seeded networks and 2,000 asynchronous walks, then the planted bugs (about 20 minutes)
+sim: setup  ## simulate 2,000 seeded networks and 2,000 asynchronous walks, then the planted bugs (three to five minutes)
 	$(BIN)/python -m tests.simulation.run --net 2000 --walks 2000 --mutants $(ARGS)
 
 e2e: setup  ## drive real networks with stock clients and long drills (needs Node.js for part of it)

@@ -25,7 +25,7 @@ from runtime.block import (
     ExecResult,
 )
 from runtime.frame.call import DispatchClass
-from runtime.frame.context import NO_BLOCK, StateView
+from runtime.frame.context import NO_BLOCK, NO_MODULE, StateView
 from runtime.frame.dispatch import Call, Reading
 from runtime.frame.errors import (
     CONTAINED,
@@ -323,8 +323,17 @@ class Executive:
             raise InvalidTransaction(Reason.EXHAUSTS_RESOURCES, "the block has no room for it")
         self._charge(signer, nonce, tip, length, weight)
         error = self.last_error = self.run_call(call, signer)
+        if self.ctx.waiver != NO_MODULE:
+            self._waive(call, signer, length, weight)
         self._finish_extrinsic(call, error, weight, length)
         return not error
+
+    def _waive(self, call: Reading, signer: AccountId, length: int, weight: Weight) -> None:
+        """Give the fee of a call back that asked for it, unless it failed or was in a batch."""
+        ctx = self.ctx
+        if not self.last_error and ctx.waiver == call[0].module_index:
+            self.runtime.fees.give_back(signer, length=length, weight=weight)
+        ctx.waiver = NO_MODULE
 
     def finalize_block(self) -> ExecResult:
         """Finish the block and say what it did; raises InvalidBlock when it cannot be one."""

@@ -120,6 +120,13 @@ class FeesShared(Event, index=1):
     tips: Balance
 
 
+class FeeReturned(Event, index=2):
+    """The signer got the fee back, for the chain profits from what it did; a tip stays paid."""
+
+    who: AccountId
+    amount: Balance
+
+
 def check_signer(record: AccountRecord, *, paid: int, nonce: int) -> None:
     """Raise InvalidTransaction unless the account can pay, stay alive, and has not used the nonce.
 
@@ -210,6 +217,18 @@ class TransactionPayment(Module, index=6):
                 Reason.FUTURE, f"its nonce is {nonce}, the account's is {record[0]}"
             )
         state.set_account(who, (record[0] + 1, *record[1:4], record[4] - paid, *record[5:]))
+
+    def give_back(self, who: AccountId, *, length: int, weight: Weight) -> None:
+        """Give a fee back, the tip aside, that was taken in this step; not to a closed account."""
+        ctx, fee = self.ctx, self.compute_fee(length=length, weight=weight)
+        record = ctx.state.account(who)
+        if record is None or not record[2]:
+            return
+        ctx.state.set_account(who, (*record[:4], record[4] + fee, *record[5:]))
+        self._on_the_way -= fee
+        if ctx.journal is not None:
+            ctx.journal.append(Posting(MoveCause.FEE, FEE_POT, who, fee))
+        self.emit(FeeReturned(who, fee))
 
     def settle(self) -> None:
         """Put what was taken since the last call into the fee pot.

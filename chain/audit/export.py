@@ -199,8 +199,9 @@ def _block_row(stored: ArchivedBlock) -> Row:
 
 
 def _fee(events: list[DecodedEvent]) -> int:
-    """Give the fee that a transaction paid, tip included, in grains."""
-    return sum(event.fields["actual_fee"] for event in events if event.name == "TransactionFeePaid")
+    """Give the fee that a transaction paid, tip included and less what it got back, in grains."""
+    paid = sum(event.fields["actual_fee"] for event in events if event.name == "TransactionFeePaid")
+    return paid - sum(event.fields["amount"] for event in events if event.name == "FeeReturned")
 
 
 def _plain(value: Any) -> Any:

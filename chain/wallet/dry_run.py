@@ -60,10 +60,13 @@ def describe_failure(error: Any) -> tuple[str, str]:
 
 def read_fee(events: Iterable[dict[str, Any]]) -> int | None:
     """Return the grains that one extrinsic's events say it paid, None if they do not."""
+    paid: int | None = None
     for event in events:
         if event["event"] == "TransactionPayment.TransactionFeePaid":
-            return int(event["fields"]["actual_fee"])
-    return None
+            paid = int(event["fields"]["actual_fee"])
+        elif event["event"] == "TransactionPayment.FeeReturned" and paid is not None:
+            paid -= int(event["fields"]["amount"])
+    return paid
 
 
 def read_apply_result(metadata: Metadata, content: bytes) -> tuple[str, str] | None:
@@ -104,6 +107,8 @@ def _effects(name: str, fields: dict[str, Any]) -> list[tuple[str, int]]:
         return [(fields["from"], -amount), (fields["to"], amount)]
     if name == "TransactionPayment.TransactionFeePaid":
         return [(fields["who"], -int(fields["actual_fee"]))]
+    if name == "TransactionPayment.FeeReturned":
+        return [(fields["who"], int(fields["amount"]))]
     signs = {"Burned": -1, "Minted": 1, "Held": -1, "Released": 1}
     module, _, word = name.partition(".")
     if module == "Balances" and word in signs and "who" in fields:

@@ -117,6 +117,7 @@ class Context:
         "root_origin",
         "state",
         "transaction",
+        "waiver",
         "weight_used",
     )
 
@@ -129,6 +130,7 @@ class Context:
     journal: list[object] | None
     transaction: bytes
     root_origin: bytes
+    waiver: int
     weight_used: int
 
     def __init__(self) -> None:
@@ -140,6 +142,7 @@ class Context:
         self.acting = NO_MODULE
         self.frozen = {}
         self.transaction = self.root_origin = b""
+        self.waiver = NO_MODULE
         self.weight_used = 0
 
     def enter(self, state: StateView, block: BlockContext) -> None:
@@ -152,6 +155,7 @@ class Context:
         self.frozen = {}
         self.weight_used = 0
         self.transaction = self.root_origin = b""
+        self.waiver = NO_MODULE
         self._marks = []
 
     @property
@@ -167,6 +171,14 @@ class Context:
         if self.root_origin:
             return self.root_origin
         return hashing.blake2b_256(self.transaction) if self.transaction else ZERO_HASH
+
+    def waive_fee(self) -> None:
+        """Let the running transaction cost nothing but its tip, if its call is done in the end.
+
+        For work that others profit from: evidence, answers to challenges. In a batch it has no
+        effect, where it would pay for everything else in it.
+        """
+        self.waiver = self.acting
 
     def take_events(self) -> list[bytes]:
         """Give the events since the last call, encoded, and forget them."""

@@ -4,8 +4,14 @@ import pytest
 
 from runtime import weights
 from runtime.balances import EXISTENTIAL_DEPOSIT, TREASURY, BurnCause, FreezeReason, MintCause
-from runtime.fees import FeesShared, FeeTotals, TransactionFeePaid
-from runtime.frame.errors import InvalidTransaction, Reason
+from runtime.executive import Executive
+from runtime.fees import FeeReturned, FeesShared, FeeTotals, TransactionFeePaid
+from runtime.frame.call import call
+from runtime.frame.errors import BadOrigin, InvalidTransaction, Reason
+from runtime.frame.module import Module
+from runtime.frame.origins import Signed
+from runtime.primitives import Flag
+from runtime.runtime import Runtime
 from tests.support.runtime import Chain, person, stranger
 
 ALICE, BOB = person("Alice"), person("Bob")
@@ -44,6 +50,48 @@ def test_a_failed_call_pays_as_much(chain: Chain) -> None:
     before, fee = chain.free(ALICE), fee_of(chain, call)
     assert not chain.apply(call, ALICE)
     assert before - chain.free(ALICE) == fee
+    chain.close()
+
+
+class Useful(Module, index=200):
+    """A module whose call is worth its fee to others, unless it fails."""
+
+    @call(index=0, weight=weights.REMARK)
+    def serve(self, origin: Signed, is_useful: Flag) -> None:  # noqa: ARG002 - anybody may
+        """Serve everybody."""
+        self.ctx.waive_fee()
+        if not is_useful:
+            raise BadOrigin
+
+
+def useful_chain() -> Chain:
+    runtime = Runtime(add=lambda wired: (Useful(wired.ctx),))
+    return Chain.start("plain", Executive(runtime))
+
+
+@pytest.mark.parametrize("tip", [0, 9])
+def test_the_fee_of_a_call_that_serves_others_comes_back_but_no_tip(tip: int) -> None:
+    chain = useful_chain()
+    chain.open()
+    before, issuance = chain.free(ALICE), chain.runtime.balances.total_issuance
+    fee = fee_of(chain, b"\xc8\x00\x01", tip=tip)
+    assert chain.apply(b"\xc8\x00\x01", ALICE, tip=tip)
+    assert before - chain.free(ALICE) == tip
+    assert FeeReturned(ALICE, fee).encode() in chain.executive._receipts[-1]
+    assert chain.apply(REMARK, ALICE)
+    assert before - chain.free(ALICE) == tip + fee_of(chain, REMARK), "the next one pays"
+    chain.close()
+    assert chain.look().balances.total_issuance < issuance
+
+
+def test_no_fee_comes_back_for_a_failure_or_out_of_a_batch() -> None:
+    chain = useful_chain()
+    chain.open()
+    batch = b"\x01\x02\x08" + b"\xc8\x00\x01" + REMARK
+    for data, is_done in ((b"\xc8\x00\x00", False), (batch, True)):
+        before, fee = chain.free(ALICE), fee_of(chain, data)
+        assert chain.apply(data, ALICE) is is_done
+        assert before - chain.free(ALICE) == fee
     chain.close()
 
 
