@@ -14,6 +14,8 @@ from runtime.block import VALIDATORS_MAX
 from runtime.emission.reading import EmissionRules, read_emission
 from runtime.fees import PRICES, FeeSchedule
 from runtime.frame.errors import SpecError
+from runtime.frame.parameters import Track
+from runtime.governance.tracks import TRACKS
 from runtime.primitives import MONEY_MAX, AccountId
 from runtime.runtime import Runtime
 from runtime.section import Section
@@ -134,6 +136,7 @@ def load_spec(text: str) -> ChainSpec:
     _check_powers(labelled, is_live=identity[2] == "Live")
     schedule = _read_schedule(root, labelled)
     parameters = _read_parameters(root)
+    _check_slash_track(rules, parameters)
     emission = root.table("emission")
     allocation = read_allocations(root)
     root.finish()
@@ -299,6 +302,23 @@ def _read_parameters(root: Section) -> dict[str, int]:
             values[name] = table.integer(name, declared.parameter.low, declared.parameter.high)
     table.finish()
     return values
+
+
+def _check_slash_track(rules: StakingRules | None, values: dict[str, int]) -> None:
+    """Raise SpecError unless a vote can cancel a reported slash, however late it is decided."""
+    if rules is None:
+        return
+    numbers = TRACKS[Track.SLASHES]
+    periods = (numbers.prepare, numbers.decide, numbers.confirm, numbers.enact)
+    length = sum(values.get(period.name, period.default) for period in periods)
+    deferral = rules.params.slash_deferral_eras
+    if length >= deferral * 1_000:
+        raise SpecError(
+            f"parameters.{numbers.decide.name}",
+            f"a vote on a slash may take {length} thousandths of an era, its deferral is {deferral}"
+            " eras",
+            "shorten the periods of track.slashes, or raise slash_deferral_eras",
+        )
 
 
 def _read_validators(

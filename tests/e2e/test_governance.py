@@ -49,7 +49,7 @@ def spec_of(tmp_path: Path) -> str:
     """The devnet's spec with a treasury that has something, and votes that take seconds."""
     text = (ROOT / "genesis" / "dev.toml").read_text()
     path = tmp_path / "governed.toml"
-    path.write_text(f"{text}\n[parameters]\n{TRACKS}{MONEY}")
+    path.write_text(f"{text}{TRACKS}{MONEY}")
     return str(path)
 
 

@@ -34,7 +34,7 @@ ERAS = ("--interval-ms", "250", "--epoch-blocks", "10", "--era-epochs", "4")
 def spec_of(tmp_path: Path) -> str:
     """The devnet's spec with upgrades that are voted on in a minute."""
     path = tmp_path / "governed.toml"
-    path.write_text(f"{(ROOT / 'genesis' / 'dev.toml').read_text()}\n[parameters]\n{TRACK}")
+    path.write_text(f"{(ROOT / 'genesis' / 'dev.toml').read_text()}{TRACK}")
     return str(path)
 
 

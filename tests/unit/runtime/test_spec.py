@@ -124,6 +124,19 @@ def test_exposures_outlast_every_report_that_may_need_them(deferral: int, is_goo
     assert caught.value.key == "staking.slash_deferral_eras"
 
 
+def test_a_vote_on_a_slash_must_fit_its_deferral() -> None:
+    load_spec(TEXT.replace('slashes.decide" = 500', 'slashes.decide" = 899'))
+    with pytest.raises(SpecError, match="deferral") as caught:
+        load_spec(TEXT.replace('slashes.decide" = 500', 'slashes.decide" = 900'))
+    assert caught.value.key == "parameters.track.slashes.decide"
+    longer = TEXT.replace("unbonding_eras = 4", "unbonding_eras = 5")
+    load_spec(
+        longer.replace("slash_deferral_eras = 1", "slash_deferral_eras = 3").replace(
+            'slashes.decide" = 500', 'slashes.decide" = 2800'
+        )
+    )
+
+
 def test_shared_keys_and_repeated_accounts_are_refused() -> None:
     alice, bob = spec_of("test").validators[0], spec_of("test").validators[1]
     text = TEXT.replace(bob.vrf_key.hex(), alice.vrf_key.hex(), 1)
