@@ -1,5 +1,6 @@
 """The words of the market: what a job is, where it stands, why it ended, what is owed for it."""
 
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Annotated, Final
 
@@ -185,3 +186,18 @@ class Opening(Record):
     checkpoint: Hash
     trace_root: Hash
     salt: Hash
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a failed attempt left in the hold of the payer for its job, in grains.
+
+    `escrow` is all of it. Of that, `dataset_fees` are for datasets of the rest of the work,
+    `audit_fee` for audits, and `compensation` came out of the bond: it pays a dearer provider for
+    the rest of the work, and is burned where it does not, so that no requester earns by a failure.
+    """
+
+    escrow: int
+    dataset_fees: int
+    audit_fee: int
+    compensation: int
