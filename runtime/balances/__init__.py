@@ -3,6 +3,7 @@
 from runtime.balances.accounts import EXISTENTIAL_DEPOSIT
 from runtime.balances.module import Balances
 from runtime.balances.nouns import (
+    CURATION_POT,
     DELEGATION_POT,
     FEE_POT,
     INSURANCE,
@@ -20,6 +21,7 @@ from runtime.balances.nouns import (
 )
 
 __all__ = [
+    "CURATION_POT",
     "DELEGATION_POT",
     "EXISTENTIAL_DEPOSIT",
     "FEE_POT",

@@ -118,6 +118,9 @@ DELEGATION_POT: Final = module_account("delegation")
 STAKERS_POT: Final = module_account("stakers")
 """The stakers' part of job fees, until the eras in which it is paid."""
 
+CURATION_POT: Final = module_account("curation")
+"""The curators' part of the fees of datasets, until each of them takes it."""
+
 PROTECTED: Final = {
     FEE_POT: "fee pot",
     TREASURY: "treasury",
@@ -126,6 +129,7 @@ PROTECTED: Final = {
     SLASH_POT: "slash pot",
     DELEGATION_POT: "delegation pot",
     STAKERS_POT: "stakers' pot",
+    CURATION_POT: "curation pot",
 }
 """Accounts that users can neither create, pay into, drain nor reap."""
 
