@@ -1,8 +1,9 @@
 """The one door to the compiled core: bytes, not business.
 
-`from ext import scale, hashing, signing, store, dispatch, election` gives the native modules, or
-their plain Python twins when the environment says `GRISTMILL_CORE=reference`. The choice is
-explicit and made once, at import; a missing native build is an error, never a silent fall back.
+`from ext import scale, hashing, signing, store, dispatch, election, trainer` gives the native
+modules, or their plain Python twins when the environment says `GRISTMILL_CORE=reference`. The
+choice is explicit and made once, at import; a missing native build is an error, never a silent
+fall back.
 `vrf` comes from the same door and has no twin: it is one plain file over whichever `signing` lives.
 """
 
@@ -18,7 +19,7 @@ CORE = os.environ.get("GRISTMILL_CORE", "native")
 if CORE not in ("native", "reference"):
     raise ImportError(f"GRISTMILL_CORE is {CORE!r}; set it to 'native' or 'reference'")
 
-_MODULES = ("scale", "hashing", "signing", "store", "dispatch", "election")
+_MODULES = ("scale", "hashing", "signing", "store", "dispatch", "election", "trainer")
 
 
 def _open(name: str) -> ModuleType:
@@ -35,10 +36,28 @@ def _open(name: str) -> ModuleType:
 
 if TYPE_CHECKING:
     from ext import vrf
-    from ext.reference import dispatch, election, hashing, scale, signing, store  # noqa: TC004  # bound below
+    from ext.reference import (  # noqa: TC004  # bound below
+        dispatch,
+        election,
+        hashing,
+        scale,
+        signing,
+        store,
+        trainer,
+    )
 else:
     for _name in _MODULES:
         globals()[_name] = sys.modules[f"ext.{_name}"] = _open(_name)
     vrf = importlib.import_module("ext.vrf")
 
-__all__ = ["CORE", "dispatch", "election", "hashing", "scale", "signing", "store", "vrf"]
+__all__ = [
+    "CORE",
+    "dispatch",
+    "election",
+    "hashing",
+    "scale",
+    "signing",
+    "store",
+    "trainer",
+    "vrf",
+]
