@@ -133,6 +133,16 @@ class Insurance(Module, index=26):
         self.premiums += kept
         self.emit(PremiumPaid(amount, amount - kept))
 
+    def pay_held_premium(self, source: AccountId, reason: HoldReason, amount: int) -> None:
+        """Take a premium of money held for a reason, as `pay_premium` does; raises HoldTooSmall."""
+        room = max(self.target() - self.fund(), 0)
+        kept = min(amount, room)
+        if kept:
+            self.balances.take_held(MoveCause.PREMIUM, source, reason, INSURANCE, kept)
+        self.balances.burn_held(BurnCause.PREMIUM, source, reason, amount - kept)
+        self.premiums += kept
+        self.emit(PremiumPaid(amount, amount - kept))
+
     def claim(self, cause: bytes, beneficiary: AccountId, amount: int) -> int:
         """Note a loss of `amount` grains, named by 32 bytes, and give its number."""
         number = self.claim_count

@@ -232,22 +232,31 @@ class Emission(Module, index=25, events=EVENTS, errors=ERRORS):
         """
         self._mint(era, Pool.VALIDATION, target, amount)
 
-    def mint_work(self, pool: Pool, target: AccountId, amount: int) -> None:
-        """Mint a reward for proven work of this era; three quarters of it unlock over 180 eras.
+    def mint_work(
+        self, pool: Pool, target: AccountId, amount: int, *, era: int | None = None
+    ) -> None:
+        """Mint a reward for work that was proven in this era, or in `era`: this one or the last.
 
-        Raises PoolExhausted, having changed nothing, when burned fees do not allow it.
+        Three quarters of it unlock over 180 eras. Raises PoolExhausted, having changed nothing,
+        when burned fees do not allow it, EraClosedAlready for older work, and as `mint`.
         """
         if pool not in (Pool.COMPUTE, Pool.DATA):
             raise PoolExhausted
-        self._mint(self.numbers.era(), pool, target, amount)
+        self._mint(self.numbers.era() if era is None else era, pool, target, amount)
         _, locked = split_reward(amount)
         if locked:
             self.vesting.lock_reward(target, locked)
 
-    def work_room(self, pool: Pool) -> int:
-        """Give what a pool of work may still mint in this era."""
-        record = self.records.find(self.numbers.era())
+    def work_room(self, pool: Pool, *, era: int | None = None) -> int:
+        """Give what a pool of work may still mint of this era's budget, or of the era named."""
+        record = self.records.find(self.numbers.era() if era is None else era)
         return 0 if record is None else record.room(pool)
+
+    def reward_per_fee(self) -> int:
+        """Give the largest multiple of a job's fee that work may mint now, parts per 10^9."""
+        if not self.is_enabled:
+            return 0
+        return self._phase(len(self.phase_starts)).reward_per_fee
 
     def note_job_fee(self, burned: int) -> None:
         """Count the burned part of a settled job's protocol fee; other burns do not count."""
