@@ -23,6 +23,7 @@ from runtime.frame.parameters import Track
 from runtime.governance import ConvictionVoting, Referenda
 from runtime.governance.nouns import Ruling
 from runtime.insurance import Insurance
+from runtime.market.oracle import Oracle
 from runtime.offences import Offences
 from runtime.parameters import Parameters
 from runtime.safety import Safety
@@ -106,6 +107,7 @@ class Runtime:
         )
         self.beacon = Beacon(ctx, self.session)
         self.elections = Elections(ctx, self.session, self.staking)
+        self.oracle = Oracle(ctx, self.parameters, self.balances)
         self.modules: tuple[Module, ...] = (
             self.system,
             self.utility,
@@ -130,6 +132,7 @@ class Runtime:
             self.authorship,
             self.beacon,
             self.elections,
+            self.oracle,
             *add(self),
         )
         register(calls, self.modules)
@@ -149,7 +152,7 @@ def admit_proposals(runtime: Runtime) -> None:
     """Say which calls votes can make, and who judges each before anybody votes."""
     admit, parameters = runtime.referenda.proposals.admit, runtime.parameters
     treasury, safety, slashing = runtime.treasury, runtime.safety, runtime.slashing
-    system = runtime.system
+    system, oracle = runtime.system, runtime.oracle
     for module, name, judge in (
         (parameters, "set", parameters.judge_set),
         (treasury, "spend", treasury.judge_spend),
@@ -160,6 +163,9 @@ def admit_proposals(runtime: Runtime) -> None:
         (safety, "unfreeze", safety.judge_unfreeze),
         (system, "schedule_version", system.judge_schedule),
         (system, "cancel_version", system.judge_cancel),
+        (oracle, "admit", oracle.judge_admit),
+        (oracle, "remove", oracle.judge_remove),
+        (oracle, "resume", oracle.judge_resume),
     ):
         admit(module, name, partial(_rule, judge))
     admit(
