@@ -1,0 +1,61 @@
+"""What disputes ask of the modules around them."""
+
+from typing import Protocol
+
+from runtime.market.jobs.neighbours import Watcher
+from runtime.market.nouns import Fault, Job, JobResult, JobSpec, Reason
+from runtime.primitives import AccountId, Hash
+
+
+class UsesJobs(Protocol):
+    """Jobs, their results, and what becomes of them when somebody is right."""
+
+    watchers: list[Watcher]
+
+    def find(self, id_: int, /) -> Job | None:
+        """Give where a job stands."""
+
+    def spec(self, id_: int, /) -> JobSpec:
+        """Give what was asked for."""
+
+    def result(self, id_: int, /) -> JobResult | None:
+        """Give what the provider says it made."""
+
+    def data_root(self, id_: int, /) -> Hash:
+        """Give the root over the data of a job."""
+
+    def leaf_count(self, id_: int, /) -> int:
+        """Give how many leaves the data of a job has."""
+
+    def open_case(self, id_: int, /) -> None:
+        """Keep the window of a job from closing."""
+
+    def close_case(self, id_: int, /) -> None:
+        """End what `open_case` began; without cases a window that is over closes."""
+
+    def set_disputed(self, id_: int, /) -> None:
+        """Say that somebody doubts the result."""
+
+    def clear_dispute(self, id_: int, /) -> None:
+        """Say that nobody doubts it any more."""
+
+    def convict(
+        self, id_: int, fault: Fault, reason: Reason, /, *, challenger: AccountId | None
+    ) -> None:
+        """End the attempt, at the cost of its provider."""
+
+
+class UsesProviders(Protocol):
+    """Who belongs to whom."""
+
+    def share_owner(self, left: AccountId, right: AccountId, /) -> bool:
+        """Whether two accounts are one party."""
+
+
+class UsesVerification(Protocol):
+    """Verifiers, of whom juries are drawn."""
+
+    def draw(
+        self, seed: bytes, count: int, excluded: tuple[AccountId, ...], /
+    ) -> tuple[AccountId, ...]:
+        """Draw at most `count` verifiers by a seed, without some accounts."""
