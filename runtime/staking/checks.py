@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from runtime.balances import HoldReason
 from runtime.frame.module import Check
 from runtime.staking.eras import Eras
+from runtime.staking.rewards import FEE_ERAS, fee_part
 from runtime.staking.voter_list import ListKind
 
 
@@ -94,3 +95,8 @@ def _positions(staking: Eras) -> Iterator[Check]:
     owed = sum(staking.eras_owed.values())
     kept = sum(v for e, v in staking.eras_owed.items() if e >= staking.pruned_eras)
     yield Check("the pot owes what the eras owe", staking.pot_owed in (owed, kept))
+    left = sum(
+        amount - sum(fee_part(amount, k) for k in range(1, min(era - past, FEE_ERAS + 1)))
+        for past, amount in staking.fee_deposits.items()
+    )
+    yield Check("the stakers are owed what is left of the deposits", staking.fees_owed == left)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from runtime import weights
-from runtime.balances import STAKING_POT, HoldReason, MintCause, MoveCause
+from runtime.balances import STAKERS_POT, STAKING_POT, HoldReason, MintCause, MoveCause
 from runtime.balances.nouns import ExistentialDeposit, OutflowsFrozen
 from runtime.emission.module import Emission
 from runtime.frame.storage import StorageMap, StorageValue, stored
@@ -27,6 +27,7 @@ from runtime.staking.nouns import (
     Position,
     Rewarded,
     RewardKept,
+    StakerFeesPaid,
     StakersElected,
     StakingElectionFailed,
     Stint,
@@ -70,6 +71,8 @@ class Eras(Bonds):
     eras_owed: StorageMap[U32, Balance] = stored(default=0, hasher=TWOX)
     pot_owed: StorageValue[Balance] = stored(default=0)
     pot_rest: StorageValue[Balance] = stored(default=0)
+    fee_deposits: StorageMap[U32, Balance] = stored(default=0, hasher=TWOX)
+    fees_owed: StorageValue[Balance] = stored(default=0)
     pruned_eras: StorageValue[U32] = stored(default=0)
     is_pruning: StorageValue[Flag] = stored(default=False)
 
@@ -112,6 +115,11 @@ class Eras(Bonds):
         era = self.active_era
         gains = rewards.block_points(author, self.session.previous_set, flags)
         self.eras_reward_points[era] = rewards.add_points(self.eras_reward_points[era], gains)
+
+    def note_fees(self, amount: int) -> None:
+        """Share grains that came into the stakers' pot out over the seven eras after this one."""
+        self.fee_deposits[self.era_of(self.ctx.block.height)] += amount
+        self.fees_owed += amount
 
     def settle(self, who: AccountId) -> None:
         """Pay a nominator what the eras that are over owe it; nothing happens if they do not.
@@ -184,10 +192,17 @@ class Eras(Bonds):
         indices = [self.eras_reward_index[era, entry.validator] for entry in backings]
         return rewards.reward_of(backings, indices)
 
-    def _pay(self, who: AccountId, amount: int, *, minted_for: int | None) -> bool:
+    def _pay(
+        self,
+        who: AccountId,
+        amount: int,
+        *,
+        minted_for: int | None,
+        pot: AccountId = STAKING_POT,
+    ) -> bool:
         """Pay a reward where its owner wants it; gives False where it cannot be paid.
 
-        It is minted for an era, or comes out of the pot.
+        It is minted for an era, or comes out of a pot.
         """
         kind, account = dest = self.payee[who]
         target = account if kind == "Account" else who
@@ -195,7 +210,7 @@ class Eras(Bonds):
             if kind == "None":
                 raise ExistentialDeposit
             if minted_for is None:
-                self.balances.move(MoveCause.REWARD, STAKING_POT, target, amount, keep_alive=False)
+                self.balances.move(MoveCause.REWARD, pot, target, amount, keep_alive=False)
             else:
                 self._mint(minted_for, target, amount)
         except ExistentialDeposit:
@@ -212,27 +227,67 @@ class Eras(Bonds):
         """Pay the validators of an era and set their nominators' parts aside; gives how many.
 
         What ends under frozen outflows earned nothing: eras go on, and nothing is minted later.
+        Job fees go by stake, and are moved, not minted: what is not paid of them waits.
         """
         reward = 0 if self._is_minting_frozen() else self.era_reward(era)
-        paid = pooled = 0
+        fees = 0 if self.index in self.ctx.frozen else self._fees_of(era)
+        paid = pooled = fees_paid = fees_pooled = 0
         shares = rewards.split_by_points(self.eras_reward_points[era], reward)
         for who, share in shares:
             overview = self.exposures.overview(era, who)
-            if overview is None or self.is_jailed(who) or not share:
+            if overview is None or self.is_jailed(who):
                 continue
             if not self.exposures.is_rewarded(era, who):
                 continue
-            commission = self.exposures.prefs(era, who).commission
-            own, others = rewards.divide(share, commission, overview)
-            if others:
-                self.eras_reward_index[era, who] = rewards.reward_index(others, overview)
-                pooled += others
-            if own and self._pay(who, own, minted_for=era):
-                paid += own
-        self._fill_pot(era, pooled)
+            part = rewards.part_by_stake(fees, overview.total, self.eras_total_stake[era])
+            own, others, own_fees, others_fees = self._pay_validator(era, who, share, part)
+            paid += own
+            pooled += others
+            fees_paid += own_fees
+            fees_pooled += others_fees
+        self._fill_pot(era, pooled, fees_pooled)
         self.eras_validator_reward[era] = paid + pooled
         self.emit(EraPaid(era, paid + pooled, reward - paid - pooled))
+        self._close_fees(era, fees_paid + fees_pooled)
         return len(shares)
+
+    def _pay_validator(
+        self, era: int, who: AccountId, share: int, fees: int
+    ) -> tuple[int, int, int, int]:
+        """Pay a validator its own part and write its nominators' index.
+
+        Gives what it got and what is set aside: of new money, and of fees.
+        """
+        overview = self.exposures.overview(era, who)
+        if overview is None:
+            return 0, 0, 0, 0
+        commission = self.exposures.prefs(era, who).commission
+        own, others = rewards.divide(share, commission, overview)
+        own_fees, others_fees = rewards.divide(fees, commission, overview)
+        if others + others_fees:
+            index = rewards.reward_index(others + others_fees, overview)
+            self.eras_reward_index[era, who] = index
+        is_paid = bool(own) and self._pay(who, own, minted_for=era)
+        are_paid = bool(own_fees) and self._pay(who, own_fees, minted_for=None, pot=STAKERS_POT)
+        return own if is_paid else 0, others, own_fees if are_paid else 0, others_fees
+
+    def _fees_of(self, era: int) -> int:
+        """Give the job fees that an era shares out: a seventh of each of the seven eras before."""
+        first = max(era - rewards.FEE_ERAS, 0)
+        return sum(
+            rewards.fee_part(self.fee_deposits[past], era - past) for past in range(first, era)
+        )
+
+    def _close_fees(self, era: int, paid: int) -> None:
+        """Book what of an era's fees was paid; the rest is a deposit again."""
+        rest = self._fees_of(era) - paid
+        if era >= rewards.FEE_ERAS:
+            del self.fee_deposits[era - rewards.FEE_ERAS]
+        if rest:
+            self.fee_deposits[self.era_of(self.ctx.block.height)] += rest
+        self.fees_owed -= paid
+        if paid or rest:
+            self.emit(StakerFeesPaid(era, paid, rest))
 
     def era_reward(self, era: int) -> int:
         """Give what an era pays to all: emission's budget, or the spec's amount without it."""
@@ -251,14 +306,19 @@ class Eras(Bonds):
         else:
             self.balances.mint(MintCause.STAKING, target, amount)
 
-    def _fill_pot(self, era: int, amount: int) -> None:
-        """Put an era's nominators' parts into the pot: first what rounding left there."""
+    def _fill_pot(self, era: int, amount: int, fees: int) -> None:
+        """Put an era's nominators' parts into the pot: first what rounding left there.
+
+        `amount` is of new money, `fees` come out of the stakers' pot.
+        """
         used = min(self.pot_rest, amount)
         if amount > used:
             self._mint(era, STAKING_POT, amount - used)
+        if fees:
+            self.balances.move(MoveCause.REWARD, STAKERS_POT, STAKING_POT, fees, keep_alive=False)
         self.pot_rest -= used
-        self.pot_owed += amount
-        self.eras_owed[era] = amount
+        self.pot_owed += amount + fees
+        self.eras_owed[era] = amount + fees
 
     def _begin_era(self, era: int) -> None:
         if era not in self.eras_assigned_in:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 from runtime import weights
-from runtime.balances import PROTECTED, STAKING_POT, Balances, HoldReason, MintCause
+from runtime.balances import PROTECTED, STAKERS_POT, STAKING_POT, Balances, HoldReason, MintCause
 from runtime.balances.nouns import ProtectedAccount
 from runtime.deadlines import Deadlines
 from runtime.emission.module import Emission
@@ -304,6 +304,8 @@ class Staking(Eras, Module, index=8, events=EVENTS, errors=ERRORS):
         pot = self.ctx.state.account(STAKING_POT)
         is_covered = (pot[4] if pot else 0) == self.pot_owed + self.pot_rest
         yield Check("the staking pot has what it owes", is_covered)
+        fees = self.ctx.state.account(STAKERS_POT)
+        yield Check("the stakers' pot has what it owes", (fees[4] if fees else 0) >= self.fees_owed)
 
     def invariants(self) -> Iterator[Check]:
         """Compare ledgers with holds and lists, exposures with positions, sums with parts."""

@@ -313,6 +313,14 @@ class RewardKept(Event, index=67):
     amount: Balance
 
 
+class StakerFeesPaid(Event, index=68):
+    """An era's part of job fees went to what was at stake in it; the rest waits for later eras."""
+
+    era_index: U32
+    paid: Balance
+    rest: Balance
+
+
 class NotStash(CallError, index=1):
     """The account has nothing at stake; bond some first."""
 

@@ -8,6 +8,7 @@ leaves stays in the pot and lowers what is minted later.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from runtime.arithmetic import split_exact
 from runtime.primitives import AccountId
@@ -27,6 +28,9 @@ from runtime.staking.nouns import (
 
 NO_POINTS = EraRewardPoints(0, ())
 """An era in which nothing was done yet."""
+
+FEE_ERAS: Final = 7
+"""Eras over which the stakers' part of job fees is paid: who comes for a day gets a day's part."""
 
 
 def block_points(
@@ -60,6 +64,19 @@ def split_by_points(points: EraRewardPoints, amount: int) -> list[tuple[AccountI
         return []
     parts = split_exact(amount, [count for _, count in points.individual])
     return [(who, part) for (who, _), part in zip(points.individual, parts, strict=True)]
+
+
+def fee_part(deposit: int, era: int) -> int:
+    """Give what of a deposit of fees the first, second .. seventh era after it shares out.
+
+    The seven parts sum to the deposit exactly.
+    """
+    return deposit * era // FEE_ERAS - deposit * (era - 1) // FEE_ERAS
+
+
+def part_by_stake(amount: int, stake: int, total: int) -> int:
+    """Give a validator's part of an amount by what stands behind it, rounded down."""
+    return amount * stake // total if total else 0
 
 
 def divide(share: int, commission: int, overview: ExposureOverview) -> tuple[int, int]:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ext import store
-from runtime.balances import STAKING_POT, HoldReason, MintCause
+from runtime.balances import STAKERS_POT, STAKING_POT, HoldReason, MintCause
 from runtime.balances.nouns import MoveCause, OutflowsFrozen
 from runtime.executive import Executive
 from runtime.frame.origins import Signed
@@ -26,6 +26,7 @@ from runtime.staking.nouns import (
     Position,
     Rewarded,
     RewardKept,
+    StakerFeesPaid,
     StakingElectionFailed,
     Stint,
     ValidatorPrefs,
@@ -366,6 +367,107 @@ def test_what_cannot_be_paid_lowers_what_is_minted_later() -> None:
     paid = staking.eras_validator_reward[2]
     assert staking.pot_rest == 0
     assert staking.balances.minted[MintCause.STAKING] - minted == paid - rest
+
+
+# The stakers' part of job fees
+
+
+def deposit(chain: Chain, amount: int) -> None:
+    """Let a job fee come into the stakers' pot in a block of its own."""
+    runtime = chain.open()
+    runtime.balances.move(MoveCause.JOB_FEE, DAVE, STAKERS_POT, amount, keep_alive=True)
+    runtime.staking.note_fees(amount)
+    chain.close()
+
+
+@pytest.mark.parametrize("amount", [0, 1, 6, 7, 8, 10**9 + 3])
+def test_seven_eras_share_out_a_deposit_exactly(amount: int) -> None:
+    parts = [rewards.fee_part(amount, era) for era in range(1, 8)]
+    assert sum(parts) == amount
+    assert max(parts) - min(parts) <= 1
+
+
+def test_job_fees_go_to_stake_over_the_seven_eras_after_theirs_and_nothing_is_minted() -> None:
+    chain = start()
+    amount = 7 * 4 * GRIST
+    deposit(chain, amount)
+    run_to(chain, ERA + 1)
+    staking = chain.look().staking
+    assert staking.fees_owed == chain.free(STAKERS_POT) == amount, "the era of a deposit pays none"
+    minted = staking.balances.minted[MintCause.STAKING]
+    for era in range(1, 8):
+        run_to(chain, (era + 1) * ERA)
+        before = {who: chain.look().staking.active_stake(who) for who in (ALICE, BOB)}
+        points = chain.look().staking.eras_reward_points[era]
+        result = chain.block()
+        staking = chain.look().staking
+        stakes = staking.exposures
+        shares = dict(rewards.split_by_points(points, REWARD))
+        for who, stake in before.items():
+            backing = stakes.overview(era, who).total
+            part = 4 * GRIST * backing // staking.eras_total_stake[era]
+            assert part > 0
+            assert staking.active_stake(who) - stake == shares[who] + part
+            assert Rewarded(who, ("Staked", None), part).encode() in result.receipts[0]
+        assert staking.balances.minted[MintCause.STAKING] - minted == era * REWARD
+        assert EraPaid(era, REWARD, 0).encode() in result.receipts[0], "fees are no new money"
+    assert staking.fees_owed == chain.free(STAKERS_POT) < 7 * 7, (
+        "rounding stays, and is shared again"
+    )
+    assert 0 not in dict(staking.fee_deposits.items())
+
+
+def test_fees_of_who_is_jailed_wait_for_later_eras() -> None:
+    chain = start()
+    deposit(chain, 7 * GRIST)
+    run_to(chain, 2 * ERA - 1)
+    runtime = chain.open()
+    runtime.staking.jail(ALICE, 5)
+    chain.close()
+    result = chain.block()
+    staking = chain.look().staking
+    total = staking.eras_total_stake[1]
+    others = [
+        GRIST * staking.exposures.overview(1, who).total // total
+        for who in staking.exposures.validators(1)
+        if who != ALICE
+    ]
+    paid = sum(others)
+    assert StakerFeesPaid(1, paid, GRIST - paid).encode() in result.receipts[0]
+    assert staking.fee_deposits[2] == GRIST - paid > GRIST // 5
+    assert staking.fees_owed == chain.free(STAKERS_POT) == 7 * GRIST - paid
+
+
+def test_nominators_share_job_fees_after_commission() -> None:
+    chain, voter = backed_chain()
+    deposit(chain, 7 * GRIST)
+    run_to(chain, 3 * ERA)
+    staking = chain.look().staking
+    overview, points = staking.exposures.overview(2, ALICE), staking.eras_reward_points[2]
+    share = dict(rewards.split_by_points(points, REWARD))[ALICE]
+    part = GRIST * overview.total // staking.eras_total_stake[2]
+    stake = staking.active_stake(voter)
+    backing = rewards.backings_in(staking.positions[voter], 2)[0].value
+    chain.block()
+    staking = chain.look().staking
+    others = rewards.divide(share, 100_000_000, overview)[1]
+    fees = rewards.divide(part, 100_000_000, overview)[1]
+    assert staking.eras_owed[2] == others + fees
+    assert fees > 0
+    run_to(chain, 4 * ERA)
+    index = (others + fees) * INDEX_SCALE // (overview.total - overview.own)
+    assert chain.look().staking.active_stake(voter) - stake == backing * index // INDEX_SCALE
+
+
+def test_job_fees_wait_while_staking_is_frozen() -> None:
+    chain = start()
+    deposit(chain, 7 * GRIST)
+    run_to(chain, ERA + 2)
+    pause(chain, "Staking", 1)
+    run_to(chain, 2 * ERA + 1)
+    staking = chain.look().staking
+    assert staking.fees_owed == chain.free(STAKERS_POT) == 7 * GRIST
+    assert staking.fee_deposits[2] == GRIST
 
 
 # Where there is emission
