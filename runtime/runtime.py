@@ -23,6 +23,8 @@ from runtime.frame.parameters import Track
 from runtime.governance import ConvictionVoting, Referenda
 from runtime.governance.nouns import Ruling
 from runtime.insurance import Insurance
+from runtime.market.budgets import Budgets
+from runtime.market.credits import Credits
 from runtime.market.oracle import Oracle
 from runtime.offences import Offences
 from runtime.parameters import Parameters
@@ -108,6 +110,8 @@ class Runtime:
         self.beacon = Beacon(ctx, self.session)
         self.elections = Elections(ctx, self.session, self.staking)
         self.oracle = Oracle(ctx, self.parameters, self.balances)
+        self.credits = Credits(ctx, self.parameters, self.balances, self.oracle, self.emission)
+        self.budgets = Budgets(ctx, self.parameters, self.balances)
         self.modules: tuple[Module, ...] = (
             self.system,
             self.utility,
@@ -133,6 +137,8 @@ class Runtime:
             self.beacon,
             self.elections,
             self.oracle,
+            self.credits,
+            self.budgets,
             *add(self),
         )
         register(calls, self.modules)
