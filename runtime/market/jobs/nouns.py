@@ -1,0 +1,567 @@
+"""The words of jobs: their numbers, what stands beside a job, bids, events and errors."""
+
+from typing import Final
+
+from runtime import weights
+from runtime.frame.declared import Record
+from runtime.frame.errors import ERRORS_BY_FILE, CallError
+from runtime.frame.events import EVENTS_BY_FILE, Event
+from runtime.frame.parameters import Parameter, Unit
+from runtime.market.nouns import JobState, Reason
+from runtime.primitives import (
+    GRAINS_PER_GRIST,
+    U8,
+    U32,
+    U64,
+    ZERO_HASH,
+    AccountId,
+    Balance,
+    BlockNumber,
+    Flag,
+    Hash,
+    Weight,
+)
+
+OPEN_BLOCKS: Final = Parameter(
+    "jobs.open_blocks", 10_800, low=50, high=302_400, step=10_800, unit=Unit.BLOCKS,
+    docs="How long a job waits for a provider before it expires.",
+)  # fmt: skip
+"""Six hours of a public chain: every provider has had a look."""
+
+BIDDING_BLOCKS: Final = Parameter(
+    "jobs.bidding_blocks", 100, low=4, high=1_800, step=100, unit=Unit.BLOCKS,
+    docs="How long sealed bids are taken, from the first one on.",
+)  # fmt: skip
+"""Long enough that no proposer can keep everybody else out."""
+
+REVEALING_BLOCKS: Final = Parameter(
+    "jobs.revealing_blocks", 50, low=4, high=1_800, step=50, unit=Unit.BLOCKS,
+    docs="How long bidders have to open their bids.",
+)  # fmt: skip
+"""Half of that: a reveal is one message, known beforehand."""
+
+START_BLOCKS: Final = Parameter(
+    "jobs.start_blocks", 600, low=8, high=7_200, step=100, unit=Unit.BLOCKS,
+    docs="How long provider and requester have to sign the first receipt.",
+)  # fmt: skip
+"""Twenty minutes: data are fetched meanwhile."""
+
+BID_DEPOSIT: Final = Parameter(
+    "jobs.bid_deposit", 50_000_000, low=5_000_000, high=200_000_000, step=10_000_000,
+    unit=Unit.PERBILL, docs="Part of the highest price that a bidder puts down.",
+)  # fmt: skip
+"""5 %: who bids without opening the bid loses more than the delay is worth."""
+
+BID_MARGIN: Final = Parameter(
+    "jobs.bid_margin", 50_000_000, low=0, high=200_000_000, step=10_000_000,
+    unit=Unit.PERBILL, docs="How far above the reference price the only bidder is paid.",
+)  # fmt: skip
+"""5 %: without a second bid there is no second price, but the market has one."""
+
+START_SHARE: Final = Parameter(
+    "jobs.start_share", 10_000_000, low=0, high=50_000_000, step=5_000_000,
+    unit=Unit.PERBILL, docs="Part of the price that a provider gets when a job is never started.",
+)  # fmt: skip
+"""1 %: its bond stood still for it, and nobody knows who is to blame."""
+
+CANCEL_SHARE: Final = Parameter(
+    "jobs.cancel_share", 50_000_000, low=0, high=200_000_000, step=10_000_000,
+    unit=Unit.PERBILL, docs="Part of the unearned price that cancelling a running job costs.",
+)  # fmt: skip
+"""5 %: the machine stands still until it finds other work."""
+
+BIDDING_SHARE: Final = Parameter(
+    "jobs.bidding_share", 10_000_000, low=0, high=50_000_000, step=5_000_000,
+    unit=Unit.PERBILL, docs="Part of the highest price that cancelling an auction burns.",
+)  # fmt: skip
+"""1 %: who has seen the bids does not ask again for nothing."""
+
+SHORT_WINDOW_ERAS: Final = Parameter(
+    "jobs.short_window_eras", 2, low=1, high=14, step=1, unit=Unit.ERAS,
+    docs="How long the result of a small job can be challenged.",
+)  # fmt: skip
+"""Two eras: an audit draws, commits and reveals within one."""
+
+LONG_WINDOW_ERAS: Final = Parameter(
+    "jobs.long_window_eras", 7, low=2, high=28, step=1, unit=Unit.ERAS,
+    docs="How long the result of a large job can be challenged.",
+)  # fmt: skip
+"""A week: as long as a slash of a validator waits."""
+
+LARGE_PRICE: Final = Parameter(
+    "jobs.large_price", 10_000 * GRAINS_PER_GRIST,
+    low=1_000 * GRAINS_PER_GRIST, high=100_000 * GRAINS_PER_GRIST,
+    step=1_000 * GRAINS_PER_GRIST, unit=Unit.GRAINS,
+    docs="Price from which a job has the long window, and above which its requester has a stake.",
+)  # fmt: skip
+"""Where a cheat pays for a week of hiding."""
+
+REQUESTER_STAKE: Final = Parameter(
+    "jobs.requester_stake", 10_000_000, low=0, high=100_000_000, step=10_000_000,
+    unit=Unit.PERBILL, docs="Part of the price of a large job that its requester has at stake.",
+)  # fmt: skip
+"""1 %: who asks for much of the market belongs to it."""
+
+START_DEPOSIT: Final = Parameter(
+    "jobs.start_deposit", 100_000_000, low=0, high=300_000_000, step=50_000_000,
+    unit=Unit.PERBILL, docs="Part of the price that a requester puts down whose jobs often fail.",
+)  # fmt: skip
+"""A tenth: ten times what a job that is never started costs otherwise."""
+
+EXTENSION_ERAS: Final = Parameter(
+    "jobs.extension_eras", 7, low=1, high=14, step=1, unit=Unit.ERAS,
+    docs="By how much queued challenges may lengthen a window.",
+)  # fmt: skip
+"""A week: eight challenges have had their turn."""
+
+CASE_BLOCKS: Final = Parameter(
+    "jobs.case_blocks", 1_209_600, low=2_000, high=4_000_000, step=100_000, unit=Unit.BLOCKS,
+    docs="How long after its window a job is settled in spite of an open case.",
+)  # fmt: skip
+"""28 eras: every case has deadlines of its own; this one is for the case that has none."""
+
+KEEP_ERAS: Final = Parameter(
+    "jobs.keep_eras", 28, low=5, high=365, step=28, unit=Unit.ERAS,
+    docs="How long the record of a job that ended stays in the state.",
+)  # fmt: skip
+"""28 eras: rewards are paid and canaries shown long before; blocks keep it for ever."""
+
+PARAMETERS: Final = (
+    OPEN_BLOCKS,
+    BIDDING_BLOCKS,
+    REVEALING_BLOCKS,
+    START_BLOCKS,
+    BID_DEPOSIT,
+    BID_MARGIN,
+    START_SHARE,
+    CANCEL_SHARE,
+    BIDDING_SHARE,
+    SHORT_WINDOW_ERAS,
+    LONG_WINDOW_ERAS,
+    LARGE_PRICE,
+    REQUESTER_STAKE,
+    START_DEPOSIT,
+    EXTENSION_ERAS,
+    CASE_BLOCKS,
+    KEEP_ERAS,
+)
+"""The numbers of jobs."""
+
+PRICE_MIN: Final = GRAINS_PER_GRIST // 10
+"""Smallest highest price: what is held for it pays for the place that a job takes."""
+
+RUN_BLOCKS_MAX: Final = 1 << 22
+"""Longest run: 97 days of a public chain."""
+
+HEARTBEAT_MIN: Final = 5
+"""A beat costs a transaction, and a look by the wheel."""
+
+HEARTBEAT_MAX: Final = 10_000
+"""Slower than this nobody would notice a provider that is gone."""
+
+TOLERANCE_MAX: Final = 20
+"""Beats that may be missed in a row."""
+
+REPLICAS_MIN: Final = 3
+"""Fewer cannot outvote one."""
+
+REPLICAS_MAX: Final = 7
+"""More cost more than an audit ever does."""
+
+BIDS_MAX: Final = 32
+"""Bids of an auction; the weight of deciding it is prepaid with each."""
+
+ATTEMPTS_MAX: Final = 3
+"""A job that failed three times is not the providers' fault alone."""
+
+FAILED_JOBS_MIN: Final = 5
+"""Fewer failures say nothing about a requester."""
+
+FAILED_SHARE_PART: Final = 5
+"""One in five: beyond it a requester puts a deposit down."""
+
+PRUNED_PER_BLOCK: Final = 8
+"""Jobs that are forgotten in a block; more than can end in one for long."""
+
+EMISSION_BASE: Final = 800_000_000
+"""0.8: work emission stays below the fee, so that nobody earns by buying from himself."""
+
+EMISSION_VERIFIED: Final = 3_000_000_000
+"""3.0: the most that verified and metered work may reach in any phase."""
+
+AUCTION_TAG: Final = b"gm-bid"
+"""First bytes of a sealed bid."""
+
+WEIGHT_SUBMIT: Final[Weight] = 400 * weights.MICROSECOND
+"""A spec judged, four datasets quoted, a hold, three records, an item for the wheel."""
+
+WEIGHT_MATCH: Final[Weight] = 400 * weights.MICROSECOND
+"""A bond locked, a hold lowered, a record, an item for the wheel; starting or not, prepaid."""
+
+WEIGHT_BID: Final[Weight] = 300 * weights.MICROSECOND
+"""A deposit and a record, and its part of deciding the auction, prepaid."""
+
+WEIGHT_STEP: Final[Weight] = 150 * weights.MICROSECOND
+"""A record read and written, an item for the wheel."""
+
+WEIGHT_SIGNATURE: Final[Weight] = 70 * weights.MICROSECOND
+"""Verifying the other side's signature of a receipt."""
+
+WEIGHT_END: Final[Weight] = 900 * weights.MICROSECOND
+"""A whole waterfall: twenty postings, a bond, reputations, records."""
+
+
+class Annex(Record):
+    """What belongs to a job beside where it stands.
+
+    `compensation` is what of the escrow came out of a bond. `reserve` is held beside the escrow of
+    a job that credits pay: what it did not need, until the end, when the credits' part of it is
+    restored. `organisation` pays and counts what went back before the end, `returned`, against the
+    cap of its member then. `start_deposit` is held of the requester until the job starts.
+    `data_root` is over the leaves that it trains on, `leaf_count` their number. `receipt` is the
+    hash of the last receipt that both signed, `units` what it counts. `is_by_acceptance` says that
+    the requester judges the result, whatever was ordered. `group` is the first of `siblings` equal
+    jobs.
+    """
+
+    compensation: Balance
+    reserve: Balance
+    organisation: U32 | None
+    returned: Balance
+    start_deposit: Balance
+    data_root: Hash
+    leaf_count: U32
+    receipt: Hash
+    units: U64
+    is_by_acceptance: Flag
+    group: U32
+    siblings: U8
+
+
+NO_ANNEX: Final = Annex(
+    compensation=0,
+    reserve=0,
+    organisation=None,
+    returned=0,
+    start_deposit=0,
+    data_root=ZERO_HASH,
+    leaf_count=0,
+    receipt=ZERO_HASH,
+    units=0,
+    is_by_acceptance=False,
+    group=0,
+    siblings=0,
+)
+"""What a job has beside itself that has nothing."""
+
+
+class Bid(Record):
+    """A bid: sealed by its commitment, then open with a price; `owner` is to whom it belongs."""
+
+    commitment: Hash
+    owner: AccountId
+    deposit: Balance
+    is_open: Flag
+    price: Balance
+
+
+class Ended(Record):
+    """A job that ended, and the era in which it did."""
+
+    job: U32
+    era: U32
+
+
+class JobSubmitted(Event, index=0):
+    """A job is open; its escrow is held of the payer."""
+
+    id_: U32
+    requester: AccountId
+    payer: AccountId
+    escrow: Balance
+    credit: Balance
+
+
+class BidCommitted(Event, index=1):
+    """A sealed bid came in; its deposit is held of the bidder."""
+
+    id_: U32
+    bidder: AccountId
+    deposit: Balance
+
+
+class BidRevealed(Event, index=2):
+    """A bid was opened."""
+
+    id_: U32
+    bidder: AccountId
+    price: Balance
+
+
+class BidEnded(Event, index=3):
+    """The auction is over for a bidder; `burned` of its deposit is lost, the rest is free again."""
+
+    id_: U32
+    bidder: AccountId
+    burned: Balance
+
+
+class JobMatched(Event, index=4):
+    """A provider has the job at this price, and a bond stands behind it."""
+
+    id_: U32
+    provider: AccountId
+    attempt: U8
+    price: Balance
+    bond: Balance
+    own_bond: Balance
+
+
+class JobStarted(Event, index=5):
+    """Both sides signed the first receipt; the provider has until `due`."""
+
+    id_: U32
+    provider: AccountId
+    first_checkpoint: U32
+    due: BlockNumber
+
+
+class Heartbeat(Event, index=6):
+    """The provider is at work."""
+
+    id_: U32
+
+
+class ReceiptPosted(Event, index=7):
+    """The provider says how far it is; `is_accepted` when the requester signed it, too."""
+
+    id_: U32
+    checkpoint: U32
+    checkpoint_out: Hash
+    units: U64
+    is_accepted: Flag
+
+
+class JobCompleted(Event, index=8):
+    """A result is there; it can be challenged until `due`, and longer while a case is open."""
+
+    id_: U32
+    commitments: Hash
+    final_state: Hash
+    units: U64
+    due: BlockNumber
+
+
+class StateChanged(Event, index=9):
+    """A job stands elsewhere now, for this reason, until `due`."""
+
+    id_: U32
+    state: JobState
+    reason: Reason
+    due: BlockNumber
+
+
+class JobReopened(Event, index=10):
+    """An attempt failed; the job looks for a provider for the rest, with what is left for it."""
+
+    id_: U32
+    attempt: U8
+    first_checkpoint: U32
+    price: Balance
+    compensation: Balance
+
+
+class JobEnded(Event, index=11):
+    """A job is over: what went back to the payer at last, and what could not.
+
+    `restored` grains were burned for credits, which the payer has again; `burned` came out of a
+    bond for a dearer provider, and were not needed.
+    """
+
+    id_: U32
+    state: JobState
+    reason: Reason
+    refunded: Balance
+    restored: Balance
+    burned: Balance
+
+
+class EscrowReturned(Event, index=12):
+    """A part of the escrow that is not needed went back to the payer, or into the reserve."""
+
+    id_: U32
+    amount: Balance
+    is_reserved: Flag
+
+
+class StartDepositEnded(Event, index=13):
+    """The deposit of a requester whose jobs often fail is free again, or burned."""
+
+    id_: U32
+    amount: Balance
+    is_burned: Flag
+
+
+class WakePostponed(Event, index=14):
+    """The deadline wheel was full: `advance` ends the state when it is due."""
+
+    id_: U32
+
+
+class AuditPaid(Event, index=15):
+    """Somebody was paid for an audit of the job."""
+
+    id_: U32
+    who: AccountId
+    amount: Balance
+
+
+class UnknownJob(CallError, index=0):
+    """There is no such job, or it ended long ago; `gristmill job list` shows those that live."""
+
+
+class NotRequester(CallError, index=1):
+    """Only who submitted the job can do this."""
+
+
+class NotProvider(CallError, index=2):
+    """Only the provider of the job can do this."""
+
+
+class WrongState(CallError, index=3):
+    """The job stands elsewhere than this needs; look with `gristmill job show`."""
+
+
+class DeadlinePassed(CallError, index=4):
+    """It is too late for this; the job moves on by itself."""
+
+
+class BadCheckpoints(CallError, index=5):
+    """A job has 32 to 1,024 checkpoints; name a number between them."""
+
+
+class BadSteps(CallError, index=6):
+    """Steps are a multiple of the checkpoints, and at most 1,048,576; choose another number."""
+
+
+class BadUnits(CallError, index=7):
+    """A job asks for at least one unit, and a result has at most what was asked for."""
+
+
+class ClassClosed(CallError, index=8):
+    """No new jobs may ask for this class of hardware; choose one that is open."""
+
+
+class BadParams(CallError, index=9):
+    """The program cannot read these parameters; encode them as its documentation says."""
+
+
+class WrongDatasets(CallError, index=10):
+    """Name datasets in ascending order, each once; the reference trainer takes exactly one."""
+
+
+class PriceTooLow(CallError, index=11):
+    """The highest price of a job is at least 0.1 GRIST; offer more."""
+
+
+class BadRun(CallError, index=12):
+    """A run takes 1 to 4,194,304 blocks; choose another deadline."""
+
+
+class BadHeartbeat(CallError, index=13):
+    """Beats are 5 to 10,000 blocks apart, and 1 to 20 may be missed; choose other numbers."""
+
+
+class BadTier(CallError, index=14):
+    """Tiers go from 0 to 4; choose one of them."""
+
+
+class BadReplicas(CallError, index=15):
+    """Replication takes 3 to 7 replicas, all others 1; choose another number."""
+
+
+class CannotAudit(CallError, index=16):
+    """Only programs of the table can be audited; choose acceptance or replication."""
+
+
+class StakeTooLow(CallError, index=17):
+    """A requester of a large job has a part of its price at stake; bond more with `stake bond`."""
+
+
+class NoOffer(CallError, index=18):
+    """The provider has no standing offer for this class; take another, or wait for bids."""
+
+
+class OfferTooHigh(CallError, index=19):
+    """The standing offer is above the highest price of the job; take another."""
+
+
+class OfferForReplicas(CallError, index=20):
+    """Replicas are each for another provider; submit without an offer and take one for each."""
+
+
+class SameProvider(CallError, index=21):
+    """The provider has another replica of this job; each is for somebody else."""
+
+
+class AlreadyBid(CallError, index=22):
+    """The provider, or another of the same owner, has bid for this job already."""
+
+
+class TooManyBids(CallError, index=23):
+    """The job has 32 bids; bid for another."""
+
+
+class NoBid(CallError, index=24):
+    """There is no sealed bid of yours for this job."""
+
+
+class WrongReveal(CallError, index=25):
+    """Price and salt are not those that were sealed; reveal what was committed."""
+
+
+class BidTooHigh(CallError, index=26):
+    """The bid is above the highest price of the job; it cannot win, and its deposit is lost."""
+
+
+class BondTooSmall(CallError, index=27):
+    """The bond for this price is not free; add to it before the reveals end."""
+
+
+class WrongReceipt(CallError, index=28):
+    """The receipt is not of this chain, job, attempt, data or place; make another."""
+
+
+class WrongSignature(CallError, index=29):
+    """The signature is not over just this receipt by the account that must sign; sign again."""
+
+
+class NoConflict(CallError, index=30):
+    """Two receipts conflict when both are of one place of the running attempt, and differ."""
+
+
+class CasesOpen(CallError, index=31):
+    """Somebody challenged the result; it is settled when the case is over."""
+
+
+class NotByAcceptance(CallError, index=32):
+    """The result of this job is audited; it is settled when its window ends."""
+
+
+class NotDue(CallError, index=33):
+    """The job waits for nobody yet; call again when it is due."""
+
+
+class CannotCancel(CallError, index=34):
+    """A result is there, or the job is over; challenge the result if it is wrong."""
+
+
+class NotLive(CallError, index=35):
+    """The job is not at a place where it could be judged."""
+
+
+EVENTS: Final = tuple(EVENTS_BY_FILE[__name__])
+"""Every event of jobs."""
+
+ERRORS: Final = tuple(ERRORS_BY_FILE[__name__])
+"""Every error of jobs."""
