@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Final
 
 from runtime import weights
-from runtime.balances import Balances, BurnCause, MintCause
+from runtime.balances import Balances, BurnCause, HoldReason, MintCause
 from runtime.emission.module import Emission
 from runtime.frame.call import call
 from runtime.frame.context import Context
@@ -220,9 +220,10 @@ class Credits(Module, index=36):
         return grains
 
     def refund(self, job: int, unspent: int) -> int:
-        """Burn the credits' part of what a job left, out of its owner's free money; gives it.
+        """Burn the credits' part of what a job left, out of its owner's escrow; gives it.
 
-        `unspent` is what went back of the whole escrow; the part is in proportion, rounded down.
+        `unspent` is what is left of the whole escrow, and still held; the part is in proportion,
+        rounded down.
         """
         use = self.uses.find(job)
         if use is None:
@@ -231,7 +232,7 @@ class Credits(Module, index=36):
         grains = min(unspent * use.grains // use.escrow, use.grains)
         usd = use.usd * grains // use.grains
         if grains:
-            self.balances.destroy(BurnCause.CREDIT, use.who, grains, keep_alive=False)
+            self.balances.burn_held(BurnCause.CREDIT, use.who, HoldReason.ESCROW, grains)
             self.credit_backing += grains
         if usd:
             expires = self.numbers.era() + EXPIRY.read(self.ctx)
