@@ -14,13 +14,6 @@ from runtime.frame.errors import CallError
 from runtime.frame.parameters import PERBILL
 from runtime.market.jobs.book import Book, units_of
 from runtime.market.jobs.nouns import (
-    AUCTION_TAG,
-    BID_DEPOSIT,
-    BID_MARGIN,
-    BIDDING_BLOCKS,
-    BIDS_MAX,
-    REVEALING_BLOCKS,
-    START_BLOCKS,
     AlreadyBid,
     Bid,
     BidCommitted,
@@ -36,7 +29,17 @@ from runtime.market.jobs.nouns import (
     WrongReveal,
     WrongState,
 )
+from runtime.market.jobs.numbers import (
+    AUCTION_TAG,
+    BID_DEPOSIT,
+    BID_MARGIN,
+    BIDDING_BLOCKS,
+    BIDS_MAX,
+    REVEALING_BLOCKS,
+    START_BLOCKS,
+)
 from runtime.market.nouns import NOBODY, Job, JobSpec, JobState, Reason
+from runtime.market.reputation import BOND_RATIO_MAX
 from runtime.market.terms import cheat_report
 from runtime.primitives import AccountId
 
@@ -127,7 +130,7 @@ class Auctions(Book):
         if price > job.price:
             raise BidTooHigh
         self.near.providers.check_can_take(who, self.specs[id_], price)
-        if self.near.providers.free_bond(who) < self._bond_of(who, price):
+        if self.near.providers.free_bond(who) < self.near.providers.required_bond(who, price):
             raise BondTooSmall
         self.bids[id_, who] = replace(bid, is_open=True, price=price)
         self.emit(BidRevealed(id_, who, price))
@@ -187,10 +190,9 @@ class Auctions(Book):
 
         A bond that is enough for the bid but not for a higher second price lowers the price.
         """
-        ratio = self.near.reputation.bond_ratio(rank.bidder)
-        backed = self.near.providers.free_bond(rank.bidder) * PERBILL // ratio
-        price = max(min(price, backed), rank.price, 1)
-        for offer in (price, max(rank.price, 1)) if price > rank.price else (price,):
+        backed = self.near.providers.free_bond(rank.bidder) * PERBILL // BOND_RATIO_MAX
+        least = max(rank.price, 1)
+        for offer in dict.fromkeys((price, max(least, min(price, backed)), least)):
             depth = self.ctx.checkpoint()
             try:
                 self._match(id_, job, rank.bidder, offer)
@@ -209,9 +211,9 @@ class Auctions(Book):
         self._check_siblings(id_, provider)
         near.providers.check_can_take(provider, spec, price)
         job = self._lower_price(id_, job, price)
-        bond = self._bond_of(provider, price)
-        own = near.providers.lock_bond(provider, id_, bond)
-        near.providers.note_taken(provider, id_, spec.class_id)
+        bond = near.providers.required_bond(provider, price)
+        own = near.providers.lock_bond(provider, id_, bond, price=price)
+        near.providers.note_taken(provider, id_, spec.class_id, price)
         job = replace(job, provider=provider, table=near.work_units.version)
         self.reports[id_] = cheat_report(
             spec.verification,
@@ -224,10 +226,6 @@ class Auctions(Book):
         self.emit(JobMatched(id_, provider, job.attempt, price, bond, own))
         due = self.ctx.block.height + START_BLOCKS.read(self.ctx)
         return self._move_on(id_, job, JobState.MATCHED, due)
-
-    def _bond_of(self, who: AccountId, price: int) -> int:
-        """Give the bond for a price, rounded up."""
-        return -(-price * self.near.reputation.bond_ratio(who) // PERBILL)
 
     def _offered(self, spec: JobSpec, job: Job, provider: AccountId) -> int | None:
         """Give the price of a standing offer for what is to do, or None."""

@@ -18,18 +18,20 @@ from runtime.frame.parameters import PERBILL
 from runtime.market.jobs.auction import Auctions
 from runtime.market.jobs.book import MAIN, ONCE, highest_price, silent_from
 from runtime.market.jobs.nouns import (
-    ATTEMPTS_MAX,
-    BIDDING_SHARE,
-    CANCEL_SHARE,
-    CASE_BLOCKS,
-    OPEN_BLOCKS,
-    START_SHARE,
     CannotCancel,
     Ended,
     JobEnded,
     JobReopened,
     NotDue,
     StartDepositEnded,
+)
+from runtime.market.jobs.numbers import (
+    ATTEMPTS_MAX,
+    BIDDING_SHARE,
+    CANCEL_SHARE,
+    CASE_BLOCKS,
+    OPEN_BLOCKS,
+    START_SHARE,
 )
 from runtime.market.nouns import (
     NOBODY,
@@ -224,7 +226,7 @@ class Course(Auctions):
             providers.pay_earned(job.provider, part, job.payer, HoldReason.ESCROW)
         job = self._count_escrow(job, before)
         providers.release_bond(id_)
-        providers.note_ended(job.provider, id_, spec.class_id, job.price, is_good=True)
+        providers.note_ended(job.provider, id_, spec.class_id, 0, is_good=True)
         self._end(id_, job, JobState.CANCELLED, reason)
 
     def _cancel_run(self, id_: int, job: Job) -> None:

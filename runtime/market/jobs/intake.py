@@ -9,6 +9,21 @@ from runtime.market import trainer
 from runtime.market.jobs.course import Course
 from runtime.market.jobs.neighbours import KnownProgram
 from runtime.market.jobs.nouns import (
+    BadCheckpoints,
+    BadHeartbeat,
+    BadParams,
+    BadReplicas,
+    BadRun,
+    BadSteps,
+    BadTier,
+    BadUnits,
+    CannotAudit,
+    ClassClosed,
+    PriceTooLow,
+    StakeTooLow,
+    WrongDatasets,
+)
+from runtime.market.jobs.numbers import (
     EMISSION_BASE,
     EMISSION_VERIFIED,
     FAILED_JOBS_MIN,
@@ -23,19 +38,6 @@ from runtime.market.jobs.nouns import (
     RUN_BLOCKS_MAX,
     START_DEPOSIT,
     TOLERANCE_MAX,
-    BadCheckpoints,
-    BadHeartbeat,
-    BadParams,
-    BadReplicas,
-    BadRun,
-    BadSteps,
-    BadTier,
-    BadUnits,
-    CannotAudit,
-    ClassClosed,
-    PriceTooLow,
-    StakeTooLow,
-    WrongDatasets,
 )
 from runtime.market.nouns import (
     CHECKPOINTS_MAX,

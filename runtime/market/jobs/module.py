@@ -35,13 +35,6 @@ from runtime.market.jobs.nouns import (
     ERRORS,
     EVENTS,
     NO_ANNEX,
-    PARAMETERS,
-    WEIGHT_BID,
-    WEIGHT_END,
-    WEIGHT_MATCH,
-    WEIGHT_SIGNATURE,
-    WEIGHT_STEP,
-    WEIGHT_SUBMIT,
     BadUnits,
     CasesOpen,
     DeadlinePassed,
@@ -58,6 +51,15 @@ from runtime.market.jobs.nouns import (
     WrongReceipt,
     WrongSignature,
     WrongState,
+)
+from runtime.market.jobs.numbers import (
+    PARAMETERS,
+    WEIGHT_BID,
+    WEIGHT_END,
+    WEIGHT_MATCH,
+    WEIGHT_SIGNATURE,
+    WEIGHT_STEP,
+    WEIGHT_SUBMIT,
 )
 from runtime.market.jobs.receipts import JobReceipt, Signature
 from runtime.market.jobs.records import Records
@@ -282,6 +284,7 @@ class Jobs(Records, Module, index=33, events=EVENTS, errors=ERRORS):
         self.results[id_] = JobResult(commitments, final_state, height, units)
         due = height + self._window_blocks(job)
         self._move_on(id_, replace(job, heard=height), JobState.WINDOW, due)
+        self.near.providers.note_completed(id_)
         self.emit(JobCompleted(id_, commitments, final_state, units, due))
         for watcher in self.watchers:
             watcher.job_completed(id_)

@@ -84,7 +84,10 @@ class UsesProviders(Protocol):
     def check_can_take(self, who: AccountId, spec: JobSpec, price: int, /) -> None:
         """Raise why a provider may not take a job at a price."""
 
-    def lock_bond(self, who: AccountId, job: int, amount: int, /) -> int:
+    def required_bond(self, who: AccountId, price: int, /) -> int:
+        """Give the bond that a provider must lock for a price."""
+
+    def lock_bond(self, who: AccountId, job: int, amount: int, /, *, price: int) -> int:
         """Lock the bond of a job and give its own part; raises NoFreeBond."""
 
     def bond(self, job: int, /) -> object | None:
@@ -101,13 +104,16 @@ class UsesProviders(Protocol):
     def free_bond(self, who: AccountId, /) -> int:
         """Give how much a provider could lock."""
 
-    def note_taken(self, who: AccountId, job: int, class_id: int, /) -> None:
-        """Learn that a job was taken."""
+    def note_taken(self, who: AccountId, job: int, class_id: int, value: int, /) -> None:
+        """Learn that a job of `value` grains was taken."""
+
+    def note_completed(self, job: int, /) -> None:
+        """Learn that the work is done: its device is free."""
 
     def note_ended(
         self, who: AccountId, job: int, class_id: int, value: int, /, *, is_good: bool
     ) -> None:
-        """Learn that a job of `value` grains ended."""
+        """Learn that a job of `value` grains ended; a good one of zero counts for nothing."""
 
 
 class UsesReputation(Protocol):
@@ -115,9 +121,6 @@ class UsesReputation(Protocol):
 
     def factor(self, who: AccountId, /) -> int:
         """Give by how much a bid counts, parts per 10^9."""
-
-    def bond_ratio(self, who: AccountId, /) -> int:
-        """Give the bond by the price, parts per 10^9."""
 
     def note_fault(self, provider: AccountId, requester: AccountId, fault: Fault, /) -> None:
         """Learn of a fault of a provider."""

@@ -4,7 +4,12 @@ from collections.abc import Iterator
 
 from runtime.balances import HoldReason
 from runtime.frame.module import Check
-from runtime.market.jobs.nouns import BIDS_MAX, KEEP_ERAS, PRUNED_PER_BLOCK, WEIGHT_STEP
+from runtime.market.jobs.numbers import (
+    BIDS_MAX,
+    KEEP_ERAS,
+    PRUNED_PER_BLOCK,
+    WEIGHT_STEP,
+)
 from runtime.market.jobs.verdicts import Verdicts
 from runtime.market.nouns import NOBODY, Job, JobState
 from runtime.primitives import AccountId, Weight

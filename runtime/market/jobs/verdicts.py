@@ -6,14 +6,16 @@ from runtime.balances import HoldReason, MoveCause
 from runtime.market.jobs.course import JUDGED, RESULT_STATES
 from runtime.market.jobs.intake import Intake
 from runtime.market.jobs.nouns import (
+    AuditPaid,
+    DeadlinePassed,
+    NotLive,
+)
+from runtime.market.jobs.numbers import (
     EMISSION_BASE,
     EXTENSION_ERAS,
     LARGE_PRICE,
     LONG_WINDOW_ERAS,
     SHORT_WINDOW_ERAS,
-    AuditPaid,
-    DeadlinePassed,
-    NotLive,
 )
 from runtime.market.nouns import Fault, Job, JobState, Reason
 from runtime.primitives import AccountId
