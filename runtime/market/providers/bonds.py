@@ -42,7 +42,6 @@ from runtime.market.providers.refusals import (
     Leaving,
     NoCapacity,
     NoFreeBond,
-    NotRegistered,
     TierTooLow,
     ValueTooLarge,
     WrongClass,
@@ -100,12 +99,8 @@ class WorkBonds(Delegations):
         What reputation takes off three prices is at most twenty times the score, over all open
         jobs together; beyond that the bond is three prices.
         """
-        whole = -(-price * BOND_RATIO_MAX // PERBILL)
-        earned = whole - -(-price * self.reputation.bond_ratio(who) // PERBILL)
-        ledger = self.ledgers.find(who)
-        used = 0 if ledger is None else ledger.discounts
-        room = self.reputation.score(who) * rules.DISCOUNT_MULTIPLE.read(self.ctx) - used
-        return whole - min(earned, max(room, 0))
+        asked = -(-price * self.reputation.bond_ratio(who) // PERBILL)
+        return max(asked, _whole_bond(price) - self._discount_room(who))
 
     def free_bond(self, who: AccountId) -> int:
         """Give the most grains that could be locked behind a job now; half of them are own."""
@@ -121,19 +116,21 @@ class WorkBonds(Delegations):
     def lock_bond(self, who: AccountId, job: int, amount: int, *, price: int = 0) -> int:
         """Put grains behind a job, or more behind one that has some; gives the own part of it.
 
-        Half or more is the provider's own free money, the rest its delegators'. With a `price`
-        what the bond is short of three prices counts against the provider's score until the bond
-        is released. Raises NotRegistered, NoFreeBond or BondTakenAlready.
+        Half or more is the provider's own free money, the rest its delegators'. It is more than
+        `amount` where the bonds of open jobs would be short of three prices by more than the score
+        allows. Without a `price` it is the one for which `bond_ratio` asks the amount. Raises
+        NotRegistered, NoFreeBond or BondTakenAlready.
         """
         before, ledger = self.work_bonds.find(job), self._met(who)
         if before is not None and before.provider != who:
             raise BondTakenAlready
+        whole = _whole_bond(price or amount * PERBILL // self.reputation.bond_ratio(who))
+        amount = max(amount, whole - self._discount_room(who))
         pool = self.pools[who]
         delegated = min(amount // 2, pools.lockable(pool))
-        own = amount - delegated
+        own, short = amount - delegated, max(whole - amount, 0)
         if own > self._own_free(who):
             raise NoFreeBond
-        short = max(-(-price * BOND_RATIO_MAX // PERBILL) - amount, 0) if price else 0
         had = before or WorkBond(who, 0, 0, 0)
         self.work_bonds[job] = WorkBond(
             who, had.own + own, had.delegated + delegated, had.discount + short
@@ -197,13 +194,14 @@ class WorkBonds(Delegations):
     def note_taken(self, who: AccountId, job: int, class_id: int, value: int = 0) -> None:
         """Give a job to a provider: a device is busy, its value is open.
 
-        Without a `value` in grains the work bond is it. Raises NotRegistered or JobTaken.
+        Without a `value` in grains it is the price that the work bond was locked for. Raises
+        NotRegistered or JobTaken.
         """
         if job in self.tasks:
             raise JobTaken
         ledger, profile = self._met(who), self._profile(who)
         found = self.work_bonds.find(job)
-        worth = value or (0 if found is None else found.total)
+        worth = value or (0 if found is None else _price_of(found))
         task = Task(
             who, class_id, worth, profile.payout, profile.endpoint, profile.depositor,
             is_running=True,
@@ -229,12 +227,13 @@ class WorkBonds(Delegations):
         self.ledgers[task.provider] = self._idle(task, ledger)
 
     def note_ended(
-        self, who: AccountId, job: int, class_id: int, value: int, *, is_good: bool
+        self, who: AccountId, job: int, class_id: int, value: int, *, is_good: bool | None
     ) -> None:
         """Take a job from a provider: its device and its value are free, and it counts.
 
         A good job counts for the tier from a `value` of providers.job_value_min on, a bad one
-        always. Nothing happens for a job that the provider does not have.
+        always, and one that is neither, because it never began, not at all. Nothing happens for a
+        job that the provider does not have.
         """
         task = self.tasks.find(job)
         if task is None or task.provider != who or task.class_id != class_id:
@@ -244,12 +243,10 @@ class WorkBonds(Delegations):
         ledger = self._met(who)
         if task.is_running:
             ledger = self._idle(task, ledger)
-        counts = not is_good or value >= rules.JOB_VALUE_MIN.read(self.ctx)
-        self.ledgers[who] = _with_job(
-            replace(ledger, taken=ledger.taken - 1, open_value=ledger.open_value - task.value),
-            counts=counts,
-            is_good=is_good,
-        )
+        ledger = replace(ledger, taken=ledger.taken - 1, open_value=ledger.open_value - task.value)
+        if is_good is not None and (not is_good or value >= rules.JOB_VALUE_MIN.read(self.ctx)):
+            ledger = _with_job(ledger, is_good=is_good)
+        self.ledgers[who] = ledger
 
     # Inside
 
@@ -284,15 +281,26 @@ class WorkBonds(Delegations):
         self.slots[who, class_id] = replace(slot, running=slot.running - 1)
         return replace(ledger, running=ledger.running - 1)
 
-    def _check_registered(self, who: AccountId) -> None:
-        if who not in self.profiles:
-            raise NotRegistered
+    def _discount_room(self, who: AccountId) -> int:
+        """Give by how many grains more the bonds of a provider may be short of three prices."""
+        ledger = self.ledgers.find(who)
+        used = 0 if ledger is None else ledger.discounts
+        most = self.reputation.score(who) * rules.DISCOUNT_MULTIPLE.read(self.ctx)
+        return max(most - used, 0)
 
 
-def _with_job(ledger: Ledger, *, counts: bool, is_good: bool) -> Ledger:
+def _whole_bond(price: int) -> int:
+    """Give the bond without any discount: three prices."""
+    return price * BOND_RATIO_MAX // PERBILL
+
+
+def _price_of(bond: WorkBond) -> int:
+    """Give the price that a bond was locked for."""
+    return (bond.total + bond.discount) * PERBILL // BOND_RATIO_MAX
+
+
+def _with_job(ledger: Ledger, *, is_good: bool) -> Ledger:
     """Give the ledger with a job that ended; old ones are halved away."""
-    if not counts:
-        return ledger
     good, jobs = ledger.recent_good + is_good, ledger.recent_jobs + 1
     if jobs >= rules.RECENT_JOBS_MAX:
         good, jobs = good // 2, jobs // 2
