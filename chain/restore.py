@@ -18,6 +18,7 @@ from chain.storage.rewind import rewind
 from chain.storage.state import StateStore
 from chain.verified import VerifiedSignatures
 from consensus.evidence import EvidenceWindow
+from consensus.types import BLOCK_BYTES_MAX
 
 INDEX_BLOCKS = 64
 """Blocks between two rounds of indexing while an archive is imported."""
@@ -51,7 +52,7 @@ def import_archive(
                 RuntimeExecution(chain, start.hash, open_releases(config, start.spec.chain_type)),
                 Offences(chain.blocks, start.hash, window),
                 VerifiedSignatures(),
-                block_bytes_max=params.block_bytes_max + (1 << 20),
+                block_bytes_max=max(BLOCK_BYTES_MAX, params.block_bytes_max + (1 << 20)),
             )
             _import_all(importer, reader, flush_blocks=config.flush_blocks, progress=progress)
             return chain.height

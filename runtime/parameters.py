@@ -79,10 +79,12 @@ class Parameters(Module, index=20):
     def __init__(self, ctx: Context) -> None:
         super().__init__(ctx)
         self.declared: dict[str, Declared] = {}
+        self._modules: list[Module] = []
 
     def register(self, modules: Iterable[Module]) -> None:
         """Take what modules declare; raises DeclarationError for a name that is there twice."""
         for module in modules:
+            self._modules.append(module)
             for parameter in module.parameters:
                 if parameter.name in self.declared:
                     raise DeclarationError(f"two parameters are called {parameter.name}")
@@ -103,17 +105,18 @@ class Parameters(Module, index=20):
         self.judge_set(name, value)
         parameter = self.declared[name].parameter
         before = parameter.read(self.ctx)
-        if value == parameter.default:
-            del self.values[name]
-        else:
-            self.values[name] = value
+        parameter.write(self.ctx, value)
         self.changed_era[name] = self.era()
         self.emit(ParameterSet(name, before, value))
 
     def judge_set(self, name: str, value: int) -> Track:
-        """Give the track of a change; raises what `set` would raise."""
+        """Give the track of a change; raises what `set` would raise.
+
+        Modules are asked last whether the value fits theirs: there they may raise errors of their
+        own.
+        """
         declared = self.declared.get(name)
-        if declared is None:
+        if declared is None or not declared.parameter.is_there(self.ctx):
             raise UnknownParameter
         parameter = declared.parameter
         current = parameter.read(self.ctx)
@@ -127,6 +130,8 @@ class Parameters(Module, index=20):
             raise TooSteep
         if self.era() < self.free_from(name):
             raise CoolingDown
+        for module in self._modules:
+            module.check_parameter(name, value)
         return parameter.track
 
     def free_from(self, name: str) -> int:

@@ -14,13 +14,13 @@ from runtime.block import VALIDATORS_MAX
 from runtime.emission.reading import EmissionRules, read_emission
 from runtime.fees import PRICES, FeeSchedule
 from runtime.frame.errors import SpecError
-from runtime.frame.parameters import Track
+from runtime.frame.parameters import Parameter, PlacedParameter, Track
 from runtime.governance.tracks import TRACKS
 from runtime.primitives import MONEY_MAX, AccountId
 from runtime.runtime import Runtime
 from runtime.section import Section
 from runtime.session import ValidatorRecord
-from runtime.staking.nouns import HISTORY_ERAS
+from runtime.staking.numbers import SLASH_VOTE, deferral_max, slash_vote_fits
 from runtime.staking.start import (
     Stake,
     StakingRules,
@@ -29,7 +29,7 @@ from runtime.staking.start import (
     read_nominators,
     read_staking,
 )
-from runtime.system import ChainParams
+from runtime.system import BLOCK_BYTES_MAX, BLOCK_WEIGHT_MAX, ChainParams
 from runtime.vesting.allocation import (
     NO_TABLE,
     AllocationTable,
@@ -182,13 +182,15 @@ def _read_rules(root: Section, era_epochs: int, params: ChainParams) -> StakingR
         epoch_blocks=params.epoch_blocks,
         unbonding_eras=params.unbonding_blocks // era_blocks,
     )
-    evidence_eras = params.evidence_age_blocks // era_blocks
-    deferral_max = rules.params.unbonding_eras + HISTORY_ERAS - evidence_eras - 1
-    if rules.params.slash_deferral_eras > deferral_max:
+    latest = deferral_max(
+        unbonding_eras=rules.params.unbonding_eras,
+        evidence_eras=params.evidence_age_blocks // era_blocks,
+    )
+    if rules.params.slash_deferral_eras > latest:
         raise SpecError(
             table.key("slash_deferral_eras"),
             "a report of old evidence would be applied when its exposures are forgotten",
-            f"use at most {deferral_max}, or younger evidence",
+            f"use at most {latest}, or younger evidence",
         )
     return rules
 
@@ -245,8 +247,9 @@ def _check_powers(labelled: dict[str, ValidatorRecord], *, is_live: bool) -> Non
 
 def _read_limits(limits: Section) -> tuple[int, ChainParams]:
     interval_ms = limits.integer("block_interval_ms", 0, 60_000)
-    bytes_max = limits.integer("block_bytes_max", 4_096, 64 << 20)
-    weight_us = limits.integer("block_weight_max_us", 10_000, 60_000_000)
+    bytes_max = limits.integer("block_bytes_max", BLOCK_BYTES_MAX.low, 64 << 20)
+    weight_least = BLOCK_WEIGHT_MAX.low // MICROSECOND
+    weight_us = limits.integer("block_weight_max_us", weight_least, 60_000_000)
     epoch_blocks = limits.integer("epoch_blocks", 2, 14_400)
     era_epochs = limits.integer("era_epochs", 1, 1_000)
     unbonding_eras = limits.integer("unbonding_eras", 1, 1_000)
@@ -298,7 +301,7 @@ def _read_parameters(root: Section) -> dict[str, int]:
     table = Section(root.take("parameters", dict, "write a [parameters] table"), "parameters")
     values: dict[str, int] = {}
     for name, declared in sorted(Runtime().parameters.declared.items()):
-        if table.has(name):
+        if table.has(name) and not isinstance(declared.parameter, PlacedParameter):
             values[name] = table.integer(name, declared.parameter.low, declared.parameter.high)
     table.finish()
     return values
@@ -308,13 +311,15 @@ def _check_slash_track(rules: StakingRules | None, values: dict[str, int]) -> No
     """Raise SpecError unless a vote can cancel a reported slash, however late it is decided."""
     if rules is None:
         return
-    numbers = TRACKS[Track.SLASHES]
-    periods = (numbers.prepare, numbers.decide, numbers.confirm, numbers.enact)
-    length = sum(values.get(period.name, period.default) for period in periods)
+
+    def period(part: Parameter) -> int:
+        return values.get(part.name, part.default)
+
     deferral = rules.params.slash_deferral_eras
-    if length >= deferral * 1_000:
+    if not slash_vote_fits(deferral, period):
+        length = sum(period(part) for part in SLASH_VOTE)
         raise SpecError(
-            f"parameters.{numbers.decide.name}",
+            f"parameters.{TRACKS[Track.SLASHES].decide.name}",
             f"a vote on a slash may take {length} thousandths of an era, its deferral is {deferral}"
             " eras",
             "shorten the periods of track.slashes, or raise slash_deferral_eras",

@@ -15,7 +15,7 @@ from runtime.frame.events import Event
 from runtime.frame.module import Check, Constant, Module
 from runtime.frame.origins import Root, Signed
 from runtime.frame.outcome import EncodedError, EncodedInfo
-from runtime.frame.parameters import Track
+from runtime.frame.parameters import Place, PlacedParameter, Track, Unit
 from runtime.frame.storage import Hasher, StorageMap, StorageValue, stored
 from runtime.primitives import (
     U8,
@@ -69,7 +69,10 @@ class AccountInfo(Record, path=("frame_system", "AccountInfo")):
 
 
 class ChainParams(Record):
-    """Limits that consensus and execution share; their hash is in every header."""
+    """Limits that consensus and execution share; their hash is in every header.
+
+    Votes change the two of blocks, between bounds; the others are for ever.
+    """
 
     block_interval_ms: U64
     block_bytes_max: U32
@@ -78,6 +81,23 @@ class ChainParams(Record):
     evidence_age_blocks: U32
     evidence_age_ms: U64
     unbonding_blocks: U32
+
+
+BLOCK_BYTES_MAX: Final = PlacedParameter(
+    "limits.block_bytes_max", 1_536 << 10, low=64 << 10, high=1_536 << 10, step=256 << 10,
+    unit=Unit.BYTES, track=Track.UPGRADE, docs="Bytes of the transactions of a block.",
+    place=Place("System", "Params", ChainParams.wire, "block_bytes_max"),
+)  # fmt: skip
+"""At most what validators can send each other in time, beside evidence and the last commit."""
+
+BLOCK_WEIGHT_MAX: Final = PlacedParameter(
+    "limits.block_weight_max", 1_000_000 * weights.MICROSECOND,
+    low=100_000 * weights.MICROSECOND, high=1_500_000 * weights.MICROSECOND,
+    step=250_000 * weights.MICROSECOND,
+    unit=Unit.PICOSECONDS, track=Track.UPGRADE, docs="Work that a block may take to execute.",
+    place=Place("System", "Params", ChainParams.wire, "block_weight_max"),
+)  # fmt: skip
+"""Half of the time between blocks: the slower half of the validators keeps up."""
 
 
 class ScheduledVersion(Record):
@@ -184,6 +204,7 @@ class TooManyUpgrades(CallError, index=4):
 class System(Module, index=0):
     """Accounts, block numbers and hashes, remarks, transactions' ends, and runtime versions."""
 
+    parameters = (BLOCK_BYTES_MAX, BLOCK_WEIGHT_MAX)
     constants = (
         Constant.of("BlockHashCount", BlockNumber, BLOCK_HASH_COUNT, "Heights with known hashes."),
         Constant.of(

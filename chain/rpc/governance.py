@@ -89,6 +89,7 @@ class GovernanceMethods:
         return [
             _parameter(runtime, declared.parameter, declared.owner, era)
             for _, declared in sorted(runtime.parameters.declared.items())
+            if declared.parameter.is_there(runtime.ctx)
         ]
 
     def _page(self, runtime: Runtime, count: int, before: int | None) -> Json:

@@ -123,6 +123,12 @@ class Module(Part):
     def on_finalize(self) -> None:
         """React to the end of a block; never raises outward."""
 
+    def check_parameter(self, name: str, value: int) -> None:
+        """Raise a CallError for a value that, inside its bounds, does not fit what is here.
+
+        Every module is asked about every change, its own parameters and those of others.
+        """
+
     def guards(self) -> Iterator[Check]:
         """Yield equalities over running totals, each O(1); a broken one freezes the module."""
         return iter(())

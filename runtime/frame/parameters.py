@@ -9,13 +9,14 @@
         ...  BURN_SHARE.read(self.ctx)
 
 The bounds are the constitution: no vote moves a value outside them, or faster than they say. The
-state holds only values that are not the default; reading one is a single look into the state.
+state holds only values that are not the default; reading one is a single look into the state. What
+the chain spec gives and clients read by another name is a PlacedParameter: it stands there alone.
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum, StrEnum
-from typing import Final
+from typing import Any, Final, Protocol
 
 from ext import hashing, scale
 from runtime.frame.context import Context
@@ -56,6 +57,8 @@ class Unit(StrEnum):
     ERAS = "eras"
     MILLIERAS = "thousandths of an era"
     COUNT = "count"
+    BYTES = "bytes"
+    PICOSECONDS = "picoseconds of work"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,80 @@ class Parameter:
         """Set the value in the first state; raises ValueError when it is outside the bounds."""
         if not self.low <= value <= self.high:
             raise ValueError(f"{self.name} is {value}, but only {self.low}..{self.high} is allowed")
+        self.write(ctx, value)
+
+    def write(self, ctx: Context, value: int) -> None:
+        """Set the value in the state; who calls has judged it."""
         if value == self.default:
             ctx.state.delete(self.key)
         else:
             ctx.state.put(self.key, scale.U128.encode(value))
+
+    def is_there(self, ctx: Context) -> bool:  # noqa: ARG002 -- a placed one looks
+        """Whether this chain has the parameter at all."""
+        return True
+
+
+class ItemCodec(Protocol):
+    """How a storage item is written; scale codecs and the wires of records are such."""
+
+    def encode(self, value: Any) -> bytes:
+        """Give the bytes of a value."""
+        ...
+
+    def decode(self, data: bytes) -> Any:
+        """Read a value; raises ValueError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A storage item of a module, or the field `part` of the record in it."""
+
+    module: str
+    item: str
+    codec: ItemCodec
+    part: str | None = None
+
+    @property
+    def key(self) -> bytes:
+        """Where the item stands in the state."""
+        return hashing.twox_128(self.module.encode()) + hashing.twox_128(self.item.encode())
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedParameter(Parameter):
+    """A parameter that is a storage item of a module, or a part of one.
+
+    The chain spec gives its first value, when the module's genesis writes the item. On a chain that
+    has no such item (one without staking) it is not there, and `read` gives the default.
+    """
+
+    place: Place = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        Parameter.__post_init__(self)
+        object.__setattr__(self, "key", self.place.key)
+
+    def read(self, ctx: Context) -> int:
+        """Give the value in the state that the context points at."""
+        data = ctx.state.get(self.key)
+        if data is None:
+            return self.default
+        found, part = self.place.codec.decode(data), self.place.part
+        value: int = found if part is None else getattr(found, part)
+        return value
+
+    def write(self, ctx: Context, value: int) -> None:
+        """Set the value in the state, and leave the rest of its record; raises KeyError."""
+        data, place = ctx.state.get(self.key), self.place
+        if data is None:
+            raise KeyError(self.name)
+        new: Any = value
+        if place.part is not None:
+            new = replace(place.codec.decode(data), **{place.part: value})
+        ctx.state.put(self.key, place.codec.encode(new))
+
+    def is_there(self, ctx: Context) -> bool:
+        """Whether this chain has the item."""
+        return ctx.state.get(self.key) is not None

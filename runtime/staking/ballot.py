@@ -86,7 +86,8 @@ class Progress(Record):
     `era` is the one it is for, `cursor` the last candidate or voter that was met, of `met` in all.
     `candidates`, `pages` and `voters` count what is put to the vote, `loaded` pages that the core
     has. `seat`, `start`, `page`, `own`, `others` and `nominators` are about the winner that is
-    being written, `assigned` counts voters whose result is written.
+    being written, `assigned` counts voters whose result is written; `seats` is how many winners
+    there may be, whatever a vote decides meanwhile.
     """
 
     phase: Phase = Phase.IDLE
@@ -104,6 +105,7 @@ class Progress(Record):
     others: Balance = 0
     nominators: U32 = 0
     assigned: U32 = 0
+    seats: U32 = 0
 
 
 class PhaseBegun(Event, index=0):

@@ -187,16 +187,17 @@ class Elections(Module, index=14, events=(PhaseBegun,)):
             del self.standing[number]
         met.sort(key=lambda one: one.who)
         self.candidates = b"".join(one.who for one in met)
-        self.mark = hashing.blake2b_256(self._head())
+        seats = self.staking.validator_count
+        self.mark = hashing.blake2b_256(self._head(seats))
         rows = [make_row(one.who, one.stake, [number]) for number, one in enumerate(met)]
-        fresh = Progress(era=progress.era, candidates=len(met))
+        fresh = Progress(era=progress.era, candidates=len(met), seats=seats)
         self._move_to(Phase.VOTERS, self._add_rows(fresh, rows))
 
-    def _head(self) -> bytes:
+    def _head(self, seats: int) -> bytes:
         """Give what the election is opened with: seats and candidates."""
         ids = self.candidates
         names = [ids[at : at + ID_BYTES] for at in range(0, len(ids), ID_BYTES)]
-        return election.encode_snapshot(self.staking.validator_count, names, [])
+        return election.encode_snapshot(seats, names, [])
 
     # VOTERS
 
@@ -261,7 +262,7 @@ class Elections(Module, index=14, events=(PhaseBegun,)):
 
     def _fill_seats(self, progress: Progress, left: int) -> Weight:
         """Fill some seats."""
-        seats = min(self.staking.validator_count, progress.candidates)
+        seats = min(progress.seats, progress.candidates)
         before = self.winners
         filled = min(seats, len(before) + share_of(seats - len(before), left, ROUNDS_PER_BLOCK))
         winners = self._election(progress, progress.pages, filled).winners[:filled]
@@ -277,7 +278,7 @@ class Elections(Module, index=14, events=(PhaseBegun,)):
         mark = self.mark
         opened = self._open
         if opened is None or opened.mark != mark:
-            opened = self._open = OpenElection(mark, election.Election(self._head()))
+            opened = self._open = OpenElection(mark, election.Election(self._head(progress.seats)))
         while opened.pages < pages:
             opened.election.append(self.voter_pages[opened.pages])
             opened.pages += 1

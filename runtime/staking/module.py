@@ -65,6 +65,7 @@ from runtime.staking.nouns import (
     ValidatorPrefsSet,
     Withdrawn,
 )
+from runtime.staking.numbers import PARAMETERS, check_fit
 from runtime.staking.start import Stake, StakingStart
 from runtime.staking.voter_list import ListKind, VoterList
 
@@ -75,6 +76,7 @@ Targets = Annotated[tuple[Address, ...], Most(TARGETS_MAX)]
 class Staking(Eras, Module, index=8, events=EVENTS, errors=ERRORS):
     """Who puts money behind whom, what it earns, and what it loses."""
 
+    parameters = PARAMETERS
     constants = (
         Constant.of("MaxUnlockingChunks", U32, CHUNKS_MAX, "Amounts that unbond at a time."),
         Constant.of("MaxNominations", U32, TARGETS_MAX, "Validators that a nominator names."),
@@ -105,6 +107,19 @@ class Staking(Eras, Module, index=8, events=EVENTS, errors=ERRORS):
             prefs=self.eras_validator_prefs,
         )
         deadlines.listen(self.index, self._settle_late)
+
+    def check_parameter(self, name: str, value: int) -> None:
+        """Raise where elections cannot count so many, or stake would be gone before a slash."""
+        if self.is_enabled:
+            params, system = self.params, self.session.system
+            check_fit(
+                self.ctx,
+                name,
+                value,
+                params=params,
+                epoch_blocks=params.era_blocks // params.era_epochs,
+                evidence_eras=system.params.evidence_age_blocks // params.era_blocks,
+            )
 
     def genesis(self, *, start: StakingStart) -> None:
         """Mint, bond and list the first stakes, and expose them to era 0."""

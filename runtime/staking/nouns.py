@@ -417,6 +417,22 @@ class PassiveAccount(CallError, index=78):
     """The genesis named this account passive: it neither stakes nor votes."""
 
 
+class ElectionTooLarge(CallError, index=79):
+    """Elections of this chain cannot count so many voters and candidates; choose fewer."""
+
+
+class DeferralTooLong(CallError, index=80):
+    """Stake or its exposures would be gone before a slash is applied; choose fewer eras."""
+
+
+class VoteOutlastsDeferral(CallError, index=81):
+    """A vote on a slash could end after its deferral; shorten its periods or defer for longer."""
+
+
+class MinimumsCrossed(CallError, index=82):
+    """Nominators would need more stake than validators; move the other minimum first."""
+
+
 EVENTS: Final = tuple(EVENTS_BY_FILE[__name__])
 """Every event of the module."""
 

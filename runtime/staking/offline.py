@@ -1,8 +1,9 @@
 """Offline: who signs less than half of the commits in the window is reported and jailed.
 
-The flags of each block's last commit say who missed the block before. The window slides by height:
-what a height adds, the same place of the next round takes away, and in a block that everybody
-signed nothing is written. No miss counts
+The flags of each block's last commit say who missed the block before. The window slides by height,
+and in a block that everybody signed nothing is written. A vote may change its length: then it
+slides to the new one block by block, and nobody is reported by counts of more than it. No miss
+counts
 
     in the first window after genesis          the network is still being started
     in the 100 blocks after a gap of a minute  the whole chain stood still, not one validator
@@ -33,6 +34,9 @@ GAP_MS: Final = 60_000
 QUIET_BLOCKS: Final = 100
 """Blocks after a pause in which nobody's absence counts: machines come back one by one."""
 
+SLIDES_MAX: Final = 7
+"""Blocks beyond one that a block takes out of the counts after a vote shortened the window."""
+
 NOTE_BYTES: Final = b"offline"
 """Begins what the evidence hash of an absence is made of; there are no signatures to keep."""
 
@@ -61,6 +65,7 @@ class Offline(Module, index=16):
         default=Absence(0, 0), hasher=Hasher.TWOX_64_CONCAT
     )
     quiet_until: StorageValue[BlockNumber] = stored(default=0)
+    reach: StorageValue[U32] = stored(default=0)
 
     def __init__(
         self,
@@ -82,7 +87,7 @@ class Offline(Module, index=16):
         if not self.staking.is_enabled:
             return
         height, window = self.ctx.block.height, self.staking.params.offline_window
-        self._slide(height, window)
+        reach = self._slide(height, window)
         if height <= max(window, self.quiet_until):
             return
         absent = [
@@ -91,11 +96,11 @@ class Offline(Module, index=16):
             if not has_signed and not self.staking.is_jailed(member.account)
         ]
         if absent:
-            self.missed_at[height % window] = tuple(member.account for member in absent)
+            self.missed_at[height] = tuple(member.account for member in absent)
         total_power = sum(member.power for member in members)
         for member in absent:
             misses = self._count(member.account)
-            if 2 * misses > window:
+            if 2 * misses > window and reach <= window:
                 self._report(member, total_power, misses)
 
     def misses_of(self, who: AccountId) -> int:
@@ -113,28 +118,39 @@ class Offline(Module, index=16):
         """Compare counts with the window."""
         if not self.staking.is_enabled:
             return
-        height, window = self.ctx.block.height, self.staking.params.offline_window
+        height, reach = self.ctx.block.height, self.reach
         counts: dict[AccountId, int] = {}
-        for slot, accounts in self.missed_at.items():
-            missed_in = height - (height - slot) % window
+        for missed_in, accounts in self.missed_at.items():
             for who in accounts:
                 if missed_in >= self.absences[who].since:
                     counts[who] = counts.get(who, 0) + 1
         kept = {who: absence.misses for who, absence in self.absences.items() if absence.misses}
         yield Check("misses are those in the window", kept == counts)
-        is_bounded = all(slot < window for slot, _ in self.missed_at.items())
-        yield Check("the window has no more places than blocks", is_bounded)
+        is_inside = all(height - reach < missed <= height for missed, _ in self.missed_at.items())
+        yield Check("what is counted is in the window", is_inside)
 
-    def _slide(self, height: int, window: int) -> None:
-        """Take the block away that leaves the window."""
-        slot = height % window
-        leaving = self.missed_at[slot]
+    def _slide(self, height: int, window: int) -> int:
+        """Take away what leaves the window and give how many blocks are counted now.
+
+        That is the window; after a vote on it, counts grow or shrink to it block by block.
+        """
+        before = self.reach or window
+        reach = min(window, before + 1) if window >= before else max(window, before - SLIDES_MAX)
+        for leaving in range(height - before, height - reach + 1):
+            self._forget(leaving)
+        if reach != self.reach:
+            self.reach = reach
+        return reach
+
+    def _forget(self, height: int) -> None:
+        """Take the misses of a block out of the counts."""
+        leaving = self.missed_at[height] if height > 0 else ()
         for who in leaving:
             absence = self.absences[who]
-            if absence.misses and height - window >= absence.since:
+            if absence.misses and height >= absence.since:
                 self.absences[who] = Absence(absence.since, absence.misses - 1)
         if leaving:
-            del self.missed_at[slot]
+            del self.missed_at[height]
 
     def _count(self, who: AccountId) -> int:
         absence = self.absences[who]

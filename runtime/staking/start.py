@@ -8,22 +8,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from ext import election
 from runtime.arithmetic import split_exact
-from runtime.block import VALIDATORS_MAX
 from runtime.frame.errors import SpecError
+from runtime.frame.parameters import Parameter
 from runtime.primitives import GRAINS_PER_GRIST, MONEY_MAX, AccountId
 from runtime.section import Section
-from runtime.staking.nouns import PERBILL, SEATS_MIN, TARGETS_MAX, StakingParams
+from runtime.staking.nouns import TARGETS_MAX, StakingParams
+from runtime.staking.numbers import (
+    CANDIDATES_MAX,
+    COMMISSION_STEP,
+    MIN_NOMINATOR_BOND,
+    MIN_VALIDATOR_BOND,
+    OFFLINE_WINDOW,
+    SEATS,
+    SLASH_DEFERRAL,
+    VOTERS_MAX,
+    election_room,
+)
 
 NOMINATORS_MAX: Final = 20_000
 """Nominators of a genesis; as many as an election is planned for."""
-
-VOTERS_PER_BLOCK: Final = 256
-"""Voters that an election may have for each block of a quarter of the last epoch."""
-
-DEFERRAL_ERAS_MAX: Final = 1_000
-"""As long as an unbonding may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,29 +101,46 @@ def read_staking(
     table: Section, *, era_epochs: int, epoch_blocks: int, unbonding_eras: int
 ) -> StakingRules:
     """Read [staking]; raises SpecError."""
-    voters_max = table.integer("voters_max", 1, election.VOTERS_MAX)
-    candidates_max = table.integer("candidates_max", SEATS_MIN, election.CANDIDATES_MAX)
-    deferral = table.integer("slash_deferral_eras", 1, DEFERRAL_ERAS_MAX)
+    voters_max = _integer(table, "voters_max", VOTERS_MAX)
+    candidates_max = _integer(table, "candidates_max", CANDIDATES_MAX)
+    deferral = _integer(table, "slash_deferral_eras", SLASH_DEFERRAL)
     params = StakingParams(
         era_epochs,
         era_epochs * epoch_blocks,
         unbonding_eras,
         deferral,
-        table.integer("offline_window", 4, 100_000),
+        _integer(table, "offline_window", OFFLINE_WINDOW),
         voters_max,
         candidates_max,
-        table.integer("commission_step", 1, PERBILL),
+        _integer(table, "commission_step", COMMISSION_STEP),
         table.amount("era_reward"),
     )
     rules = StakingRules(
         params,
-        table.integer("seats", SEATS_MIN, VALIDATORS_MAX),
-        table.amount("min_validator_bond"),
-        table.amount("min_nominator_bond"),
+        _integer(table, "seats", SEATS),
+        _amount(table, "min_validator_bond", MIN_VALIDATOR_BOND),
+        _amount(table, "min_nominator_bond", MIN_NOMINATOR_BOND),
     )
     table.finish()
     _check_rules(table, rules, epoch_blocks)
     return rules
+
+
+def _integer(table: Section, name: str, parameter: Parameter) -> int:
+    """Read a number that votes may change, inside their bounds."""
+    return table.integer(name, parameter.low, parameter.high)
+
+
+def _amount(table: Section, name: str, parameter: Parameter) -> int:
+    """Read an amount that votes may change, inside their bounds."""
+    amount = table.amount(name)
+    if not parameter.low <= amount <= parameter.high:
+        raise SpecError(
+            table.key(name),
+            f"{amount} grains are outside its bounds",
+            f"use {parameter.low} to {parameter.high} grains",
+        )
+    return amount
 
 
 def _check_rules(table: Section, rules: StakingRules, epoch_blocks: int) -> None:
@@ -130,22 +151,18 @@ def _check_rules(table: Section, rules: StakingRules, epoch_blocks: int) -> None
             "a slash would be applied when the stake may be gone",
             f"use at most {params.unbonding_eras - 1}, or a longer unbonding",
         )
-    room = min(VOTERS_PER_BLOCK * max(1, epoch_blocks // 4), election.VOTERS_MAX)
+    room = election_room(epoch_blocks)
     if params.voters_max + params.candidates_max > room:
         raise SpecError(
             table.key("voters_max"),
             "an election of so many does not end within the last epoch, or has too many voters",
             f"let voters_max and candidates_max be {room} together, or use longer epochs",
         )
-    if rules.min_validator_bond < GRAINS_PER_GRIST:
-        raise SpecError(
-            table.key("min_validator_bond"), "it gives no power", "use at least 1 GRIST"
-        )
-    if not 1 <= rules.min_nominator_bond <= rules.min_validator_bond:
+    if rules.min_nominator_bond > rules.min_validator_bond:
         raise SpecError(
             table.key("min_nominator_bond"),
-            "it is zero, or above min_validator_bond",
-            "use at least a grain and no more than a validator needs",
+            "it is above min_validator_bond",
+            "use no more than a validator needs",
         )
 
 

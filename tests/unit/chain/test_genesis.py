@@ -6,6 +6,7 @@ from chain.devnet.spec import write_spec
 from chain.errors import ConfigError
 from chain.genesis import CARRIED_BYTES_MAX, read_spec, start_chain
 from chain.network import limits
+from runtime.system import BLOCK_BYTES_MAX
 
 
 def spec_of(validators: int, block_bytes: int) -> str:
@@ -22,6 +23,12 @@ def test_blocks_that_peers_cannot_send_each_other_are_refused_where_there_are_pe
     assert start_chain(spec_of(1, CARRIED_BYTES_MAX + 1)).spec.params.block_bytes_max > 1_572_864
     assert start_chain(spec_of(2, CARRIED_BYTES_MAX)).spec.params.block_bytes_max == 1_572_864
     assert CARRIED_BYTES_MAX < limits.BLOCK_BYTES_MAX
+
+
+def test_no_vote_makes_blocks_larger_than_peers_can_send_each_other():
+    assert BLOCK_BYTES_MAX.high == CARRIED_BYTES_MAX
+    single = start_chain(read_spec("bench")).spec.params.block_bytes_max
+    assert single - BLOCK_BYTES_MAX.step > BLOCK_BYTES_MAX.high
 
 
 @pytest.mark.parametrize("name", ["dev", "local", "test", "bench", "public"])

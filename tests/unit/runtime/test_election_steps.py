@@ -19,6 +19,7 @@ from runtime.staking.ballot import (
     walk_share,
 )
 from runtime.staking.nouns import StakersElected
+from runtime.staking.numbers import SEATS
 from tests.support.electorate import (
     begun,
     go_to,
@@ -167,6 +168,27 @@ def test_a_node_that_starts_anew_each_block_arrives_at_the_same_state() -> None:
         chain.executive = Executive()
 
     assert roots(large(), 34) == roots(large(), 34, restart)
+
+
+def test_a_vote_on_seats_in_the_midst_of_an_election_counts_from_the_next_on() -> None:
+    """So a node that starts anew opens it with the seats that it began with."""
+
+    def seated(chain: Chain, *, restarts: bool) -> list[int]:
+        found = []
+        while chain.height < 48:
+            if restarts:
+                chain.executive = Executive()
+            quick_block(chain)
+            if chain.look().elections.progress.phase is Phase.ASSIGNMENTS:
+                found.append(len(chain.runtime.elections.winners))
+            if chain.runtime.elections.progress.phase is Phase.VOTERS and chain.height > 16:
+                overlay = chain.state.overlay()
+                chain.runtime.ctx.enter(overlay, chain.runtime.ctx.block)
+                SEATS.begin(chain.runtime.ctx, 9)
+                chain.state.commit(overlay)
+        return list(dict.fromkeys(found))
+
+    assert seated(large(), restarts=False) == seated(large(), restarts=True) == [4, 15, 9]
 
 
 def test_an_open_election_that_is_ahead_of_the_state_changes_nothing() -> None:

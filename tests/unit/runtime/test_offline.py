@@ -4,7 +4,8 @@ import pytest
 
 from runtime.staking import nouns
 from runtime.staking.fractions import Ratio
-from runtime.staking.offline import GAP_MS, QUIET_BLOCKS, FoundOffline
+from runtime.staking.numbers import OFFLINE_WINDOW
+from runtime.staking.offline import GAP_MS, QUIET_BLOCKS, SLIDES_MAX, FoundOffline
 from runtime.staking.reports import OffenceKind, ReportState
 from tests.support.stakes import ERA_BLOCKS, GRIST, WINDOW, Stakes, validator
 
@@ -86,6 +87,43 @@ def test_nobody_is_absent_after_the_whole_chain_stood_still(pause_ms: int, count
                 return
             assert chain.look().offline.misses_of(validator(0)) == 0
     assert chain.look().offline.misses_of(validator(0)) == 1
+
+
+def voted(chain: Stakes, window: int) -> None:
+    """Let a vote set the window."""
+    chain.open()
+    OFFLINE_WINDOW.write(chain.runtime.ctx, window)
+    chain.close()
+
+
+def test_a_longer_window_is_filled_before_it_is_judged_by() -> None:
+    chain = four(2 * WINDOW)
+    miss(chain, HALF, 0)
+    voted(chain, 2 * WINDOW)
+    miss(chain, HALF, 0)
+    assert (reported(chain), chain.look().offline.misses_of(validator(0))) == (0, WINDOW)
+    miss(chain, 1, 0)
+    assert reported(chain) == 1
+
+
+def test_a_shorter_window_forgets_block_by_block_and_judges_by_its_own_blocks_only() -> None:
+    window = 3 * WINDOW
+    chain = Stakes.begin(FOUR, offline_window=window)
+    chain.blocks(window)
+    miss(chain, WINDOW, 0)
+    chain.blocks(WINDOW)
+    voted(chain, WINDOW)
+    offline = chain.look().offline
+    assert offline.misses_of(validator(0)) == WINDOW > WINDOW // 2
+    miss(chain, 1, 0)
+    steps = -(-(window - WINDOW) // SLIDES_MAX)
+    chain.blocks(steps)
+    offline = chain.look().offline
+    assert (reported(chain), offline.reach, offline.misses_of(validator(0))) == (0, WINDOW, 1)
+    miss(chain, HALF - 1, 0)
+    assert reported(chain) == 0
+    miss(chain, 1, 0)
+    assert reported(chain) == 1
 
 
 def test_nothing_is_written_while_everybody_signs() -> None:

@@ -7,8 +7,8 @@ import pytest
 from ext import scale, store
 from runtime import fees
 from runtime import parameters as words
-from runtime.frame.errors import BadOrigin, DeclarationError, SpecError
-from runtime.frame.parameters import Parameter, Unit
+from runtime.frame.errors import BadOrigin, DeclarationError, InvalidBlock, SpecError
+from runtime.frame.parameters import Parameter, PlacedParameter, Unit
 from runtime.genesis import load_spec
 from runtime.parameters import ParameterSet
 from runtime.runtime import Runtime
@@ -145,9 +145,17 @@ def test_an_era_is_a_fixed_number_of_blocks(chain: Chain) -> None:
 def test_every_parameter_stands_where_clients_look_for_it(chain: Chain) -> None:
     parameters = chain.runtime.parameters
     assert parameters.declared
+    modules = {module.name: module for module in chain.runtime.modules}
     for name, declared in parameters.declared.items():
-        assert declared.parameter.key == parameters.values.storage_key(name)
-        assert declared.owner in {module.name for module in chain.runtime.modules}
+        module, parameter = modules[declared.owner], declared.parameter
+        if isinstance(parameter, PlacedParameter):
+            items = {item.name: item for item in module.items}
+            item = items[parameter.place.item]
+            assert (parameter.place.module, parameter.key) == (module.name, item.prefix)
+            stored = item.value.encode(item.value.decode(chain.runtime.ctx.state.get(item.prefix)))
+            assert parameter.place.codec.encode(parameter.place.codec.decode(stored)) == stored
+        else:
+            assert parameter.key == parameters.values.storage_key(name)
 
 
 def test_the_split_of_fees_never_gives_away_more_than_there_is() -> None:
@@ -217,6 +225,68 @@ def test_a_spec_may_begin_with_other_values_inside_the_bounds() -> None:
     for wrong in ('"fees.burn_share" = 1', '"fees.nothing" = 1', '"fees.burn_share" = "5"'):
         with pytest.raises(SpecError, match=r"parameters\.fees\."):
             load_spec(f"{text}{wrong}\n")
+
+
+def test_numbers_that_have_a_table_of_their_own_are_not_among_the_parameters_of_a_spec() -> None:
+    text = (ROOT / "genesis" / "test.toml").read_text()
+    for name in ("staking.seats", "limits.block_bytes_max"):
+        with pytest.raises(SpecError, match=name):
+            load_spec(f'{text}"{name}" = 50\n')
+
+
+def test_a_placed_parameter_is_what_the_spec_says_and_is_voted_where_it_stands(
+    chain: Chain,
+) -> None:
+    runtime, rules = chain.runtime, chain.spec.staking.rules
+    expected = {
+        "staking.seats": rules.seats,
+        "staking.min_validator_bond": rules.min_validator_bond,
+        "staking.min_nominator_bond": rules.min_nominator_bond,
+        "limits.block_bytes_max": chain.spec.params.block_bytes_max,
+        "limits.block_weight_max": chain.spec.params.block_weight_max,
+    }
+    for part in ("slash_deferral_eras", "offline_window", "voters_max", "candidates_max",
+                 "commission_step"):  # fmt: skip
+        expected[f"staking.{part}"] = getattr(rules.params, part)
+    placed = {
+        name: declared.parameter
+        for name, declared in runtime.parameters.declared.items()
+        if isinstance(declared.parameter, PlacedParameter)
+    }
+    assert {name: parameter.read(runtime.ctx) for name, parameter in placed.items()} == expected
+    before = runtime.staking.params
+    assert as_root(chain, *SET, "staking.offline_window", 150) is None
+    assert as_root(chain, *SET, "staking.seats", 12) is None
+    assert runtime.staking.params == replace(before, offline_window=150)
+    assert runtime.staking.validator_count == 12
+    refused_as_root(chain, words.CoolingDown, *SET, "staking.seats", 13)
+    assert changed(chain) == {}
+    chain.close()
+
+
+def test_a_chain_without_staking_has_none_of_its_numbers() -> None:
+    chain = Chain.start("plain")
+    chain.open()
+    refused_as_root(chain, words.UnknownParameter, *SET, "staking.seats", 12)
+    seats = chain.runtime.parameters.declared["staking.seats"].parameter
+    with pytest.raises(KeyError):
+        seats.write(chain.runtime.ctx, 12)
+
+
+def test_a_vote_on_the_size_of_blocks_binds_the_next_block_and_is_in_its_header() -> None:
+    chain = Chain.start()
+    runtime = chain.open()
+    limit = runtime.system.params.block_bytes_max
+    remark = chain.call("System", "remark", bytes(30_000))
+    body = [chain.sign(remark, person("Alice"), nonce=nonce).raw for nonce in range(100)]
+    assert as_root(chain, *SET, "limits.block_bytes_max", limit - (256 << 10)) is None
+    room = (limit - (256 << 10)) // len(body[0])
+    assert room < 50 < limit // len(body[0])
+    chain.executive.apply_many(body[:50])
+    assert chain.close().params_hash != genesis_of("dev").params_hash
+    chain.open()
+    with pytest.raises(InvalidBlock, match=r"extrinsic \d+ is invalid"):
+        chain.executive.apply_many(body[50 : 50 + room + 1])
 
 
 def test_genesis_keeps_only_what_differs_from_the_defaults(chain: Chain) -> None:

@@ -8,8 +8,10 @@ import pytest
 
 from runtime.balances import SLASH_POT, TREASURY, HoldReason
 from runtime.balances.nouns import InsufficientBalance, ProtectedAccount
+from runtime.frame.errors import CallError
 from runtime.frame.module import Check
 from runtime.staking import nouns as words
+from runtime.staking import numbers
 from runtime.staking.nouns import (
     CHUNKS_MAX,
     FOREVER,
@@ -21,6 +23,7 @@ from runtime.staking.nouns import (
 )
 from runtime.staking.voter_list import Displaced, ListFull, ListKind
 from tests.support.electorate import PREFS, add_candidate, add_voter, named, raise_limits, start
+from tests.support.governance import as_root, refused_as_root
 from tests.support.runtime import Chain, assert_refused, person, stranger
 
 ALICE, BOB, EVE, FERDIE = (person(name) for name in ("Alice", "Bob", "Eve", "Ferdie"))
@@ -475,6 +478,77 @@ def test_without_staking_every_call_says_so() -> None:
         refused(chain, words.NotEnabled, ALICE, name, *given)
 
 
+# The numbers that votes change
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error"),
+    [
+        ("staking.voters_max", 207, words.ElectionTooLarge),
+        ("staking.candidates_max", 57, words.ElectionTooLarge),
+        ("staking.slash_deferral_eras", 4, words.DeferralTooLong),
+        ("track.slashes.decide", 900, words.VoteOutlastsDeferral),
+        ("track.slashes.enact", 400, words.VoteOutlastsDeferral),
+    ],
+)
+def test_a_vote_sets_no_number_that_does_not_fit_the_others(
+    chain: Chain, name: str, value: int, error: type[CallError]
+) -> None:
+    refused_as_root(chain, error, "Parameters", "set", name, value)
+    assert as_root(chain, "Parameters", "set", name, value - 1) is None
+
+
+def test_nominators_never_need_more_than_validators(chain: Chain) -> None:
+    set_number = ("Parameters", "set")
+    chain.runtime.staking.min_validator_bond = 15 * GRIST
+    name = numbers.MIN_NOMINATOR_BOND.name
+    refused_as_root(chain, words.MinimumsCrossed, *set_number, name, 15 * GRIST + 1)
+    assert as_root(chain, *set_number, name, 15 * GRIST) is None
+    name = numbers.MIN_VALIDATOR_BOND.name
+    refused_as_root(chain, words.MinimumsCrossed, *set_number, name, 15 * GRIST - 1)
+    assert as_root(chain, *set_number, name, 16 * GRIST) is None
+
+
+def test_a_larger_minimum_throws_nobody_out_and_binds_who_comes_or_goes(chain: Chain) -> None:
+    do(chain, EVE, "bond", 10 * GRIST, STAKED)
+    do(chain, EVE, "nominate", (ALICE,))
+    name = numbers.MIN_NOMINATOR_BOND.name
+    assert as_root(chain, "Parameters", "set", name, 20 * GRIST) is None
+    refused(chain, words.InsufficientBond, FERDIE, "bond", 20 * GRIST - 1, STAKED)
+    do(chain, FERDIE, "bond", 20 * GRIST, STAKED)
+    refused(chain, words.InsufficientBond, EVE, "nominate", (BOB,))
+    refused(chain, words.InsufficientBond, EVE, "unbond", 1)
+    assert EVE in chain.runtime.staking.nominators
+    do(chain, EVE, "bond_extra", 10 * GRIST)
+    do(chain, EVE, "nominate", (BOB,))
+    do(chain, EVE, "chill")
+    do(chain, EVE, "unbond", 20 * GRIST)
+    chain.close()
+
+
+def test_a_shorter_list_throws_nobody_out_and_does_not_grow(chain: Chain) -> None:
+    for number in range(20):
+        add_voter(chain.runtime, named("voter", number), 100 + number, (ALICE,))
+    shorter = numbers.VOTERS_MAX.low
+    assert as_root(chain, "Parameters", "set", numbers.VOTERS_MAX.name, shorter) is None
+    assert chain.runtime.staking.counter_for_nominators == 20
+    add_voter(chain.runtime, named("voter", 20), 101, (ALICE,))
+    assert chain.runtime.staking.counter_for_nominators == 20
+    assert named("voter", 0) not in chain.runtime.staking.nominators
+    chain.close()
+
+
+def test_the_step_of_commissions_is_what_votes_say(chain: Chain) -> None:
+    step = numbers.COMMISSION_STEP
+    assert as_root(chain, "Parameters", "set", step.name, 2 * step.default) is None
+    before = chain.runtime.staking.validators[ALICE].commission
+    do(chain, ALICE, "validate", ValidatorPrefs(before, blocked=False))
+    set_era(chain, 3)
+    too_much = ValidatorPrefs(before + 2 * step.default + 1, blocked=False)
+    refused(chain, words.CommissionStep, ALICE, "validate", too_much)
+    do(chain, ALICE, "validate", ValidatorPrefs(before + 2 * step.default, blocked=False))
+
+
 # The invariants can see
 
 
@@ -489,7 +563,7 @@ BREAKS: dict[str, Any] = {
     "the list is the active": lambda s: s.voter_list.move(
         ListKind.CANDIDATES, ALICE, old=100_000 * GRIST, new=5
     ),
-    "the minimum is": lambda s: setattr(s, "min_validator_bond", 100_001 * GRIST),
+    "the least minimum is": lambda s: shrink(s, GRIST - 1),
     "for ever does not": lambda s: s.jailed_until.__setitem__(ALICE, FOREVER),
     "sum of its parts": lambda s: setattr_in(s.eras_stakers_overview, (0, ALICE), own=1),
     "has what it owes": lambda s: setattr(s, "pot_rest", 1),
@@ -498,6 +572,12 @@ BREAKS: dict[str, Any] = {
         EVE, words.Position(0, (words.Stint(0, (words.Backing(ALICE, 5),)),))
     ),
 }
+
+
+def shrink(staking: Any, stake: int) -> None:
+    """Let the ledger of a candidate and its place in the list say this stake."""
+    staking.voter_list.move(ListKind.CANDIDATES, ALICE, old=100_000 * GRIST, new=stake)
+    setattr_in(staking.ledger, ALICE, active=stake)
 
 
 def setattr_in(entries: Any, key: Any, **changes: Any) -> None:
