@@ -17,7 +17,7 @@ from runtime.balances import HoldReason, MoveCause
 from runtime.beacon import Beacon
 from runtime.frame.parameters import PERBILL
 from runtime.market.disputes.docket import Dockets
-from runtime.market.disputes.neighbours import UsesProviders, UsesVerification
+from runtime.market.disputes.neighbours import UsesVerification
 from runtime.market.disputes.nouns import (
     APPEAL_ERAS,
     APPEALS_MAX,
@@ -76,7 +76,6 @@ class Juries(Dockets):
     constitution: Parameters
     session: Session
     beacon: Beacon
-    providers: UsesProviders
     verification: UsesVerification
 
     # Deposits
@@ -105,7 +104,7 @@ class Juries(Dockets):
     def _seat(self, number: int, dispute: Dispute) -> None:
         """Draw the jury; where there are too few to draw from, what was said before stands."""
         jury = self.juries[number]
-        jurors = self._draw(number, dispute, jury.level)
+        jurors = self._draw(number, dispute, jury)
         if len(jurors) < JURORS_MIN:
             self._end(number, _last_word(jury) if jury.level else Ending.NO_JURY)
             return
@@ -115,17 +114,19 @@ class Juries(Dockets):
         self._wait(number, dispute, DisputeStage.VOTE, due)
         self.emit(JurySeated(number, jurors, due))
 
-    def _draw(self, number: int, dispute: Dispute, level: int) -> tuple[AccountId, ...]:
-        """Give the jurors: verifiers who are no party, and belong to none."""
+    def _draw(self, number: int, dispute: Dispute, jury: Jury) -> tuple[AccountId, ...]:
+        """Draw verifiers who were there when the jury was called, and are bound to no party."""
         job = self.jobs.find(dispute.job)
         parties = [dispute.provider, dispute.challenger]
         parties += [job.requester, job.payer] if job is not None else []
-        excluded = tuple(dict.fromkeys(parties))
-        place = dispute.job.to_bytes(4, "little") + number.to_bytes(4, "little") + bytes((level,))
-        seed = hashing.blake2b_256(DRAW_TAG + self.beacon.randomness + place)
-        drawn = self.verification.draw(seed, JURIES[level], excluded)
-        share = self.providers.share_owner
-        return tuple(who for who in drawn if not any(share(who, party) for party in excluded))
+        place = dispute.job.to_bytes(4, "little") + number.to_bytes(4, "little")
+        parts = DRAW_TAG + self.beacon.randomness + place + bytes((jury.level,))
+        return self.verification.draw(
+            hashing.blake2b_256(parts),
+            JURIES[jury.level],
+            tuple(dict.fromkeys(parties)),
+            before=jury.epoch,
+        )
 
     # Voting
 

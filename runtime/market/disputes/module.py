@@ -19,7 +19,7 @@ from runtime.frame.module import Module
 from runtime.frame.origins import Signed
 from runtime.market.disputes.bisection import Bisection
 from runtime.market.disputes.geometry import Attempt
-from runtime.market.disputes.neighbours import UsesJobs, UsesProviders, UsesVerification
+from runtime.market.disputes.neighbours import UsesJobs, UsesVerification
 from runtime.market.disputes.nouns import (
     ERRORS,
     EVENTS,
@@ -81,7 +81,6 @@ class Disputes(Bisection, Module, index=35, events=EVENTS, errors=ERRORS):
         deadlines: Deadlines,
         beacon: Beacon,
         jobs: UsesJobs,
-        providers: UsesProviders,
         verification: UsesVerification,
     ) -> None:
         super().__init__(ctx)
@@ -91,7 +90,6 @@ class Disputes(Bisection, Module, index=35, events=EVENTS, errors=ERRORS):
         self.beacon = beacon
         self.session = beacon.session
         self.jobs = jobs
-        self.providers = providers
         self.verification = verification
         deadlines.listen(self.index, self._do_due)
         jobs.watchers.append(self)
@@ -189,9 +187,10 @@ class Disputes(Bisection, Module, index=35, events=EVENTS, errors=ERRORS):
         docket = self.dockets.find(id_)
         if docket is None or docket.attempt != job.attempt:
             extra = EXTRA_ERAS.read(self.ctx) * self.constitution.era_blocks
-            docket = Docket(job.attempt, job.due, job.due + extra, (), ())
-        limit = docket.last if docket.active else docket.closes
-        if self.ctx.block.height > limit:
+            docket = Docket(job.attempt, job.due + extra, (), ())
+        height = self.ctx.block.height
+        is_open = height <= docket.last if docket.active else height < job.due
+        if not is_open:
             raise WindowClosed
         return docket
 
@@ -245,7 +244,7 @@ class Disputes(Bisection, Module, index=35, events=EVENTS, errors=ERRORS):
     def _seat_on_docket(self, id_: int, docket: Docket, number: int, *, is_waiting: bool) -> None:
         active = docket.active if is_waiting else (*docket.active, number)
         queued = (*docket.queued, number) if is_waiting else docket.queued
-        self.dockets[id_] = Docket(docket.attempt, docket.closes, docket.last, active, queued)
+        self.dockets[id_] = Docket(docket.attempt, docket.last, active, queued)
 
     def _do_due(self, payload: bytes) -> None:
         """Do what follows from a missed move, if this still is the move that was waited for."""

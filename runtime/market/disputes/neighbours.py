@@ -1,5 +1,6 @@
 """What disputes ask of the modules around them."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from runtime.market.jobs.neighbours import Watcher
@@ -45,17 +46,13 @@ class UsesJobs(Protocol):
         """End the attempt, at the cost of its provider."""
 
 
-class UsesProviders(Protocol):
-    """Who belongs to whom."""
-
-    def share_owner(self, left: AccountId, right: AccountId, /) -> bool:
-        """Whether two accounts are one party."""
-
-
 class UsesVerification(Protocol):
     """Verifiers, of whom juries are drawn."""
 
     def draw(
-        self, seed: bytes, count: int, excluded: tuple[AccountId, ...], /
+        self, seed: bytes, count: int, excluded: Sequence[AccountId], *, before: int | None = None
     ) -> tuple[AccountId, ...]:
-        """Draw at most `count` verifiers by a seed, without some accounts."""
+        """Draw at most `count` verifiers by a seed, none of them bound to the excluded.
+
+        `before` is the epoch in which what is judged was committed.
+        """

@@ -189,11 +189,10 @@ class Dispute(Record):
 class Docket(Record):
     """All challenges of an attempt of a job, by number, in order.
 
-    `closes` is the last height of its window without them, `last` with them.
+    `last` is the last height at which one may be filed, or begin, while others go on.
     """
 
     attempt: U8
-    closes: BlockNumber
     last: BlockNumber
     active: Annotated[tuple[U32, ...], Most(PARALLEL_MAX)]
     queued: Annotated[tuple[U32, ...], Most(QUEUE_MAX)]
