@@ -23,9 +23,7 @@ from runtime.frame.parameters import Track
 from runtime.governance import ConvictionVoting, Referenda
 from runtime.governance.nouns import Ruling
 from runtime.insurance import Insurance
-from runtime.market.budgets import Budgets
-from runtime.market.credits import Credits
-from runtime.market.oracle import Oracle
+from runtime.market.market import Market
 from runtime.offences import Offences
 from runtime.parameters import Parameters
 from runtime.safety import Safety
@@ -109,9 +107,17 @@ class Runtime:
         )
         self.beacon = Beacon(ctx, self.session)
         self.elections = Elections(ctx, self.session, self.staking)
-        self.oracle = Oracle(ctx, self.parameters, self.balances)
-        self.credits = Credits(ctx, self.parameters, self.balances, self.oracle, self.emission)
-        self.budgets = Budgets(ctx, self.parameters, self.balances)
+        self.market = Market(
+            ctx,
+            numbers=self.parameters,
+            balances=self.balances,
+            deadlines=self.deadlines,
+            beacon=self.beacon,
+            session=self.session,
+            staking=self.staking,
+            emission=self.emission,
+            insurance=self.insurance,
+        )
         self.modules: tuple[Module, ...] = (
             self.system,
             self.utility,
@@ -136,9 +142,7 @@ class Runtime:
             self.authorship,
             self.beacon,
             self.elections,
-            self.oracle,
-            self.credits,
-            self.budgets,
+            *self.market.modules,
             *add(self),
         )
         register(calls, self.modules)
@@ -158,8 +162,8 @@ def admit_proposals(runtime: Runtime) -> None:
     """Say which calls votes can make, and who judges each before anybody votes."""
     admit, parameters = runtime.referenda.proposals.admit, runtime.parameters
     treasury, safety, slashing = runtime.treasury, runtime.safety, runtime.slashing
-    system, oracle = runtime.system, runtime.oracle
-    for module, name, judge in (
+    system = runtime.system
+    judged: tuple[tuple[Module, str, Callable[..., Track]], ...] = (
         (parameters, "set", parameters.judge_set),
         (treasury, "spend", treasury.judge_spend),
         (treasury, "grant", treasury.judge_grant),
@@ -169,10 +173,9 @@ def admit_proposals(runtime: Runtime) -> None:
         (safety, "unfreeze", safety.judge_unfreeze),
         (system, "schedule_version", system.judge_schedule),
         (system, "cancel_version", system.judge_cancel),
-        (oracle, "admit", oracle.judge_admit),
-        (oracle, "remove", oracle.judge_remove),
-        (oracle, "resume", oracle.judge_resume),
-    ):
+        *runtime.market.votable(),
+    )
+    for module, name, judge in judged:
         admit(module, name, partial(_rule, judge))
     admit(
         slashing,

@@ -30,7 +30,7 @@ class Newsroom:
 
     @property
     def oracle(self) -> Oracle:
-        return self.chain.runtime.oracle
+        return self.chain.runtime.market.oracle
 
     @property
     def height(self) -> int:

@@ -98,8 +98,8 @@ class UsesProviders(Protocol):
 
     def pay_earned(
         self, who: AccountId, amount: int, source: AccountId, reason: HoldReason, /
-    ) -> None:
-        """Pay a provider, and those who back it, out of held money."""
+    ) -> int:
+        """Pay a provider, and those who back it, out of held money; gives the provider's part."""
 
     def free_bond(self, who: AccountId, /) -> int:
         """Give how much a provider could lock."""

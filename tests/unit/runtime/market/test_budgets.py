@@ -26,7 +26,7 @@ def chain() -> Chain:
 
 
 def budgets(chain: Chain) -> Budgets:
-    return chain.runtime.budgets
+    return chain.runtime.market.budgets
 
 
 def done(chain: Chain, who: Any, name: str, *arguments: Any) -> None:

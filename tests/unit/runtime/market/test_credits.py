@@ -26,7 +26,7 @@ class Shop(Newsroom):
 
     @property
     def credits(self) -> Credits:
-        return self.chain.runtime.credits
+        return self.chain.runtime.market.credits
 
     @property
     def balances(self) -> Any:
@@ -160,7 +160,7 @@ def test_the_cap_leaves_room_for_all_credits() -> None:
         replace(spec_of("dev"), emission=rules),
     )
     runtime = chain.open()
-    sold, balances = runtime.credits, runtime.balances
+    sold, balances = runtime.market.credits, runtime.balances
     balances.destroy(BurnCause.CREDIT, ALICE, 10 * GRIST, keep_alive=True)
     sold.credit_backing = 10 * GRIST
     assert all(check.holds for check in sold.guards())
