@@ -10,13 +10,13 @@ what somebody locks in a block can never count for a vote that opens in it. Noth
 in which it was proposed, except what can only pause. A call that fails is undone, finally.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Annotated, Final
 
 from ext import hashing
 from runtime import weights
-from runtime.balances import PROTECTED, Balances, HoldReason
+from runtime.balances import PROTECTED, Balances, FreezeReason, HoldReason
 from runtime.deadlines import Deadlines, ItemKey, Lane
 from runtime.frame.call import call
 from runtime.frame.context import Context
@@ -122,6 +122,8 @@ class Referenda(Module, index=21, events=EVENTS, errors=ERRORS):
         self.deadlines = deadlines
         self.proposals = Proposals(ctx, dispatcher, balances)
         self.deposits = Deposits(ctx, balances, self.emit)
+        self.vesting_total: Callable[[], int] = lambda: 0
+        """Gives the grains that vest, which have no voice; who counts votes writes it in."""
         deadlines.listen(self.index, self._do_due)
 
     def genesis(self, *, excluded: Iterable[AccountId]) -> None:
@@ -244,13 +246,17 @@ class Referenda(Module, index=21, events=EVENTS, errors=ERRORS):
         return max(at, self.constitution.era_start(era + 1))
 
     def electorate(self) -> int:
-        """Give all grains that could vote: the issuance less what the chain itself owns."""
+        """Give all grains that could vote: the issuance less what the chain owns and what vests.
+
+        What vests on accounts that have no voice is counted once.
+        """
         state = self.ctx.state
-        silent = 0
+        silent = self.vesting_total()
         for who in (*PROTECTED, *self.excluded):
             record = state.account(who) or NO_ACCOUNT
             silent += record[4] + record[5]
-        return self.balances.total_issuance - silent
+            silent -= self.balances.frozen(who, FreezeReason.VESTING) if record[6] else 0
+        return max(self.balances.total_issuance - silent, 0)
 
     def standing(self, status: ReferendumStatus, height: int) -> Standing:
         """Say how a vote stands at a height with the tally of now; before it opens, as if just."""

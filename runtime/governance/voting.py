@@ -99,6 +99,7 @@ class ConvictionVoting(Module, index=22, events=EVENTS, errors=ERRORS):
         self.balances = balances
         self.referenda = referenda
         self.vesting = vesting
+        referenda.vesting_total = lambda: vesting.locked_total
 
     # Calls
 

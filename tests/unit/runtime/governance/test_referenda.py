@@ -14,7 +14,7 @@ from runtime.frame.parameters import PERBILL, Track
 from runtime.governance import nouns as words
 from runtime.governance.nouns import Tally, judge_tally
 from runtime.governance.tracks import DECIDING_MAX, SUBMISSION_DEPOSIT, TRACKS, Curve
-from runtime.governance.votes import NoVoice
+from runtime.governance.votes import NotEnough, NoVoice
 from runtime.staking.reports import ReportDecided, ReportState, UnknownReport
 from tests.support.governance import GRIST, Polls, aye, nay
 from tests.support.runtime import person
@@ -345,6 +345,29 @@ def test_money_of_the_chain_and_of_buckets_is_not_asked_for_support(polls: Polls
     referenda.genesis(excluded=[person("Dave")])
     record = polls.runtime.ctx.state.account(person("Dave"))
     assert everything - referenda.electorate() == record[4] + record[5] >= 10**15
+
+
+def test_what_vests_has_no_voice_and_is_not_asked_for_support(polls: Polls) -> None:
+    runtime, referenda = polls.runtime, polls.runtime.referenda
+    everything, era = referenda.electorate(), runtime.parameters.era_blocks
+    terms = (person("Bob"), 400_000 * GRIST, polls.height, 4 * era, 8 * era, era, None)
+    polls.done("Alice", "Vesting", "offer", *terms)
+    assert referenda.electorate() == everything
+    before = runtime.voting.available(person("Bob"))
+    polls.done("Bob", "Vesting", "accept", 0)
+    assert everything - referenda.electorate() == 400_000 * GRIST
+    assert runtime.voting.available(person("Bob")) == before
+    index = polls.submit()
+    polls.refused(NotEnough, "Bob", "ConvictionVoting", "vote", index, aye(before + 1))
+    polls.vote("Bob", index, aye(before))
+    referenda.genesis(excluded=[person("Bob")])
+    record = runtime.ctx.state.account(person("Bob"))
+    assert everything - referenda.electorate() == record[4] + record[5]
+    referenda.genesis(excluded=[])
+    polls.until(polls.height + 6 * era)
+    assert 0 < runtime.vesting.locked_total < 400_000 * GRIST
+    now = runtime.balances.total_issuance - polls.chain.free(TREASURY)
+    assert now - referenda.electorate() == runtime.vesting.locked_total
 
 
 # Carrying out
