@@ -218,12 +218,13 @@ class WorkUnits(Module, index=29, events=EVENTS, errors=ERRORS):
         """Give a class as a version of the table has it, or None."""
         return self.classes.find((version, class_id))
 
-    def reference(self, class_id: int) -> int:
+    def reference(self, class_id: int, version: int | None = None) -> int:
         """Give what a unit should cost now, in grains, rounded down but at least one.
 
-        It is the oracle's price while there is one, else the table's. Raises UnknownClass.
+        It is the oracle's price while there is one, else that of a version of the table, the
+        newest if none is named. Raises UnknownClass.
         """
-        entry = self.entry(self.version, class_id)
+        entry = self.entry(self.version if version is None else version, class_id)
         if entry is None:
             raise UnknownClass
         dollars, price = self.prices.class_price(class_id), self.prices.price()
