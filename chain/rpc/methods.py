@@ -5,6 +5,7 @@ from chain.rpc.economy import EconomyMethods
 from chain.rpc.governance import GovernanceMethods
 from chain.rpc.gristmill import GristmillMethods
 from chain.rpc.jsonrpc import MethodTable
+from chain.rpc.market import MarketMethods
 from chain.rpc.staking import StakingMethods
 from chain.rpc.substrate_author import AuthorMethods
 from chain.rpc.substrate_chain import ChainMethods
@@ -24,5 +25,6 @@ def build_methods(node: NodeView, *, allow_unsafe: bool) -> MethodTable:
     StakingMethods(node).add_to(table)
     GovernanceMethods(node).add_to(table)
     EconomyMethods(node).add_to(table)
+    MarketMethods(node).add_to(table)
     add_discovery(table, version=node.chain.node_version)
     return table

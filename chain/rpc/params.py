@@ -92,6 +92,13 @@ def parse_text(value: Json) -> str:
     return value
 
 
+def parse_number(value: Json) -> int:
+    """Read the number of a job or of whatever else is numbered; raises ValueError."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= HEIGHT_MAX:
+        raise ValueError(f"expected a whole number from 0 to {HEIGHT_MAX}")
+    return value
+
+
 def parse_place(value: Json) -> tuple[int, int]:
     """Read [height, index], the place of an extrinsic; raises ValueError."""
     if not isinstance(value, list) or len(value) != 2:
@@ -126,6 +133,12 @@ ACCOUNT: Final = Param("account", parse_account, {"type": "string"})
 """An address or 32 bytes in hex."""
 COUNT: Final = Param("count", parse_count, {"type": "integer", "minimum": 1, "maximum": KEYS_MAX})
 """How many are wanted."""
+NUMBER: Final = Param(
+    "number", parse_number, {"type": "integer", "minimum": 0, "maximum": HEIGHT_MAX}
+)
+"""Which one."""
+STATE: Final = Param("state", parse_text, {"type": "string"}, required=False)
+"""Only those in this state."""
 NAME: Final = Param("name", parse_text, {"type": "string"})
 """A name."""
 SUBSCRIPTION: Final = Param("subscription", parse_text, {"type": "string"})
