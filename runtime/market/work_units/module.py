@@ -62,7 +62,10 @@ from runtime.primitives import (
 )
 
 ROWS_MAX: Final = 64
-"""Rows of each kind: a vote copies them all."""
+"""Classes, and frameworks, of a version: a vote copies them all."""
+
+PROGRAMS_MAX: Final = 32
+"""Programs of a version, the reference trainer aside: their formulas are long."""
 
 NUMBER_MIN: Final = 20
 """Weight, price and operations of a class are at least this: 5 % of it are a whole step."""
@@ -70,8 +73,8 @@ NUMBER_MIN: Final = 20
 CLASS_STEP: Final = PERBILL // 20
 """A number of a class moves by 5 % at most, once an era."""
 
-WEIGHT_SET_TABLE: Final[Weight] = 2_500 * weights.MICROSECOND
-"""Copying three times 64 rows, and judging one."""
+WEIGHT_SET_TABLE: Final[Weight] = 10_000 * weights.MICROSECOND
+"""Judging a row, and copying 64 classes, 64 frameworks and 32 programs of the longest formula."""
 
 TWOX: Final = Hasher.TWOX_64_CONCAT
 
@@ -193,7 +196,7 @@ class WorkUnits(Module, index=29, events=EVENTS, errors=ERRORS):
             raise BadFormula
         if largest_step(program) * STEPS_MAX > OPS_MAX:
             raise FormulaTooLarge
-        if known is None and len(self.programs_at(self.version)) > ROWS_MAX:
+        if known is None and len(self.programs_at(self.version)) > PROGRAMS_MAX:
             raise TableFull
         return Track.PARAMETERS
 
@@ -266,7 +269,7 @@ class WorkUnits(Module, index=29, events=EVENTS, errors=ERRORS):
 
     def programs_at(self, version: int) -> tuple[Program, ...]:
         """Give all programs of a version, by digest, the reference trainer first."""
-        rows = [row for _, row in self.programs.walk(version, limit=ROWS_MAX)]
+        rows = [row for _, row in self.programs.walk(version, limit=PROGRAMS_MAX)]
         return (REFERENCE_PROGRAM, *sorted(rows, key=lambda row: row.digest))
 
     def frameworks_at(self, version: int) -> tuple[Framework, ...]:

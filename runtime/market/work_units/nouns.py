@@ -22,8 +22,8 @@ from runtime.wire import Primitive, Wire
 NAME_BYTES_MAX: Final = 32
 """Longest name of a class or a framework's runtime."""
 
-TERMS_MAX: Final = 8
-"""Terms of a formula: layers of a few kinds, and what goes around them."""
+TERMS_MAX: Final = 4
+"""Terms of a formula: layers of two kinds, what goes around them, and a constant."""
 
 FIELDS_MAX: Final = 4
 """Factors of a term: width x width x layers x rows."""
@@ -145,7 +145,7 @@ class FrameworkSet(Event, index=2):
 
 
 class UnknownClass(CallError, index=0):
-    """There is no class of devices with this number; `gristmill chain classes` lists all."""
+    """The table has no class of devices with this number; name one that it has."""
 
 
 class ClassIncomplete(CallError, index=1):

@@ -331,13 +331,13 @@ def test_the_largest_job_of_a_formula_is_bounded(table: Table) -> None:
 
 
 def test_a_full_list_takes_no_program(table: Table) -> None:
-    for number in range(rules.ROWS_MAX):
+    for number in range(rules.PROGRAMS_MAX):
         digest = number.to_bytes(32, "big")
         table.units.programs[0, digest] = replace(TRANSFORMER, digest=digest)
     table.refused(words.TableFull, "set_program", TRANSFORMER, True)
     known = replace(TRANSFORMER, digest=bytes(32), is_repeatable=True)
     table.set("set_program", known, True)
-    assert len(table.units.programs_at(1)) == rules.ROWS_MAX + 1
+    assert len(table.units.programs_at(1)) == rules.PROGRAMS_MAX + 1
     table.chain.close()
 
 
