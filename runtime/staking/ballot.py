@@ -11,6 +11,7 @@ from typing import Annotated, Final
 from ext import scale
 from runtime.frame.declared import Record
 from runtime.frame.events import Event
+from runtime.frame.parameters import PERBILL
 from runtime.primitives import U32, AccountId, Balance
 from runtime.staking.nouns import TARGETS_MAX
 from runtime.wire import Primitive, Sequence, Wire
@@ -43,7 +44,7 @@ _PAGE_BYTES_MAX: Final = ROWS_PER_PAGE * (ROW_HEAD + 2 * TARGETS_MAX)
 
 
 class Phase(IntEnum):
-    """What an election is at, in order."""
+    """What an election is at, in order; SCALING, where it is needed, comes before LOADING."""
 
     IDLE = 0
     CANDIDATES = 1
@@ -53,11 +54,13 @@ class Phase(IntEnum):
     EXPOSURES = 5
     ASSIGNMENTS = 6
     READY = 7
+    SCALING = 8
 
 
 SHARES: Final = {
     Phase.CANDIDATES: 1,
     Phase.VOTERS: 6,
+    Phase.SCALING: 7,
     Phase.LOADING: 7,
     Phase.ROUNDS: 9,
     Phase.EXPOSURES: 12,
@@ -74,10 +77,11 @@ Page = Annotated[
 
 
 class Standing(Record):
-    """A candidate and its own stake, before all candidates are known and numbered."""
+    """A candidate, its own stake, what of it vests, before all are known and numbered."""
 
     who: AccountId
     stake: Balance
+    vesting: Balance
 
 
 class Progress(Record):
@@ -87,7 +91,9 @@ class Progress(Record):
     `candidates`, `pages` and `voters` count what is put to the vote, `loaded` pages that the core
     has. `seat`, `start`, `page`, `own`, `others` and `nominators` are about the winner that is
     being written, `assigned` counts voters whose result is written; `seats` is how many winners
-    there may be, whatever a vote decides meanwhile.
+    there may be, whatever a vote decides meanwhile. `stake` is all that is put to the vote and
+    `vesting` what of it vests, of which no more than `counted` counts; `scaled` counts the pages
+    on which that is done.
     """
 
     phase: Phase = Phase.IDLE
@@ -106,6 +112,10 @@ class Progress(Record):
     nominators: U32 = 0
     assigned: U32 = 0
     seats: U32 = 0
+    stake: Balance = 0
+    vesting: Balance = 0
+    counted: Balance = 0
+    scaled: U32 = 0
 
 
 class PhaseBegun(Event, index=0):
@@ -122,6 +132,58 @@ _ROWS: Final = tuple(Struct(f"<32sQB{count}H") for count in range(TARGETS_MAX + 
 def make_row(who: bytes, stake: int, named: list[int]) -> bytes:
     """Give the row of a voter; `named` ascends."""
     return _ROWS[len(named)].pack(who, stake, len(named), *named)
+
+
+_STAKE: Final = Struct("<Q")
+"""Where a row says its stake, behind the account."""
+
+
+class Rows:
+    """Rows that are being gathered, and what of each stake vests."""
+
+    __slots__ = ("rows", "stake", "vesting")
+
+    def __init__(self) -> None:
+        self.rows: list[bytes] = []
+        self.vesting: list[int] = []
+        self.stake = 0
+
+    def add(self, who: bytes, stake: int, vesting: int, named: list[int]) -> None:
+        """Put a voter down; `named` ascends, and `vesting` is at most the stake."""
+        self.rows.append(make_row(who, stake, named))
+        self.vesting.append(vesting)
+        self.stake += stake
+
+
+def pack_vesting(vesting: list[int]) -> bytes:
+    """Give what vests of the rows of a page, in their order; nothing when nothing does."""
+    return b"".join(map(_STAKE.pack, vesting)) if any(vesting) else b""
+
+
+def counted_vesting(stake: int, vesting: int, share: int) -> int:
+    """Give how many grains that vest count, so that they are `share` perbill of what counts."""
+    return min(vesting, (stake - vesting) * share // (PERBILL - share))
+
+
+def scale_page(page: bytes, packed: bytes, counted: int, vesting: int) -> bytes:
+    """Let of each stake on a page only counted / vesting of its vesting part count; rounds down.
+
+    A grain stays of every stake, so that whoever was put to the vote is still in it.
+    """
+    scaled, at = bytearray(page), 0
+    for (part,) in _STAKE.iter_unpack(packed):
+        (stake,) = _STAKE.unpack_from(scaled, at + ID_BYTES)
+        _STAKE.pack_into(scaled, at + ID_BYTES, max(stake - part + part * counted // vesting, 1))
+        at += ROW_HEAD + 2 * scaled[at + ROW_HEAD - 1]
+    return bytes(scaled)
+
+
+def stakes_on(page: bytes) -> Iterator[int]:
+    """Yield the stakes of the voters on a page."""
+    at = 0
+    while at < len(page):
+        yield _STAKE.unpack_from(page, at + ID_BYTES)[0]
+        at += ROW_HEAD + 2 * page[at + ROW_HEAD - 1]
 
 
 def names_on(page: bytes) -> Iterator[bytes]:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from runtime.balances import SLASH_POT, Balances, HoldReason, MoveCause
+from runtime.balances import SLASH_POT, Balances, FreezeReason, HoldReason, MoveCause
 from runtime.deadlines import Deadlines, Lane, WheelFull
 from runtime.frame.module import Part
 from runtime.frame.storage import Hasher, StorageMap, StorageValue, stored
@@ -82,6 +82,13 @@ class Bonds(Part):
         """Give the grains that an account has at stake and not unbonding."""
         found = self.ledger.find(who)
         return 0 if found is None else found.active
+
+    def vesting_part(self, who: AccountId, stake: int) -> int:
+        """Give what of a stake vests: frozen money counts as staked first."""
+        record = self.ctx.state.account(who)
+        if record is None or not record[6]:
+            return 0
+        return min(stake, self.balances.frozen(who, FreezeReason.VESTING))
 
     def chill_stash(self, who: AccountId) -> bool:
         """Take an account out of the next elections; gives whether it was in them."""

@@ -2,6 +2,7 @@
 
     CANDIDATES    who stands, not jailed and with session keys, each backing itself
     VOTERS        nominators, paid what they are owed, and their targets by number
+    SCALING       only where more than a share of the stake vests: that counts for less
     LOADING       pages of voters go to the election of the core
     ROUNDS        seats are filled, by sequential Phragmen
     EXPOSURES     what stands behind each winner, page by page
@@ -12,6 +13,9 @@ Each phase has a share of the epoch and does in a block what is needed to end in
 constant at least: with epochs long enough a block's work does not depend on how many vote. All that
 a phase needs is in the state. The open election is kept in memory by the digest of what is put to
 the vote; a node that starts anew loads it again and arrives at the same bytes.
+
+Money that vests votes here as it does nowhere else, but in all for a quarter of what counts at
+most: beyond that each such stake is cut alike, and so are the exposures and rewards that follow.
 
 Voters stand in the order of the map of nominators, which no change of stake disturbs; whoever comes
 after the walk has passed its place votes in the next era.
@@ -41,16 +45,21 @@ from runtime.staking.ballot import (
     Phase,
     PhaseBegun,
     Progress,
+    Rows,
     Standing,
+    counted_vesting,
     last_place,
-    make_row,
     names_on,
+    pack_vesting,
+    scale_page,
     share_of,
+    stakes_on,
     walk_share,
 )
 from runtime.staking.churn import cap_powers, limit_churn, power_of
 from runtime.staking.module import Staking
 from runtime.staking.nouns import PAGE_SIZE, SEATS_MIN, ValidatorPrefs
+from runtime.staking.numbers import VESTING_SHARE
 
 
 class Elections(Module, index=14, events=(PhaseBegun,)):
@@ -63,6 +72,7 @@ class Elections(Module, index=14, events=(PhaseBegun,)):
     candidates: StorageValue[Bytes] = stored(default=b"")
     mark: StorageValue[Hash] = stored(default=bytes(32))
     voter_pages: StorageMap[U32, Page] = stored(default=b"", hasher=Hasher.TWOX_64_CONCAT)
+    vesting_pages: StorageMap[U32, Bytes] = stored(default=b"", hasher=Hasher.TWOX_64_CONCAT)
     winners: StorageValue[Annotated[tuple[AccountId, ...], Most(election.SEATS_MAX)]] = stored(
         default=()
     )
@@ -77,6 +87,7 @@ class Elections(Module, index=14, events=(PhaseBegun,)):
         self._steps = {
             Phase.CANDIDATES: self._gather_candidates,
             Phase.VOTERS: self._gather_voters,
+            Phase.SCALING: self._scale,
             Phase.LOADING: self._load,
             Phase.ROUNDS: self._fill_seats,
             Phase.EXPOSURES: self._write_exposures,
@@ -127,6 +138,11 @@ class Elections(Module, index=14, events=(PhaseBegun,)):
         voters = [name for page in pages for name in names_on(page)]
         yield Check("voters are counted", len(voters) == progress.voters)
         yield Check("nobody votes twice", len(dict.fromkeys(voters)) == len(voters))
+        if progress.phase not in (Phase.VOTERS, Phase.SCALING):
+            stake = sum(stake for page in pages for stake in stakes_on(page))
+            most = progress.stake - progress.vesting + progress.counted
+            is_scaled = most - progress.voters <= stake <= most + progress.voters
+            yield Check("what vests counts for its share", is_scaled)
         is_winning = all(winner in names for winner in self.winners)
         yield Check("winners are candidates", is_winning)
 
@@ -161,7 +177,7 @@ class Elections(Module, index=14, events=(PhaseBegun,)):
         for who, _ in entries:
             stake = staking.active_stake(who)
             if stake and not staking.is_jailed(who) and self.session.has_keys(who):
-                found.append(Standing(who, stake))
+                found.append(Standing(who, stake, staking.vesting_part(who, stake)))
         pages = progress.pages
         for at in range(0, len(found), ROWS_PER_PAGE):
             self.standing[pages] = tuple(found[at : at + ROWS_PER_PAGE])
@@ -189,7 +205,9 @@ class Elections(Module, index=14, events=(PhaseBegun,)):
         self.candidates = b"".join(one.who for one in met)
         seats = self.staking.validator_count
         self.mark = hashing.blake2b_256(self._head(seats))
-        rows = [make_row(one.who, one.stake, [number]) for number, one in enumerate(met)]
+        rows = Rows()
+        for number, one in enumerate(met):
+            rows.add(one.who, one.stake, one.vesting, [number])
         fresh = Progress(era=progress.era, candidates=len(met), seats=seats)
         self._move_to(Phase.VOTERS, self._add_rows(fresh, rows))
 
@@ -207,23 +225,34 @@ class Elections(Module, index=14, events=(PhaseBegun,)):
         share = walk_share(staking.counter_for_nominators, progress.met, left)
         entries = staking.nominators.walk(limit=share, after=progress.cursor)
         numbers = self._candidate_numbers()
-        rows = []
+        rows = Rows()
         for who, nominations in entries:
             staking.settle_if_paying(who)
             named = sorted(numbers[target] for target in nominations.targets if target in numbers)
             stake = staking.active_stake(who)
             if named and stake and who not in numbers:
-                rows.append(make_row(who, stake, named))
+                rows.add(who, stake, staking.vesting_part(who, stake), named)
         progress = replace(
             self._add_rows(progress, rows),
             cursor=entries[-1][0] if entries else progress.cursor,
             met=progress.met + len(entries),
         )
         if len(entries) < share or left == 1:
-            self._move_to(Phase.LOADING, progress)
+            self._close_vote(progress)
         else:
             self.progress = progress
         return len(entries) * weights.ELECTION_VOTER
+
+    def _close_vote(self, progress: Progress) -> None:
+        """Say how much of what vests counts, when all that is put to the vote is known."""
+        share = VESTING_SHARE.read(self.ctx)
+        counted = counted_vesting(progress.stake, progress.vesting, share)
+        progress = replace(progress, counted=counted)
+        if counted == progress.vesting:
+            self._move_to(Phase.LOADING, progress)
+        else:
+            self.mark = hashing.blake2b_256(self._head(progress.seats))
+            self._move_to(Phase.SCALING, progress)
 
     def _candidate_numbers(self) -> dict[bytes, int]:
         """Give the number of each candidate; kept in memory for the next block."""
@@ -233,17 +262,46 @@ class Elections(Module, index=14, events=(PhaseBegun,)):
             self._numbers = (ids, {name: number for number, name in enumerate(names)})
         return self._numbers[1]
 
-    def _add_rows(self, progress: Progress, rows: list[bytes]) -> Progress:
+    def _add_rows(self, progress: Progress, found: Rows) -> Progress:
         """Put rows to the vote, on pages of their own."""
-        mark, pages = self.mark, progress.pages
+        mark, pages, rows = self.mark, progress.pages, found.rows
         for at in range(0, len(rows), ROWS_PER_PAGE):
             page = b"".join(rows[at : at + ROWS_PER_PAGE])
             self.voter_pages[pages] = page
+            self.vesting_pages[pages] = pack_vesting(found.vesting[at : at + ROWS_PER_PAGE])
             mark = hashing.blake2b_256(mark + page)
             pages += 1
         self.mark = mark
         self.kept_pages = max(self.kept_pages, pages)
-        return replace(progress, pages=pages, voters=progress.voters + len(rows))
+        return replace(
+            progress,
+            pages=pages,
+            voters=progress.voters + len(rows),
+            stake=progress.stake + found.stake,
+            vesting=progress.vesting + sum(found.vesting),
+        )
+
+    # SCALING
+
+    def _scale(self, progress: Progress, left: int) -> Weight:
+        """Let what vests count for less, on some pages, and put those to the vote instead."""
+        share = share_of(progress.pages - progress.scaled, left, LOADED_PER_BLOCK)
+        scaled = min(progress.pages, progress.scaled + share)
+        mark = self.mark
+        for number in range(progress.scaled, scaled):
+            page, packed = self.voter_pages[number], self.vesting_pages[number]
+            if packed:
+                page = scale_page(page, packed, progress.counted, progress.vesting)
+                self.voter_pages[number] = page
+            mark = hashing.blake2b_256(mark + page)
+        self.mark = mark
+        done = scaled - progress.scaled
+        progress = replace(progress, scaled=scaled)
+        if scaled == progress.pages:
+            self._move_to(Phase.LOADING, progress)
+        else:
+            self.progress = progress
+        return done * weights.ELECTION_PAGE
 
     # LOADING and ROUNDS
 
@@ -425,6 +483,7 @@ class Elections(Module, index=14, events=(PhaseBegun,)):
         done = self.kept_pages - least
         for number in range(least, self.kept_pages):
             del self.voter_pages[number]
+            del self.vesting_pages[number]
         self.kept_pages = least
         return done * weights.ERA_ENTRY
 

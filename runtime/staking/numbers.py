@@ -90,6 +90,13 @@ COMMISSION_STEP: Final = PlacedParameter(
 )  # fmt: skip
 """A point: nominators have time to see it and to leave."""
 
+VESTING_SHARE: Final = Parameter(
+    "staking.vesting_share", PERBILL // 4, low=PERBILL // 20, high=PERBILL // 2,
+    step=PERBILL // 20, unit=Unit.PERBILL, track=Track.UPGRADE,
+    docs="Part of the stake of an election for which money that vests counts at most.",
+)  # fmt: skip
+"""A quarter: what is given and not yet earned cannot stop the chain by itself."""
+
 PARAMETERS: Final = (
     SEATS,
     MIN_VALIDATOR_BOND,
@@ -99,6 +106,7 @@ PARAMETERS: Final = (
     VOTERS_MAX,
     CANDIDATES_MAX,
     COMMISSION_STEP,
+    VESTING_SHARE,
 )
 """Every number of staking that a vote may change."""
 

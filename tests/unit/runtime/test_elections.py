@@ -7,14 +7,23 @@ import pytest
 
 from consensus.types import Validator, ValidatorSet
 from consensus.valset import ValidatorSchedule
+from runtime.executive import Executive
 from runtime.frame.origins import Signed
 from runtime.primitives import GRAINS_PER_GRIST, AccountId
 from runtime.session import ValidatorRecord
 from runtime.session_keys import SessionKeys
 from runtime.staking.ballot import (
     Phase,
+    counted_vesting,
+    make_row,
+    names_on,
+    pack_vesting,
+    scale_page,
+    stakes_on,
 )
 from runtime.staking.nouns import FOREVER, StakersElected, StakingElectionFailed
+from runtime.staking.numbers import VESTING_SHARE
+from runtime.vesting.module import Terms
 from tests.support.elections import naive
 from tests.support.electorate import (
     PREFS,
@@ -25,6 +34,7 @@ from tests.support.electorate import (
     named,
     populate,
     powers,
+    quick_block,
     run_to,
     start,
     start_crowded,
@@ -128,6 +138,89 @@ def test_exposures_and_positions_tell_the_same_story(chain: Chain, era: int) -> 
     assert len(stints) > 50
     for who, backings in stints.items():
         assert sum(backings.values()) == staking.active_stake(who)
+
+
+# What vests
+
+
+def vesting_chain(insiders: int, epoch_blocks: int = 4) -> Chain:
+    """A chain whose four validators have 400,000 at stake, and insiders with grants 100,000 each.
+
+    An insider has as much again that does not vest, and free; it stands behind Alice.
+    """
+    chain = start(epoch_blocks=epoch_blocks)
+    runtime = chain.open()
+    for number in range(insiders):
+        who = named("insider", number)
+        add_voter(runtime, who, 100_000, [ALICE])
+        endow(runtime, who, 100_000)
+        grant = Terms(100_000 * GRAINS_PER_GRIST, cliff_eras=99, duration_eras=100, step_eras=0)
+        runtime.vesting.genesis(grants=[(who, grant)], passive=[])
+    add_candidate(runtime, named("insider", 99), 50_000)
+    grant = Terms(20_000 * GRAINS_PER_GRIST, cliff_eras=99, duration_eras=100, step_eras=0)
+    runtime.vesting.genesis(grants=[(named("insider", 99), grant)], passive=[])
+    chain.close()
+    return chain
+
+
+@pytest.mark.parametrize(("insiders", "is_cut"), [(0, False), (1, False), (2, True), (9, True)])
+def test_what_vests_counts_for_a_quarter_of_the_stake_at_most(insiders: int, is_cut: bool) -> None:
+    chain = vesting_chain(insiders)
+    run_to(chain, ERA)
+    exposures = chain.look().staking.exposures
+    totals = {who: exposures.overview(1, who) for who in powers(chain)}
+    earned = 430_000 * GRAINS_PER_GRIST
+    vesting = (20_000 + 100_000 * insiders) * GRAINS_PER_GRIST
+    counted = sum(found.total for found in totals.values())
+    assert (counted < earned + vesting) == is_cut
+    allowed = min(vesting, earned // 3)
+    assert earned + allowed - insiders - 1 <= counted <= earned + allowed
+    own = totals[named("insider", 99)].own
+    assert own == (30_000 + 20_000 * allowed // vesting) * GRAINS_PER_GRIST or is_cut
+    assert abs(own - 30_000 * GRAINS_PER_GRIST - 20_000 * GRAINS_PER_GRIST * allowed // vesting) < 2
+    parts = [entry.value for entry in exposures.nominators(1, ALICE)]
+    assert len(set(parts)) == min(insiders, 1)
+    assert chain.look().staking.eras_total_stake[1] == counted
+
+
+def test_what_vests_is_cut_alike_by_a_node_that_starts_anew_each_block() -> None:
+    def roots(*, restarts: bool) -> list[bytes]:
+        chain, found = vesting_chain(9, epoch_blocks=32), []
+        while chain.height < 64:
+            if restarts:
+                chain.executive = Executive()
+            found.append(quick_block(chain))
+        phases = chain.look().staking.exposures.overview(1, ALICE)
+        assert phases is not None
+        return found
+
+    assert roots(restarts=False) == roots(restarts=True)
+
+
+def test_a_vote_on_the_share_of_what_vests_counts_from_the_next_election_on() -> None:
+    chain = vesting_chain(9)
+    run_to(chain, ERA)
+    chain.open()
+    VESTING_SHARE.begin(chain.runtime.ctx, VESTING_SHARE.high)
+    chain.close()
+    run_to(chain, 2 * ERA)
+    exposures = chain.look().staking.exposures
+    first, second = (
+        sum(exposures.overview(era, who).total for who in powers(chain)) for era in (1, 2)
+    )
+    assert 3 * first // 2 - first // 100 < second < 3 * first // 2 + first // 100
+
+
+def test_pages_are_cut_row_by_row_and_leave_a_grain() -> None:
+    rows = [make_row(bytes((n,)) * 32, stake, list(range(n))) for n, stake in enumerate((9, 5, 7))]
+    packed = pack_vesting([9, 0, 4])
+    page = scale_page(b"".join(rows), packed, 1, 10)
+    assert list(stakes_on(page)) == [1, 5, 3]
+    assert list(names_on(page)) == [bytes((n,)) * 32 for n in range(3)]
+    assert len(page) == sum(map(len, rows))
+    assert pack_vesting([0, 0]) == b""
+    quarter = VESTING_SHARE.default
+    assert [counted_vesting(100, part, quarter) for part in (0, 25, 26, 100)] == [0, 25, 24, 0]
 
 
 def test_pages_of_an_exposure_hold_64_and_ascend() -> None:
