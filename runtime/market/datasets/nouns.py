@@ -6,6 +6,7 @@ from typing import Annotated, Final
 from ext import scale
 from runtime.frame.declared import Most, Record
 from runtime.frame.parameters import Parameter, Unit
+from runtime.market.nouns import DATASETS_MAX
 from runtime.market.trees import BRANCH_MOST, DATA_LEAF_BYTES
 from runtime.primitives import (
     GRAINS_PER_GRIST,
@@ -460,6 +461,10 @@ class JobUse(Record):
     job: U32
     requester: AccountId
     fee: Balance
+
+
+PriceList = Annotated[tuple[Balance, ...], Most(DATASETS_MAX)]
+"""Grains a use of each dataset of a job."""
 
 
 class Standing(Record):

@@ -10,6 +10,7 @@ and we looked more often than stake unbonds: then no grain of it can have left i
 from dataclasses import replace
 from typing import Final
 
+from runtime.arithmetic import split_exact
 from runtime.balances import HoldReason, MoveCause
 from runtime.frame.parameters import PERBILL
 from runtime.frame.storage import Hasher, StorageMap, StorageValue, stored
@@ -35,6 +36,7 @@ from runtime.market.datasets.nouns import (
     DatasetState,
     EraUse,
     JobUse,
+    PriceList,
     Standing,
     Use,
 )
@@ -57,6 +59,7 @@ class Uses(Curators, Attesters):
     job_log: StorageMap[tuple[U32, U32, U16], JobUse] = stored(hasher=(TWOX, TWOX, TWOX))
     forgotten_eras: StorageValue[U32] = stored(default=0)
     standings: StorageMap[AccountId, Standing] = stored()
+    agreed: StorageMap[U32, PriceList] = stored(hasher=TWOX)
 
     # Functions for jobs
 
@@ -78,6 +81,33 @@ class Uses(Curators, Attesters):
                 raise DatasetNotProven
             prices.append(dataset.price)
         return tuple(prices)
+
+    def agree(self, job: int, ids: tuple[int, ...]) -> tuple[int, ...]:
+        """Give what a use of each costs, as `quote` does, and hold the job to it.
+
+        Whoever changes a price later changes neither what the job pays nor how it is split.
+        """
+        prices = self.quote(ids)
+        if len(prices) > 1:
+            self.agreed[job] = prices
+        return prices
+
+    def split_agreed(
+        self, job: int, ids: tuple[int, ...], amount: int
+    ) -> tuple[tuple[int, int], ...]:
+        """Split what a job owes its datasets by the prices that were agreed, exactly.
+
+        A job that agreed on nothing, or on nothing but free data, pays all alike.
+        """
+        if not ids:
+            return ()
+        prices = self.agreed.find(job) or (1,) * len(ids)
+        shares = prices if any(prices) else (1,) * len(ids)
+        return tuple(zip(ids, split_exact(amount, shares), strict=True))
+
+    def drop_agreed(self, job: int) -> None:
+        """Forget what a job agreed on; it pays for nothing any more."""
+        del self.agreed[job]
 
     def pay_use(
         self, number: int, job: int, requester: AccountId, payer: AccountId, amount: int

@@ -139,6 +139,41 @@ def test_who_pays_itself_loses_nothing_but_the_curators_part(library: Library) -
     library.next()
 
 
+def test_a_job_is_held_to_the_prices_that_it_agreed_on(library: Library) -> None:
+    other = library.active("Bob", Data(content(2, 9)), price=30 * GRIST)
+    library.next_era()
+    library.prove(0)
+    assert library.module.agree(7, (0, other)) == (10 * GRIST, 30 * GRIST)
+    library.done("Alice", "set_price", 0, 10**6 * GRIST)
+    assert library.module.split_agreed(7, (0, other), 8 * GRIST) == (
+        (0, 2 * GRIST),
+        (other, 6 * GRIST),
+    )
+    library.done("Alice", "set_price", 0, 0)
+    library.done("Bob", "set_price", other, 0)
+    assert library.module.split_agreed(7, (0, other), 9) == ((0, 2), (other, 7))
+    library.module.drop_agreed(7)
+    assert library.module.agreed.find(7) is None
+
+
+def test_a_job_of_one_dataset_or_of_free_ones_needs_no_agreement(library: Library) -> None:
+    free = [library.active("Bob", Data(content(seed, 9)), price=0) for seed in (2, 3)]
+    library.next_era()
+    for number in (0, *free):
+        library.prove(number)
+    assert library.module.agree(7, (0,)) == (10 * GRIST,)
+    assert library.module.agreed.find(7) is None
+    assert library.module.split_agreed(7, (0,), 5) == ((0, 5),)
+    assert library.module.split_agreed(7, (), 0) == ()
+    ids = tuple(free)
+    assert library.module.agree(8, ids) == (0, 0)
+    assert library.module.split_agreed(8, ids, 0) == ((ids[0], 0), (ids[1], 0))
+    library.done("Alice", "revoke", 0)
+    with pytest.raises(words.DatasetRevoked):
+        library.module.agree(9, (0, *ids))
+    assert library.module.agreed.find(9) is None
+
+
 # The log
 
 
