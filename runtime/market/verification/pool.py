@@ -38,6 +38,7 @@ from runtime.market.verification.numbers import (
     BOND_MIN,
     NOTICE_ERAS,
     SILENCE_ERAS,
+    SILENT_SLASH,
     VERIFIERS_MAX,
 )
 from runtime.market.verification.records import Accounts, Verifier
@@ -107,6 +108,11 @@ class Pool(Part):
             if self._may_judge(who, excluded, bound):
                 drawn.append(who)
         return tuple(drawn)
+
+    def charge_silence(self, who: AccountId, job: int) -> None:
+        """Charge a verifier that had a seat elsewhere and said nothing; not who left since."""
+        if who in self.verifiers:
+            self._silence(who, job, SILENT_SLASH.read(self.ctx))
 
     def is_validator(self, who: AccountId) -> bool:
         """Whether an account stands for election, or sits in a fixed set; not in jail."""
