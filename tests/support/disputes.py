@@ -85,7 +85,7 @@ class Run:
         openings = []
         for place in range(self.checkpoints):
             leaves = self.leaves(place)
-            salt = hashing.blake2b_256(b"salt" + bytes((place,)))
+            salt = hashing.blake2b_256(b"salt" + place.to_bytes(2, "little"))
             openings.append(Opening(leaves[-1], tree_root(leaves), salt))
         return replace(self, openings=tuple(openings))
 
@@ -209,6 +209,10 @@ class FakeVerification:
     seeds: list[bytes] = field(default_factory=list)
     excluded: tuple[AccountId, ...] = ()
     before: int | None = None
+    charged: list[AccountId] = field(default_factory=list)
+
+    def charge_silence(self, who: AccountId, _: int) -> None:
+        self.charged.append(who)
 
     def draw(
         self, seed: bytes, count: int, excluded: Sequence[AccountId], *, before: int | None = None

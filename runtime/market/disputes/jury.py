@@ -5,7 +5,8 @@
 
 One seat one vote. The step is wrong only if more say so than not, and most of the seats said
 anything: a tie or a silent jury goes to the challenged. Who calls a jury pays its seats: those earn
-who voted as it decided, and the rest comes back.
+who voted as it decided, and the rest comes back. Who has a seat and is silent is charged as
+any silent verifier is.
 """
 
 from collections.abc import Callable
@@ -180,6 +181,9 @@ class Juries(Dockets):
         winner = JurorVote.WRONG if is_guilty else JurorVote.RIGHT
         is_split = not has_quorum or wrong == right
         dispute = self._pay_seats(dispute, jury, None if is_split else winner)
+        for ballot in jury.ballots:
+            if ballot.vote is JurorVote.NONE:
+                self.verification.charge_silence(ballot.juror, dispute.job)
         self.juries[number] = jury = replace(jury, is_guilty=is_guilty)
         is_last = jury.level == APPEALS_MAX
         eras = 0 if is_last else APPEAL_ERAS.read(self.ctx)

@@ -49,17 +49,17 @@ from runtime.market.trainer import CHECK_STEP_WEIGHT, PROGRAM, StepWitness
 from runtime.parameters import Parameters
 from runtime.primitives import U32, ZERO_HASH, AccountId, Flag, Hash, Weight
 
-WEIGHT_MOVE: Final[Weight] = 400 * weights.MICROSECOND
-"""Two branches verified, a dispute of 500 bytes written, an item put on the wheel."""
+WEIGHT_MOVE: Final[Weight] = 200 * weights.MICROSECOND
+"""Two branches verified (60), a dispute of 500 bytes written, an item put on the wheel."""
 
-WEIGHT_CHALLENGE: Final[Weight] = 700 * weights.MICROSECOND
-"""A move, a hold, and what the job notes of it."""
+WEIGHT_CHALLENGE: Final[Weight] = 300 * weights.MICROSECOND
+"""A move, a hold, and what the job notes of it (90)."""
 
-WEIGHT_END: Final[Weight] = 4_000 * weights.MICROSECOND
-"""Eleven disputes ended, their deposits released, the waterfall of the job."""
+WEIGHT_END: Final[Weight] = 2_500 * weights.MICROSECOND
+"""Eleven disputes ended, their deposits released (300), and the waterfall of the job."""
 
-WEIGHT_BALLOT: Final[Weight] = 900 * weights.MICROSECOND
-"""A jury of 23 read and written; the last vote pays them all."""
+WEIGHT_BALLOT: Final[Weight] = 1_500 * weights.MICROSECOND
+"""A jury of 23 read and written; the last vote pays or charges them all."""
 
 OPEN_STATES: Final = (JobState.COMPLETED, JobState.WINDOW, JobState.DISPUTED)
 """Where a job has a result that is not paid."""
@@ -155,13 +155,15 @@ class Disputes(Bisection, Module, index=35, events=EVENTS, errors=ERRORS):
 
     @call(index=6, weight=WEIGHT_BALLOT)
     def cast_ballot(self, origin: Signed, dispute: U32, hash: Hash) -> None:  # noqa: A002 -- its name on the wire
-        """Commit to a vote on a step, as one of its jurors."""
+        """Commit to a vote on a step, as one of its jurors; the fee comes back."""
         self._take_ballot(dispute, origin.who, hash)
+        self.ctx.waive_fee()
 
     @call(index=7, weight=WEIGHT_BALLOT)
     def reveal_ballot(self, origin: Signed, dispute: U32, vote: JurorVote, salt: Hash) -> None:
-        """Show the vote that you committed to."""
+        """Show the vote that you committed to; the fee comes back."""
         self._take_vote(dispute, origin.who, vote, salt)
+        self.ctx.waive_fee()
 
     @call(index=8, weight=WEIGHT_CHALLENGE)
     def appeal(self, origin: Signed, dispute: U32) -> None:

@@ -56,3 +56,6 @@ class UsesVerification(Protocol):
 
         `before` is the epoch in which what is judged was committed.
         """
+
+    def charge_silence(self, who: AccountId, job: int, /) -> None:
+        """Charge a verifier that had a seat and said nothing."""

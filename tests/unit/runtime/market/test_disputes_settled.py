@@ -1,11 +1,16 @@
 """Disputes of real jobs: what a conviction pays whom, and that no friend profits from one."""
 
+from typing import Any
+
 from runtime.balances import HoldReason
-from runtime.market.disputes.nouns import MOVE, DisputeStage
+from runtime.market.disputes.jury import ballot_hash
+from runtime.market.disputes.nouns import JURY_COMMIT, JURY_REVEAL, MOVE, DisputeStage, JurorVote
 from runtime.market.nouns import JobSpec, JobState, Reason
 from runtime.market.trainer import PROGRAM, TrainerParams
+from runtime.primitives import AccountId
 from tests.support.disputes import DATA_ROOT, LEAVES, PARAMS, Run
 from tests.support.jobs import ANN, BEN, GRIST, OTHER, REQUESTER, FakeDatasets, Key, Market, spec_of
+from tests.support.runtime import person
 
 PRICE = 1_000 * GRIST
 TRUE = Run.make(32, 2)
@@ -142,6 +147,58 @@ def test_a_job_settles_in_the_block_after_its_last_dispute_when_its_window_is_ov
     trial.stands(JobState.SETTLED, Reason.SILENCE)
     trial.all_is_released()
     assert trial.deposit(REQUESTER) == 0
+
+
+def before_a_jury(trial: Trial) -> tuple[int, list[AccountId]]:
+    """A dispute about another program, and the verifiers who will decide it."""
+    for parameter in (JURY_COMMIT, JURY_REVEAL):
+        parameter.begin(trial.runtime.ctx, parameter.low)
+    verifiers = [person(name) for name in ("Alice", "Bob", "Charlie", "Dave")]
+    for who in verifiers:
+        vote(trial, who, "Verification", "join", 6_000 * GRIST)
+    id_ = trial.started(PRICE, spec_of(max_price=2 * PRICE))
+    trial.post_result(id_, TRUE)
+    number = trial.challenge(OTHER, id_)
+    while trial.disputes.disputes[number].stage is not DisputeStage.SUMMONS:
+        asked = trial.disputes.disputes[number].asked
+        trial.done(ANN, "Disputes", "answer", number, asked, TRUE.answer(asked))
+        trial.done(OTHER, "Disputes", "reply", number, asked, True)
+    return number, verifiers
+
+
+def vote(trial: Trial, who: AccountId, module: str, name: str, *arguments: Any) -> None:
+    decoded = trial.chain.executive.decode_call(trial.chain.call(module, name, *arguments))
+    assert trial.chain.executive.run_call(decoded, who) == b""
+
+
+def test_a_jury_of_verifiers_outvotes_a_provider_of_another_program() -> None:
+    trial = Trial()
+    number, verifiers = before_a_jury(trial)
+    trial.until(trial.disputes.disputes[number].due + 1)
+    jurors = [ballot.juror for ballot in trial.disputes.juries[number].ballots]
+    assert sorted(jurors) == sorted(verifiers)
+    salt = b"s" * 32
+    for juror in jurors:
+        hash_ = ballot_hash(dispute=number, level=0, juror=juror, vote=2, salt=salt)
+        vote(trial, juror, "Disputes", "cast_ballot", number, hash_)
+    for juror in jurors:
+        vote(trial, juror, "Disputes", "reveal_ballot", number, JurorVote.WRONG, salt)
+    trial.until(trial.disputes.disputes[number].due + 1)
+    trial.stands(JobState.OPEN, Reason.OUTVOTED)
+    assert trial.deposit(OTHER) == 0
+
+
+def test_a_silent_jury_of_verifiers_is_charged_for_it() -> None:
+    trial = Trial()
+    number, verifiers = before_a_jury(trial)
+    for _ in range(3):
+        trial.until(trial.disputes.disputes[number].due + 1)
+    assert trial.disputes.disputes[number].stage is DisputeStage.APPEAL
+    charged = trial.runtime.market.verification.verifiers
+    assert [charged[who].bond for who in verifiers] == [5_970 * GRIST] * 4
+    trial.until(trial.disputes.disputes[number].due + 1)
+    trial.next(2)
+    trial.stands(JobState.SETTLED, Reason.SILENCE)
 
 
 def test_the_next_attempt_is_disputed_anew() -> None:

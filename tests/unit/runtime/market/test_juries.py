@@ -158,6 +158,31 @@ def test_where_a_jury_does_not_decide_all_who_voted_are_paid(court: Court) -> No
     assert held(court, CHALLENGER) == 50 * GRIST
 
 
+def test_who_sits_and_says_nothing_is_charged_whether_it_committed_or_not(court: Court) -> None:
+    _, number = summon(court)
+    jurors = seated(court, number)
+    for who in jurors[:4]:
+        commit(court, number, who, RIGHT)
+    court.until(court.dispute(number).due + 1)
+    for who in jurors[:3]:
+        court.done(who, "reveal_ballot", number, RIGHT, SALT)
+    assert court.verification.charged == []
+    court.until(court.dispute(number).due + 1)
+    assert court.verification.charged == jurors[3:]
+
+
+def test_a_jurors_vote_costs_no_fee(court: Court) -> None:
+    _, number = summon(court)
+    juror, *others = seated(court, number)
+    made = ballot_hash(dispute=number, level=0, juror=juror, vote=RIGHT, salt=SALT)
+    before, chain = free(court, juror), court.chain
+    assert chain.apply(chain.call("Disputes", "cast_ballot", number, made), juror)
+    for who in others:
+        commit(court, number, who, RIGHT)
+    assert chain.apply(chain.call("Disputes", "reveal_ballot", number, RIGHT, SALT), juror)
+    assert free(court, juror) == before
+
+
 def test_without_three_who_could_sit_nobody_lost(court: Court) -> None:
     _, number = summon(court)
     court.verification.pool = court.verification.pool[:2]
