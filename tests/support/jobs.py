@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ext import hashing, signing
+from runtime.arithmetic import split_exact
 from runtime.balances import Balances, HoldReason, MintCause, MoveCause
 from runtime.frame.errors import CallError
 from runtime.market.jobs import Jobs, seal_bid
@@ -64,8 +65,14 @@ class FakeDatasets:
     def dataset(self, _: int) -> DataSet:
         return DataSet(self.price)
 
-    def quote(self, ids: tuple[int, ...]) -> tuple[int, ...]:
+    def agree(self, _: int, ids: tuple[int, ...]) -> tuple[int, ...]:
         return (self.price,) * len(ids)
+
+    def split_agreed(self, _: int, ids: tuple[int, ...], amount: int) -> tuple[Any, ...]:
+        return tuple(zip(ids, split_exact(amount, (1,) * len(ids)), strict=True)) if ids else ()
+
+    def drop_agreed(self, _: int) -> None:
+        """Nothing is kept here."""
 
     def root(self, id_: int) -> bytes:
         return hashing.blake2b_256(b"data" + bytes((id_,)))

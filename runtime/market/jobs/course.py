@@ -263,6 +263,7 @@ class Course(Auctions):
     def _end(self, id_: int, job: Job, state: JobState, reason: Reason) -> None:
         """End a job: what is left of its escrow goes back, and nothing moves any more."""
         refund = self._refund(id_, job)
+        self.near.datasets.drop_agreed(id_)
         is_requesters = state is JobState.CANCELLED and job.provider != NOBODY
         self._end_start_deposit(id_, job, is_burned=is_requesters)
         height = self.ctx.block.height

@@ -342,7 +342,7 @@ class Jobs(Records, Module, index=33, events=EVENTS, errors=ERRORS):
     ) -> None:
         """Hold the escrow of a job, and write it down."""
         near, price = self.near, spec.max_price
-        data = sum(near.datasets.quote(spec.datasets)) if spec.datasets else 0
+        data = sum(near.datasets.agree(id_, spec.datasets)) if spec.datasets else 0
         fee, audit = protocol_fee(price + data), audit_fee_of(spec, price)
         escrow = price + data + fee + audit
         payer = who if org is None else near.budgets.charge(org, who, escrow)

@@ -135,8 +135,11 @@ class UsesReputation(Protocol):
 class UsesDatasets(Protocol):
     """Data for sale."""
 
-    def quote(self, ids: tuple[int, ...], /) -> tuple[int, ...]:
-        """Give the fee of each dataset; raises why one cannot be used."""
+    def agree(self, job: int, ids: tuple[int, ...], /) -> tuple[int, ...]:
+        """Give the fee of each dataset, and hold the job to it; raises why one cannot be used."""
+
+    def drop_agreed(self, job: int, /) -> None:
+        """Forget what a job agreed on, which has ended."""
 
     def root(self, id_: int, /) -> bytes:
         """Give the 32-byte root over a dataset's leaves."""
