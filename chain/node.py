@@ -474,12 +474,12 @@ def run_node(config: NodeConfig) -> None:
     node = Node(config, start, make_libp2p(config, start, seed), clock=clock, log=log)
     try:
         trio.run(_run_until_stopped, node)
-    except* GristmillError as group:
-        error = find_cause(group)
-        log.write(Level.ERROR, "stopped by an error", reason=str(error))
-        raise error from None
-    except* Exception as group:
-        error = find_cause(group)
+    except Exception as failure:
+        # No except*: what is raised in one stays a group on Python 3.11.2, which Debian 12 has.
+        error = find_cause(failure)
+        if isinstance(error, GristmillError):
+            log.write(Level.ERROR, "stopped by an error", reason=str(error))
+            raise error from None
         reason = str(error) or type(error).__name__
         log.write(Level.ERROR, "stopped by a mistake of ours", reason=reason)
         raise
@@ -506,9 +506,11 @@ async def _listen_for_signals(node: Node, scope: trio.CancelScope) -> None:
             node.stop()
 
 
-def find_cause(group: BaseExceptionGroup[Exception]) -> BaseException:
+def find_cause(failure: Exception) -> BaseException:
     """Give the single error that stopped a node, a failing disk before anything else."""
-    error: BaseException = group.subgroup(StorageError) or group
+    error: BaseException = failure
+    if isinstance(failure, ExceptionGroup):
+        error = failure.subgroup(StorageError) or failure
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error

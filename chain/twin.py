@@ -120,8 +120,11 @@ def run_twin(
     node = Node(config, start, make_libp2p(config, start, seed), clock=clock, log=log)
     try:
         return trio.run(_run_beside, node, Twin(node, seeds), patience_s)
-    except* GristmillError as group:
-        raise find_cause(group) from None
+    except ExceptionGroup as group:
+        error = find_cause(group)
+        if isinstance(error, GristmillError):
+            raise error from None
+        raise
     finally:
         node.close()
 
