@@ -12,6 +12,7 @@ from typing import Any
 from ext import store
 from runtime.balances import DELEGATION_POT, BurnCause, HoldReason, MintCause, MoveCause
 from runtime.executive import Executive
+from runtime.frame.events import Event
 from runtime.genesis import build_genesis
 from runtime.market.datasets.nouns import Share as DataShare
 from runtime.market.nouns import (
@@ -234,6 +235,14 @@ class Mill:
         self.rewards.providers = self.providers
         self.rewards.datasets = self.datasets
         self.rewards.work_units = self.units
+        self.log: list[Any] = []
+        emit = self.rewards.emit
+
+        def note(event: Any) -> None:
+            self.log.append(event)
+            emit(event)
+
+        vars(self.rewards)["emit"] = note
         self.reputation = FakeReputation()
         self.settlement = Settlement(
             balances=runtime.balances,
@@ -313,18 +322,11 @@ class Mill:
     ) -> tuple[Outcome, AttemptFailed]:
         """Fail job 1, whose bond the test has locked; gives the outcome and what was told."""
         outcome = self.settlement.fail(1, spec, job, fault, challenger)
-        head = AttemptFailed.head
-        raw = next(event for event in reversed(self.runtime.ctx.events) if event[:2] == head)
-        return outcome, decode_event(AttemptFailed, raw)
+        return outcome, self.told(AttemptFailed)[-1]
 
-
-def decode_event(kind: type[Any], raw: bytes) -> Any:
-    """An event again out of its bytes."""
-    values, offset = {}, 2
-    for name, wired in kind.parts:
-        values[name], offset = wired.decode_from(raw, offset)
-    assert offset == len(raw)
-    return kind(**values)
+    def told(self, kind: type[Event]) -> list[Any]:
+        """All events of a kind that rewards and settlement told so far."""
+        return [event for event in self.log if isinstance(event, kind)]
 
 
 @cache
@@ -404,7 +406,6 @@ __all__ = [
     "REQUESTER",
     "STAKER",
     "Mill",
-    "decode_event",
     "make_job",
     "make_spec",
 ]
