@@ -92,10 +92,10 @@ class ProviderAgent:
     def tick(self) -> None:
         """Look at the chain, and do what it asks for; a block that was seen is not looked at."""
         runtime = self.chain.look()
-        if self.chain.height() == self._seen:
+        if self.chain.height == self._seen:
             self._train_on(runtime.market)
             return
-        self._seen = self.chain.height()
+        self._seen = self.chain.height
         market = runtime.market
         mine = 0
         count = market.jobs.job_count
@@ -121,7 +121,7 @@ class ProviderAgent:
         me, spec = self.chain.me, market.jobs.spec(number)
         if spec.program != PROGRAM or self.memory.bid(number, job.attempt) is not None:
             return
-        if self.chain.height() >= job.due or market.jobs.bids.find((number, me)) is not None:
+        if self.chain.height >= job.due or market.jobs.bids.find((number, me)) is not None:
             return
         rate = self.settings.price or market.providers.offer(me, spec.class_id)
         if rate is None:
@@ -142,7 +142,7 @@ class ProviderAgent:
     def _reveal(self, market: Market, number: int, job: Job) -> None:
         price = self.memory.bid(number, job.attempt)
         bid = market.jobs.bids.find((number, self.chain.me))
-        if price is None or bid is None or bid.is_open or self.chain.height() >= job.due:
+        if price is None or bid is None or bid.is_open or self.chain.height >= job.due:
             return
         self.chain.send("Jobs", "reveal_bid", number, price, self._salt(number, job))
 
@@ -237,7 +237,7 @@ class ProviderAgent:
             ZERO_HASH,
         )
         signed = self._offer(receipt)
-        if signed is not None and self.chain.height() < job.due:
+        if signed is not None and self.chain.height < job.due:
             self.chain.send("Jobs", "start", number, signed.receipt, signed.requester)
 
     def _run(self, market: Market, number: int, job: Job, work: Work) -> None:
@@ -253,7 +253,7 @@ class ProviderAgent:
         if work.trace.is_whole:
             self._complete(number, spec, work)
             return
-        if 2 * (self.chain.height() - job.heard) >= spec.heartbeat:
+        if 2 * (self.chain.height - job.heard) >= spec.heartbeat:
             self.chain.send("Jobs", "heartbeat", number)
         reached = [one for one in self._milestones(work) if job.accepted < one <= work.trace.done]
         if reached:

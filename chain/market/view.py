@@ -117,6 +117,7 @@ class AgentChain:
             self._nonce = None
         return self._runtime
 
+    @property
     def height(self) -> int:
         """The height that `look` looked at last."""
         return self._height
