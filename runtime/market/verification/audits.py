@@ -431,7 +431,7 @@ class Audits(Pool):
 def draw_checkpoints(
     seed: bytes, draws: int, first: int, count: int, passed: Sequence[int]
 ) -> tuple[int, ...]:
-    """Draw checkpoints from `first` on, none twice, and passed ones only when no others are left."""
+    """Draw checkpoints from `first` on, none twice; passed ones only when no others are left."""
     fresh = [number for number in range(first, first + count) if number not in passed]
     left = fresh if len(fresh) >= draws else list(range(first, first + count))
     drawn = []

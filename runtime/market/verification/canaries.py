@@ -14,7 +14,7 @@ from typing import Final
 from ext import hashing
 from runtime.balances import INSURANCE, HoldReason, MoveCause
 from runtime.deadlines import Lane
-from runtime.frame.parameters import PERBILL
+from runtime.frame.parameters import PERBILL, Track
 from runtime.frame.storage import StorageMap, StorageValue, stored
 from runtime.insurance import Insurance
 from runtime.market import trainer
@@ -97,10 +97,16 @@ class Canaries(Audits):
 
     # Calls of votes
 
-    def _name_manager(self, who: AccountId, *, is_named: bool) -> None:
+    def judge_manager(self, who: AccountId, *, is_named: bool) -> Track:
+        """Give the track of naming a manager, or ending that; raises what `name_manager` would."""
         manager = self.managers.find(who)
         if is_named == (manager is not None and manager.is_named):
             raise AlreadyManager if is_named else NotManager
+        return Track.PARAMETERS
+
+    def _name_manager(self, who: AccountId, *, is_named: bool) -> None:
+        self.judge_manager(who, is_named=is_named)
+        manager = self.managers.find(who)
         if not is_named and manager is not None and not manager.bond:
             del self.managers[who]
         else:

@@ -18,6 +18,7 @@ from runtime.frame.call import call
 from runtime.frame.context import Context
 from runtime.frame.module import Check, Module
 from runtime.frame.origins import Root, Signed
+from runtime.frame.parameters import Track
 from runtime.insurance import Insurance
 from runtime.market.nouns import Verification as Mode
 from runtime.market.trees import Branch
@@ -197,10 +198,15 @@ class Verification(Replicas, Module, index=34, events=EVENTS, errors=ERRORS):
     @call(index=65, weight=WEIGHT_CANARY)
     def name_vendor(self, origin: Root, vendor: Hash, is_listed: Flag) -> None:  # noqa: ARG002 -- its type is the permission
         """List the key with which a vendor signs quotes, or strike it off; only by vote."""
-        if self.vendors[vendor] == is_listed:
-            raise UnknownVendor
+        self.judge_vendor(vendor, is_listed=is_listed)
         self.vendors[vendor] = is_listed
         self.emit(VendorNamed(vendor, is_listed))
+
+    def judge_vendor(self, vendor: bytes, *, is_listed: bool) -> Track:
+        """Give the track of listing a vendor or striking it off; raises UnknownVendor."""
+        if self.vendors[vendor] == is_listed:
+            raise UnknownVendor
+        return Track.PARAMETERS
 
     # Inside
 
