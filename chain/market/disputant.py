@@ -32,8 +32,9 @@ _ITEMS: Final = {info.name: info for info in Disputes.items}
 class StateReader(Protocol):
     """What is asked of a chain: its height, and entries of its state."""
 
+    @property
     def height(self) -> int:
-        """Give the height of the block that the state is after."""
+        """The height of the block that the state is after."""
         ...
 
     def storage(self, key: bytes) -> bytes | None:
@@ -152,7 +153,7 @@ class Disputant:
         for number, dispute in read_disputes(chain, job):
             if not self.side.plays(dispute) or self.made.get(number) == dispute.turn:
                 continue
-            move = self._next(number, dispute, chain.height())
+            move = self._next(number, dispute, chain.height)
             if move is not None:
                 self.made[number] = dispute.turn
                 found.append(move)

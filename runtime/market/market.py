@@ -92,7 +92,7 @@ class Market:
             providers=self.providers,
         )
         self.disputes = Disputes(
-            ctx, numbers, balances, deadlines, beacon, self.jobs, self.verification
+            ctx, numbers, balances, deadlines, beacon, self.reputation, self.jobs, self.verification
         )
 
     @property

@@ -15,7 +15,7 @@ from runtime.deadlines import Deadlines, Lane, WheelFull
 from runtime.frame.module import Check, Part
 from runtime.frame.storage import Hasher, StorageMap, StorageValue, stored
 from runtime.market.disputes.geometry import Attempt
-from runtime.market.disputes.neighbours import UsesJobs
+from runtime.market.disputes.neighbours import UsesJobs, UsesReputation
 from runtime.market.disputes.nouns import (
     CLOCK,
     MOVE,
@@ -54,6 +54,7 @@ class Dockets(Part):
     index: ClassVar[int]
     balances: Balances
     deadlines: Deadlines
+    reputation: UsesReputation
     jobs: UsesJobs
 
     dispute_count: StorageValue[U32] = stored(default=0)
@@ -223,6 +224,9 @@ class Dockets(Part):
                 self._give_back(who, amount)
         if dispute.fee:
             self._give_back(dispute.fee_payer, dispute.fee)
+        if ending.is_guilty or ending.is_sham:
+            loser = dispute.provider if ending.is_guilty else dispute.challenger
+            self.reputation.note_dispute_lost(loser)
         del self.disputes[number]
         del self.juries[number]
         step = self._attempt_step(dispute)

@@ -19,7 +19,7 @@ from runtime.frame.module import Module
 from runtime.frame.origins import Signed
 from runtime.market.disputes.bisection import Bisection
 from runtime.market.disputes.geometry import Attempt
-from runtime.market.disputes.neighbours import UsesJobs, UsesVerification
+from runtime.market.disputes.neighbours import UsesJobs, UsesReputation, UsesVerification
 from runtime.market.disputes.nouns import (
     ERRORS,
     EVENTS,
@@ -52,8 +52,8 @@ from runtime.primitives import U32, ZERO_HASH, AccountId, Flag, Hash, Weight
 WEIGHT_MOVE: Final[Weight] = 200 * weights.MICROSECOND
 """Two branches verified (60), a dispute of 500 bytes written, an item put on the wheel."""
 
-WEIGHT_CHALLENGE: Final[Weight] = 300 * weights.MICROSECOND
-"""A move, a hold, and what the job notes of it (90)."""
+WEIGHT_CHALLENGE: Final[Weight] = 3_000 * weights.MICROSECOND
+"""A move, a hold, what the job notes of it (90); and the end, which the wheel may have to do."""
 
 WEIGHT_END: Final[Weight] = 2_500 * weights.MICROSECOND
 """Eleven disputes ended, their deposits released (300), and the waterfall of the job."""
@@ -80,6 +80,7 @@ class Disputes(Bisection, Module, index=35, events=EVENTS, errors=ERRORS):
         balances: Balances,
         deadlines: Deadlines,
         beacon: Beacon,
+        reputation: UsesReputation,
         jobs: UsesJobs,
         verification: UsesVerification,
     ) -> None:
@@ -89,6 +90,7 @@ class Disputes(Bisection, Module, index=35, events=EVENTS, errors=ERRORS):
         self.deadlines = deadlines
         self.beacon = beacon
         self.session = beacon.session
+        self.reputation = reputation
         self.jobs = jobs
         self.verification = verification
         deadlines.listen(self.index, self._do_due)

@@ -46,6 +46,13 @@ class UsesJobs(Protocol):
         """End the attempt, at the cost of its provider."""
 
 
+class UsesReputation(Protocol):
+    """What everybody did before."""
+
+    def note_dispute_lost(self, who: AccountId, /) -> None:
+        """Learn who lost a dispute."""
+
+
 class UsesVerification(Protocol):
     """Verifiers, of whom juries are drawn."""
 

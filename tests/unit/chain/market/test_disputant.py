@@ -31,6 +31,7 @@ class View:
     def __init__(self, court: Court) -> None:
         self.court = court
 
+    @property
     def height(self) -> int:
         return self.court.height
 

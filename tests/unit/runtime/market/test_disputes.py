@@ -388,6 +388,22 @@ def test_there_is_a_result_to_challenge_and_a_checkpoint_in_it(court: Court) -> 
     court.refused(words.NothingToChallenge, CHALLENGER, "challenge", job, 3)
 
 
+def losers(court: Court) -> set[AccountId]:
+    """Accounts of which a lost dispute is remembered."""
+    standings = court.runtime.market.reputation.standings
+    return {who for who, standing in standings.items() if standing.lost}
+
+
+def test_who_lost_a_dispute_is_remembered_and_nobody_else(court: Court) -> None:
+    settle(court, court.challenge(court.job(TRUE), who=EVE))
+    court.done(DAVE, "abandon", court.challenge(court.job(TRUE), who=DAVE))
+    assert losers(court) == {EVE, DAVE}
+    job = court.job(WRONG)
+    court.challenge(job, who=FERDIE)
+    settle(court, court.challenge(job))
+    assert losers(court) == {EVE, DAVE, PROVIDER}
+
+
 def test_the_requester_rejects_as_anybody_challenges(court: Court) -> None:
     job = court.job(WRONG)
     number = court.challenge(job, who=REQUESTER)
