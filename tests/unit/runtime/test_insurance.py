@@ -3,6 +3,7 @@
 import pytest
 
 from runtime.balances import INSURANCE, BurnCause, HoldReason, MintCause
+from runtime.balances.nouns import HoldTooSmall
 from runtime.insurance import CLAIM_ERAS, Claim, ClaimState, Insurance
 from tests.support.governance import GRIST, Polls
 from tests.support.runtime import person, stranger
@@ -35,6 +36,21 @@ def test_a_premium_fills_the_fund_and_the_rest_is_burned(polls: Polls) -> None:
     assert fund(polls).fund() == polls.chain.free(INSURANCE) == 10_000 * GRIST
     assert polls.runtime.balances.burned[BurnCause.PREMIUM] == 3_000 * GRIST
     assert fund(polls).premiums == 10_000 * GRIST
+    polls.next()
+
+
+def test_a_premium_of_held_money_fills_the_fund_and_the_rest_is_burned(polls: Polls) -> None:
+    balances, before = polls.runtime.balances, polls.chain.free(ALICE)
+    fund(polls).pay_held_premium(ALICE, HoldReason.ESCROW, 8_000 * GRIST)
+    assert fund(polls).fund() == 8_000 * GRIST
+    fund(polls).pay_held_premium(ALICE, HoldReason.ESCROW, 5_000 * GRIST)
+    # What is paid lowers open escrow, and with it the target: 5 % of 192,000
+    assert fund(polls).fund() == fund(polls).premiums == 9_600 * GRIST
+    assert balances.burned[BurnCause.PREMIUM] == 3_400 * GRIST
+    assert balances.held(ALICE, HoldReason.ESCROW) == 187_000 * GRIST
+    assert polls.chain.free(ALICE) == before
+    with pytest.raises(HoldTooSmall):
+        fund(polls).pay_held_premium(ALICE, HoldReason.WORK_BOND, GRIST)
     polls.next()
 
 

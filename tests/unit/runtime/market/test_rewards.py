@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.balances import HoldReason, MintCause
+from runtime.emission.nouns import EraClosedAlready, PoolExhausted
 from runtime.emission.schedule import Pool
 from runtime.market import rewards as module
 from runtime.market.nouns import Reason
@@ -137,6 +138,21 @@ def test_a_chain_without_emission_pays_none() -> None:
     mill.next_era()
     assert mill.rewards.payout == IDLE
     assert mill.runtime.balances.minted[MintCause.COMPUTE] == 0
+
+
+def test_work_can_be_paid_in_its_era_and_the_next_and_not_later(mill: Mill) -> None:
+    emission = mill.runtime.emission
+    room = emission.work_room(Pool.COMPUTE)
+    emission.mint_work(Pool.COMPUTE, OTHER, GRIST)
+    mill.next_era()
+    emission.mint_work(Pool.COMPUTE, OTHER, GRIST, era=0)
+    assert emission.work_room(Pool.COMPUTE, era=0) == room - 2 * GRIST
+    assert emission.records[1].compute_minted == 0
+    with pytest.raises(PoolExhausted):
+        emission.mint_work(Pool.COMPUTE, OTHER, room, era=0)
+    mill.next_era()
+    with pytest.raises(EraClosedAlready):
+        emission.mint_work(Pool.COMPUTE, OTHER, GRIST, era=0)
 
 
 # Many jobs
