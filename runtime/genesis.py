@@ -60,6 +60,7 @@ def build_genesis(spec: ChainSpec) -> Genesis:
     runtime.session.genesis(validators=spec.validators, schedule=spec.schedule)
     if spec.staking is not None:
         runtime.staking.genesis(start=spec.staking)
+    runtime.market.work_units.genesis(classes=spec.work.classes, frameworks=spec.work.frameworks)
     runtime.beacon.genesis(randomness=first, next_randomness=second)
     entries = tuple((key, value) for key, value in overlay.changes() if value is not None)
     return Genesis(

@@ -16,6 +16,7 @@ from runtime.fees import PRICES, FeeSchedule
 from runtime.frame.errors import SpecError
 from runtime.frame.parameters import Parameter, PlacedParameter, Track
 from runtime.governance.tracks import TRACKS
+from runtime.market.work_units.reading import NO_WORK, WorkStart, read_work
 from runtime.primitives import MONEY_MAX, AccountId
 from runtime.runtime import Runtime
 from runtime.section import Section
@@ -92,6 +93,7 @@ class ChainSpec:
     parameters: dict[str, int] = field(default_factory=dict)
     emission: EmissionRules | None = None
     allocation: AllocationTable = NO_TABLE
+    work: WorkStart = NO_WORK
     staking: StakingStart | None = None
 
     @property
@@ -139,6 +141,7 @@ def load_spec(text: str) -> ChainSpec:
     _check_slash_track(rules, parameters)
     emission = root.table("emission")
     allocation = read_allocations(root)
+    work = root.table("work")
     root.finish()
     labels = {entry.account: entry.label for entry in allocation.allocations}
     labels.update({entry.account: entry.label for entry in accounts})
@@ -155,7 +158,8 @@ def load_spec(text: str) -> ChainSpec:
         parameters,
         staking=staking,
     )
-    spec = replace(spec, allocation=allocation)
+    started = NO_WORK if work is None else read_work(work)
+    spec = replace(spec, allocation=allocation, work=started)
     if emission is not None:
         spec = replace(spec, emission=read_emission(emission, issued=spec.issued))
     _check_allocation(spec)

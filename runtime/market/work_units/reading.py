@@ -23,6 +23,10 @@ class WorkStart:
     frameworks: tuple[Framework, ...] = ()
 
 
+NO_WORK: Final = WorkStart()
+"""A table without a row: nobody can ask for work until a vote has written one."""
+
+
 def read_work(table: Section) -> WorkStart:
     """Read [[work.classes]] and [[work.frameworks]]. Raises SpecError."""
     entries = table.items("classes", ROWS_MAX)
