@@ -157,7 +157,8 @@ class FakeJobs:
     vindicated: list[int] = field(default_factory=list)
     paid: dict[tuple[int, bytes], int] = field(default_factory=dict)
     windows: dict[int, int] = field(default_factory=dict)
-    watcher: Any = None
+    left: list[int] = field(default_factory=list)
+    watchers: list[Any] = field(default_factory=list)
 
     def find(self, id_: int) -> Job | None:
         return self.jobs.get(id_)
@@ -200,6 +201,10 @@ class FakeJobs:
         assert reason is Reason.AUDIT_PASSED
         self.vindicated.append(id_)
 
+    def leave_to_requester(self, id_: int) -> None:
+        assert self.jobs[id_].state is JobState.WINDOW
+        self.left.append(id_)
+
     def pay_audit(self, id_: int, who: AccountId, amount: int) -> None:
         left = self.jobs[id_].audit_left - amount
         assert left >= 0
@@ -209,7 +214,8 @@ class FakeJobs:
     def end(self, id_: int, state: JobState) -> None:
         """End an attempt as the real jobs do: cases are forgotten, then the watcher is told."""
         self._change(id_, state=state, cases=0)
-        self.watcher.job_ended(id_)
+        for watcher in self.watchers:
+            watcher.job_ended(id_)
 
     def _change(self, id_: int, **changes: Any) -> None:
         self.jobs[id_] = replace(self.jobs[id_], **changes)
@@ -223,7 +229,7 @@ class Bench:
         runtime = Runtime()
         self.module = runtime.market.verification
         self.module.jobs, self.module.providers = self.jobs, self.providers
-        self.jobs.watcher = self.module
+        self.jobs.watchers = [self.module]
         state = store.State.from_entries(_entries())
         self.chain = Chain(state, Executive(runtime), _spec())
         self.chain.open()

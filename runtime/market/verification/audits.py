@@ -331,10 +331,14 @@ class Audits(Pool):
             return
         if outcome is Outcome.PASSED:
             self.jobs.vindicate(id_, Reason.AUDIT_PASSED)
-        elif outcome is not Outcome.SPARED:
-            until = self.ctx.block.height + self.constitution.era_blocks
-            self.jobs.extend_window(id_, until)
+        else:
+            self._leave_open(id_)
         self.jobs.close_case(id_)
+
+    def _leave_open(self, id_: int) -> None:
+        """Leave a result that was not judged to its requester, for an era at least."""
+        self.jobs.leave_to_requester(id_)
+        self.jobs.extend_window(id_, self.ctx.block.height + self.constitution.era_blocks)
 
     def _keep_ballot(self, id_: int, audit: Audit, *, is_convicted: bool) -> None:
         """Keep who passed what, until no canary can come to light any more."""

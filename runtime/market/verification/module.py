@@ -82,6 +82,7 @@ class Verification(Replicas, Module, index=34, events=EVENTS, errors=ERRORS):
         self.jobs = jobs
         self.providers = providers
         deadlines.listen(self.index, self._do_due)
+        jobs.watchers.append(self)
 
     # What jobs tell
 

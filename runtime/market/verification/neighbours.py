@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from runtime.market.jobs.neighbours import Watcher
 from runtime.market.nouns import Fault, Job, JobResult, JobSpec, Reason
 from runtime.primitives import AccountId
 
@@ -33,6 +34,8 @@ class UsesProviders(Protocol):
 
 class UsesJobs(Protocol):
     """Jobs and their results, and what a verdict does to them."""
+
+    watchers: list[Watcher]
 
     def find(self, id_: int, /) -> Job | None:
         """Give where a job stands, or None."""
@@ -71,6 +74,9 @@ class UsesJobs(Protocol):
 
     def vindicate(self, id_: int, reason: Reason, /) -> None:
         """Note that the result was checked and is right."""
+
+    def leave_to_requester(self, id_: int, /) -> None:
+        """Let the requester judge a result, as nobody else did; emission keeps to the base."""
 
     def pay_audit(self, id_: int, who: AccountId, amount: int, /) -> None:
         """Pay grains of the job's audit fee."""

@@ -57,10 +57,12 @@ class Replicas(Canaries):
         """
         siblings = self.jobs.siblings(id_)
         if not siblings:
+            self.jobs.leave_to_requester(id_)
             return
         number = siblings[0]
         group = self.groups.find(number) or self._begin_group(id_, siblings)
         if group.phase is not ReplicaPhase.RUNNING:
+            self.jobs.leave_to_requester(id_)
             return
         self.jobs.open_case(id_)
         group = _with_replica(group, id_, is_complete=True)
@@ -184,8 +186,7 @@ class Replicas(Canaries):
             if not replica.is_complete:
                 continue
             if verdict is None:
-                until = self.ctx.block.height + self.constitution.era_blocks
-                self.jobs.extend_window(replica.job, until)
+                self._leave_open(replica.job)
                 self.jobs.close_case(replica.job)
             elif replica.opened == (verdict,):
                 self.jobs.vindicate(replica.job, Reason.AUDIT_PASSED)

@@ -59,11 +59,12 @@ def test_a_listed_vendors_quote_spares_half_of_the_audits_by_a_coin() -> None:
     for number in numbers:
         bench.done(PROVIDER, "attest", number, VENDOR, quote(bench, number))
         assert bench.module.quotes[number] == Quote(VENDOR, 0)
-    bench.until(61)
+    bench.until(60)
     spared = [n for n in numbers if n not in bench.module.audits]
     assert 8 < len(spared) < 32
     assert all(bench.jobs.jobs[number].cases == 0 for number in spared)
     assert bench.jobs.vindicated == []
+    assert sorted(bench.jobs.left) == spared
     assert set(dict(bench.module.quotes.items())) == set(numbers) - set(spared)
 
 

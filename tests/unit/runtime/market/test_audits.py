@@ -146,6 +146,7 @@ def test_with_fewer_than_three_verifiers_the_requester_accepts() -> None:
     assert bench.did(AuditEnded(number, Outcome.TOO_FEW, 1, 0))
     assert bench.jobs.jobs[number].cases == 0
     assert bench.jobs.windows[number] == bench.height - 1 + 60
+    assert bench.jobs.left == [number]
     assert (bench.jobs.vindicated, bench.jobs.convicted) == ([], [])
     assert bench.module.audit_count == 0
 
@@ -173,7 +174,7 @@ def test_an_honest_job_passes_and_its_verifiers_are_paid_alike() -> None:
     seats, fee = bench.seats(number), bench.jobs.jobs[number].audit_fee
     bench.hear(number)
     assert bench.jobs.vindicated == [number]
-    assert bench.jobs.convicted == []
+    assert (bench.jobs.convicted, bench.jobs.left) == ([], [])
     assert bench.jobs.paid == {(number, who): fee // 3 for who in seats}
     assert bench.jobs.jobs[number].cases == 0
     assert number not in bench.module.audits
@@ -314,6 +315,7 @@ def test_without_a_verdict_a_larger_panel_sits_over_another_checkpoint_twice_at_
     assert bench.jobs.jobs[number].audit_left == bench.jobs.jobs[number].audit_fee
     assert bench.jobs.jobs[number].cases == 0
     assert bench.jobs.windows[number] == bench.height + 60
+    assert bench.jobs.left == [number]
     assert [bench.held(who) for who in SET[:12]] == [BOND] * 12
     assert bench.module.audit_count == 1
     bench.next()

@@ -151,6 +151,7 @@ def test_two_thirds_are_no_verdict_and_nobody_is_at_fault() -> None:
     assert (bench.jobs.vindicated, bench.jobs.convicted) == ([], [])
     assert [bench.jobs.jobs[n].cases for n in group.ids] == [0, 0, 0]
     assert bench.jobs.windows == dict.fromkeys(group.ids, bench.height + 60)
+    assert bench.jobs.left == list(group.ids)
 
 
 def test_a_copied_commitment_is_opened_by_nobody_else() -> None:
@@ -216,6 +217,7 @@ def test_nobody_waits_for_ever_for_a_job_that_is_not_done() -> None:
     assert group.phase() is ReplicaPhase.WAITING
     group.complete(2)
     assert bench.jobs.jobs[2].cases == 0
+    assert bench.jobs.left == [2]
     group.drawn()
     bench.refused(WrongPhase, group.providers[2], *group.opening(2))
     group.open(0, 1, 3)
@@ -279,3 +281,11 @@ def test_a_full_wheel_stops_no_comparison() -> None:
     assert group.phase() is ReplicaPhase.WAITING
     bench.done(AccountId(OTHERS[6]), "advance", 0)
     assert group.phase() is ReplicaPhase.REVEALING
+
+
+def test_a_replica_without_siblings_is_left_to_its_requester() -> None:
+    bench = Bench()
+    number = bench.job(verification=Mode.REPLICATION)
+    bench.module.job_completed(number)
+    assert bench.jobs.left == [number]
+    assert bench.jobs.jobs[number].cases == 0
