@@ -38,6 +38,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 Check = Callable[[Outcome], None]
 """Looks at what a call would do and raises WalletError to keep it back."""
 
+Tell = Callable[[NodeSession, bytes, Inclusion], None]
+"""Tells what became of a transaction, and raises WalletError if the chain undid its call."""
+
 
 @dataclass(frozen=True, slots=True)
 class SendOptions:
@@ -92,11 +95,17 @@ def read_send_options(given: dict[str, Any]) -> SendOptions:
 
 
 def send_call(
-    session: NodeSession, call: bytes, options: SendOptions, *, check: Check | None = None
+    session: NodeSession,
+    call: bytes,
+    options: SendOptions,
+    *,
+    check: Check | None = None,
+    tell: Tell | None = None,
 ) -> None:
     """Send a call and tell what became of it; WalletError if it failed.
 
-    `check` sees what the call would do before it is sent, and raises to keep it back.
+    `check` sees what the call would do before it is sent, and raises to keep it back. `tell` tells
+    the end in its own way.
     """
     party = session.signer(options.signer)
     chain = session.chain
@@ -125,7 +134,8 @@ def send_call(
         tell_sent(session, extrinsic_hash)
         return
     death = draft.era.death(height)
-    tell_inclusion(session, extrinsic, wait_for(session, extrinsic_hash, height + 1, death))
+    inclusion = wait_for(session, extrinsic_hash, height + 1, death)
+    (tell or tell_inclusion)(session, extrinsic, inclusion)
 
 
 def _try_first(session: NodeSession, extrinsic: bytes, check: Check) -> None:
@@ -178,10 +188,21 @@ def tell_sent(session: NodeSession, extrinsic_hash: bytes) -> None:
 
 def tell_inclusion(session: NodeSession, extrinsic: bytes, inclusion: Inclusion) -> None:
     """Answer with block, events and fee; raise WalletError if the chain undid the call."""
+    fields = inclusion_fields(session, extrinsic, inclusion)
+    session.console.answer(
+        "tx.result/1", fields, inclusion_lines(session, fields["hash"], inclusion)
+    )
+    check_done(inclusion)
+
+
+def inclusion_fields(
+    session: NodeSession, extrinsic: bytes, inclusion: Inclusion
+) -> dict[str, Any]:
+    """Return what became of a transaction, for JSON."""
     decoded = decode_extrinsic(extrinsic)
     call = describe_call(session.chain.metadata, decoded.call)
     error = inclusion.error
-    fields = {
+    return {
         "hash": to_hex(decoded.hash),
         "call": call["call"],
         "args": call["args"],
@@ -195,16 +216,23 @@ def tell_inclusion(session: NodeSession, extrinsic: bytes, inclusion: Inclusion)
         "success": error is None,
         "error": None if error is None else {"name": error[0], "docs": error[1]},
     }
+
+
+def inclusion_lines(session: NodeSession, extrinsic_hash: str, inclusion: Inclusion) -> list[str]:
+    """Return what became of a transaction, for people."""
     rows = [
         ("block", f"#{inclusion.height} {to_hex(inclusion.block_hash)} (final)"),
-        ("hash", to_hex(decoded.hash)),
+        ("hash", extrinsic_hash),
     ]
     if inclusion.fee is not None:
         rows.append(("fee", show_amount(inclusion.fee)))
-    lines = pairs(rows) + event_lines(session, inclusion)
-    session.console.answer("tx.result/1", fields, lines)
-    if error is not None:
-        name, docs = error
+    return pairs(rows) + event_lines(session, inclusion)
+
+
+def check_done(inclusion: Inclusion) -> None:
+    """Raise WalletError if the chain undid the call."""
+    if inclusion.error is not None:
+        name, docs = inclusion.error
         raise WalletError(
             f"the call failed in block {inclusion.height} and was undone, the fee is paid: {name}",
             docs,
