@@ -164,7 +164,7 @@ def class_rows() -> list[list[str]]:
     ]
 
 
-def test_a_settled_job_is_shared_as_the_page_says():
+def test_a_settled_job_is_shared_as_the_page_says() -> None:
     told = settled()
     assert tables()[0] == [
         ["held at the end", grist(told.escrow)],
@@ -183,7 +183,7 @@ def test_a_settled_job_is_shared_as_the_page_says():
     ) in examples()
 
 
-def test_what_faults_cost_is_as_the_page_says():
+def test_what_faults_cost_is_as_the_page_says() -> None:
     costs = {row[0]: row[1] for row in tables()[1]}
     assert costs["late, or gone"] == "half of the share that is undone"
     assert terms.bond_slash(Fault.LATE, 100, left=1, whole=1) == 50
@@ -193,7 +193,7 @@ def test_what_faults_cost_is_as_the_page_says():
     assert any("30 % of the security stake" in cost for cost in costs.values())
 
 
-def test_two_failures_are_shared_as_the_page_says():
+def test_two_failures_are_shared_as_the_page_says() -> None:
     late, wrong = failed(Fault.LATE), failed(Fault.WRONG_CHECKPOINT)
     columns = [
         [
@@ -211,7 +211,7 @@ def test_two_failures_are_shared_as_the_page_says():
     assert UNITS * UNIT_PRICE == 864 * GRIST
 
 
-def test_the_cheats_of_the_page_are_worth_what_it_says():
+def test_the_cheats_of_the_page_are_worth_what_it_says() -> None:
     assert tables()[3] == class_rows()
 
 
@@ -257,11 +257,11 @@ def self_report() -> str:
 
 
 @pytest.mark.parametrize("example", [discounted, recycled, least_bond, self_report])
-def test_an_example_of_the_page_comes_out_as_it_says(example: Callable[[], str]):
+def test_an_example_of_the_page_comes_out_as_it_says(example: Callable[[], str]) -> None:
     assert example() in examples()
 
 
-def test_the_page_names_the_numbers_that_the_code_has():
+def test_the_page_names_the_numbers_that_the_code_has() -> None:
     assert f"{terms.FEE_PERCENT} % of (price + dataset fees)" in TEXT
     assert terms.FEE_SHARES == (50, 20, 15, 15)
     assert "85 % of the\nfee" in TEXT
