@@ -17,6 +17,7 @@ from runtime.market.disputes.nouns import (
     EXTRA_ERAS,
     MOVE,
     PARALLEL_MAX,
+    PARAMETERS,
     QUEUE_MAX,
     Answer,
     DisputeStage,
@@ -35,9 +36,10 @@ WRONG = Run.make(8, 2, wrong_at=6)
 
 @pytest.fixture
 def court() -> Court:
-    """A court in which a move is as short as it may be."""
+    """A court in which a move is as short as it may be; its chain may have other numbers."""
     court = Court()
-    MOVE.begin(court.runtime.ctx, MOVE.low)
+    for number in PARAMETERS:
+        number.begin(court.runtime.ctx, MOVE.low if number is MOVE else number.default)
     return court
 
 

@@ -14,6 +14,7 @@ from runtime.market.disputes.nouns import (
     JUROR_FEE,
     JURY_COMMIT,
     JURY_REVEAL,
+    PARAMETERS,
     DisputeStage,
     Ending,
     JurorVote,
@@ -38,8 +39,9 @@ def court() -> Court:
     for who in pool:
         court.fund(who, 10 * GRIST)
     court.verification.pool = (*pool, PROVIDER, CHALLENGER, REQUESTER)
-    JURY_COMMIT.begin(court.runtime.ctx, JURY_COMMIT.low)
-    JURY_REVEAL.begin(court.runtime.ctx, JURY_REVEAL.low)
+    for number in PARAMETERS:
+        is_short = number in {JURY_COMMIT, JURY_REVEAL}
+        number.begin(court.runtime.ctx, number.low if is_short else number.default)
     return court
 
 
