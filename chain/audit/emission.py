@@ -2,6 +2,7 @@
 
     schedule     computed here from the chain spec, era by era, and compared with what eras opened
     PoolMinted   each mint names era and pool; its sum is held against what the pool was allowed
+    MintWaits    what a breaker holds back counts for its era at once, and is minted later, once
     causes       what the totals of a header say was minted for a cause is what its pool minted
 
 After a genesis nothing else may make money. A chain without [emission] mints for staking: as much
@@ -21,12 +22,12 @@ from chain.storage.archive import ArchivedBlock
 from runtime.balances import BurnCause, MintCause
 from runtime.emission.module import (
     BURN_ERAS,
-    CAUSES,
     GATE_ERAS,
     SPLIT_SPAN,
     SPLIT_STEP,
     STAKE_YIELD_MAX,
 )
+from runtime.emission.nouns import CAUSES
 from runtime.emission.rays import PERBILL
 from runtime.emission.reading import EmissionRules
 from runtime.emission.schedule import (
@@ -94,6 +95,7 @@ class EmissionProver:
         self._splits: dict[int, tuple[int, ...]] = {}
         self._split_era = -1
         self._era_blocks = 1
+        self._waiting: dict[tuple[int, int], tuple[int, int]] = {}
 
     def on_block(self, run: Replay, stored: ArchivedBlock) -> None:
         """Judge one block; raises Mismatch."""
@@ -120,6 +122,8 @@ class EmissionProver:
             "PhaseBegan": self._begin_phase,
             "EraOpened": self._open,
             "PoolMinted": self._mint,
+            "MintWaits": self._wait,
+            "WaitingMinted": self._mint_waiting,
             "EraClosed": self._close,
             "SplitSet": self._set_split,
         }
@@ -185,6 +189,19 @@ class EmissionProver:
                 module=MODULE,
             )
 
+    def _wait(self, run: Replay, era: int, said: dict[str, Any]) -> None:
+        self._mint(run, era, said)
+        self._waiting[said["pool"], said["id"]] = (said["era"], said["amount"])
+
+    def _mint_waiting(self, _run: Replay, _era: int, said: dict[str, Any]) -> None:
+        place = (said["pool"], said["id"])
+        of, amount = self._waiting.pop(place, (-1, 0))
+        left = amount - said["amount"]
+        if of != said["era"] or left != said["left"] or left < 0:
+            raise Mismatch(f"{said['amount']} grains were minted that did not wait", module=MODULE)
+        if left:
+            self._waiting[place] = (of, left)
+
     def _close(self, _run: Replay, era: int, said: dict[str, Any]) -> None:
         of = said["era"]
         account = self.eras[of] if of < len(self.eras) else None
@@ -223,6 +240,7 @@ class EmissionProver:
             if self.rules is not None and cause in CAUSES:
                 pool = Pool(CAUSES.index(cause))
                 expected = _sum(flat, MODULE, "PoolMinted", "amount", pool=pool)
+                expected += _sum(flat, MODULE, "WaitingMinted", "amount", pool=pool)
             elif cause is MintCause.STAKING:
                 expected = _sum(flat, "Balances", "Minted", "amount")
                 if expected > _sum(flat, "Staking", "EraPaid", "validator_payout"):

@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator
 from typing import Annotated, Final
 
 from runtime import weights
-from runtime.balances import TREASURY, Balances, MintCause
+from runtime.balances import TREASURY, Balances
 from runtime.balances.nouns import OutflowsFrozen
 from runtime.emission.nouns import (
+    CAUSES,
     ERRORS,
     EVENTS,
     EmissionOff,
@@ -25,7 +26,6 @@ from runtime.emission.nouns import (
     EraRecord,
     PhaseBegan,
     PoolExhausted,
-    PoolMinted,
     Split,
     SplitCoolingDown,
     SplitNotWhole,
@@ -43,11 +43,13 @@ from runtime.emission.schedule import (
     Phase,
     Pool,
     compute_budget,
+    phase_index,
     planned_starts,
     split_budget,
     validation_bound,
     work_bounds,
 )
+from runtime.emission.waiting import BREAKER, Breaker
 from runtime.frame.call import call
 from runtime.frame.context import Context
 from runtime.frame.declared import Most
@@ -57,7 +59,6 @@ from runtime.frame.parameters import Parameter, Track, Unit
 from runtime.frame.storage import Hasher, StorageMap, StorageValue, stored
 from runtime.parameters import Parameters
 from runtime.primitives import GRAINS_PER_GRIST, U32, AccountId, Balance, Flag, Weight
-from runtime.vesting.curves import split_reward
 from runtime.vesting.module import Vesting
 
 STAKE_YIELD_MAX: Final = Parameter(
@@ -94,22 +95,18 @@ SPLIT_STEP: Final = PERBILL // 50
 SPLIT_SPAN: Final = PERBILL // 10
 """No vote moves a share by more than ten points from what genesis gave it."""
 
-CAUSES: Final = (MintCause.COMPUTE, MintCause.DATA, MintCause.STAKING, MintCause.TREASURY)
-"""Why each pool mints, in the order of `Pool`."""
-
 TWOX: Final = Hasher.TWOX_64_CONCAT
 
 
-class Emission(Module, index=25, events=EVENTS, errors=ERRORS):
+class Emission(Breaker, Module, index=25, events=EVENTS, errors=ERRORS):
     """How much new money each era may make, for whom, and how much it made."""
 
-    parameters = (STAKE_YIELD_MAX, TREASURY_RUNWAY)
+    parameters = (STAKE_YIELD_MAX, TREASURY_RUNWAY, BREAKER)
 
     rules: StorageValue[EmissionRules] = stored()
     phase_starts: StorageValue[Annotated[tuple[U32, ...], Most(PHASES_MAX)]] = stored(default=())
     gate_streak: StorageValue[U32] = stored(default=0)
     records: StorageMap[U32, EraRecord] = stored(hasher=TWOX)
-    minted_total: StorageValue[Balance] = stored(default=0)
     burned_job_fees: StorageMap[U32, Balance] = stored(default=0, hasher=TWOX)
     treasury_paused: StorageValue[Flag] = stored(default=False)
     splits: StorageMap[U32, Split] = stored(hasher=TWOX)
@@ -177,21 +174,24 @@ class Emission(Module, index=25, events=EVENTS, errors=ERRORS):
         """Open the era that begins with this block, if one does."""
         if not self.is_enabled:
             return 0
-        era = self.numbers.era()
-        if self.ctx.block.height != self.numbers.era_start(era):
-            return 0
-        self._advance(era)
-        self._open(era)
-        if era >= 2:
-            self._close(era - 2)
-        return weights.EMISSION_ERA
+        era, weight = self.numbers.era(), 0
+        if self.ctx.block.height == self.numbers.era_start(era):
+            self._advance(era)
+            self._open(era)
+            if era >= 2:
+                self._close(era - 2)
+            weight += weights.EMISSION_ERA
+        if self.index not in self.ctx.frozen:
+            weight += self._mint_waiting() * weights.TREASURY_STEP
+        return weight
 
     def guards(self) -> Iterator[Check]:
         """Compare what was minted through here with what the books say, and with the rights."""
         if self.is_enabled:
             minted = sum(self.balances.minted[cause] for cause in CAUSES)
             yield Check("all new money came through a pool", minted == self.minted_total)
-            yield Check("the rights were never passed", minted <= self.rules.plan.rights)
+            owed = minted + self.waiting_total
+            yield Check("the rights were never passed", owed <= self.rules.plan.rights)
 
     def invariants(self) -> Iterator[Check]:
         """Every era stayed inside its pools, and its budget is the schedule's."""
@@ -208,6 +208,10 @@ class Emission(Module, index=25, events=EVENTS, errors=ERRORS):
             yield Check(f"era {era} minted no more than its pools", inside)
             whole = record.compute + record.data + record.validation + record.treasury
             yield Check(f"the pools of era {era} fit its budget", whole <= record.budget)
+        waits = [entry.amount for entry in self.waiting.values()]
+        yield Check("what waits is the total", sum(waits) == self.waiting_total)
+        counted = sum(self.waiting_count(pool) for pool in Pool)
+        yield Check("what waits is queued", len(waits) == counted and all(waits))
         for phase in range(len(plan.phases)):
             is_whole = sum(self._phase(phase).shares) == PERBILL
             yield Check(f"the shares of phase {phase} sum to one", is_whole)
@@ -237,15 +241,13 @@ class Emission(Module, index=25, events=EVENTS, errors=ERRORS):
     ) -> None:
         """Mint a reward for work that was proven in this era, or in `era`: this one or the last.
 
-        Three quarters of it unlock over 180 eras. Raises PoolExhausted, having changed nothing,
+        Three quarters of it unlock over 180 eras. Where the breaker holds it back it is minted
+        later, and nobody has to ask for it. Raises PoolExhausted, having changed nothing,
         when burned fees do not allow it, EraClosedAlready for older work, and as `mint`.
         """
         if pool not in (Pool.COMPUTE, Pool.DATA):
             raise PoolExhausted
         self._mint(self.numbers.era() if era is None else era, pool, target, amount)
-        _, locked = split_reward(amount)
-        if locked:
-            self.vesting.lock_reward(target, locked)
 
     def work_room(self, pool: Pool, *, era: int | None = None) -> int:
         """Give what a pool of work may still mint of this era's budget, or of the era named."""
@@ -269,7 +271,7 @@ class Emission(Module, index=25, events=EVENTS, errors=ERRORS):
 
     def rights_left(self) -> int:
         """Give the grains that emission may still mint in all time to come."""
-        return self.rules.plan.rights - self.minted_total
+        return self.rules.plan.rights - self.minted_total - self.waiting_total
 
     # Inside
 
@@ -302,6 +304,11 @@ class Emission(Module, index=25, events=EVENTS, errors=ERRORS):
         work = work_bounds(phase, split_budget(phase, budget), self.mean_burned(era, BURN_ERAS))
         record = open_record(phase, budget, work)
         self.records[era] = record
+        before = compute_budget(plan, starts, max(era - 1, 0))
+        self._set_limits(
+            split_budget(phase, compute_budget(plan, starts, era)),
+            split_budget(self._phase(phase_index(starts, max(era - 1, 0))), before),
+        )
         self.emit(EraOpened(era, phase.name, budget, *work, record.validation, record.treasury))
         amount = min(record.treasury, self._treasury_room())
         if amount and self.index not in self.ctx.frozen:
@@ -347,7 +354,5 @@ class Emission(Module, index=25, events=EVENTS, errors=ERRORS):
             raise EraClosedAlready
         if amount > record.room(pool):
             raise PoolExhausted
-        self.balances.mint(CAUSES[pool], target, amount)
+        self._mint_or_wait(era, pool, target, amount)
         self.records[era] = record.with_minted(pool, amount)
-        self.minted_total += amount
-        self.emit(PoolMinted(era, pool, target, amount))

@@ -3,11 +3,15 @@
 from dataclasses import replace
 from typing import Any, Final
 
+from runtime.balances import MintCause
 from runtime.emission.schedule import Phase, PhaseName, Pool, split_budget
 from runtime.frame.declared import Record
 from runtime.frame.errors import ERRORS_BY_FILE, CallError
 from runtime.frame.events import EVENTS_BY_FILE, Event
-from runtime.primitives import U32, AccountId, Balance, Flag
+from runtime.primitives import U32, AccountId, Balance, BlockNumber, Flag, Hash
+
+CAUSES: Final = (MintCause.COMPUTE, MintCause.DATA, MintCause.STAKING, MintCause.TREASURY)
+"""Why each pool mints, in the order of `Pool`."""
 
 MINTED_PARTS: Final = ("compute_minted", "data_minted", "validation_minted", "treasury_minted")
 """What an era's record says was minted, by pool."""
@@ -49,6 +53,19 @@ class EraRecord(Record):
         return (
             self.compute_minted + self.data_minted + self.validation_minted + self.treasury_minted
         )
+
+
+class Waiting(Record):
+    """Money that a pool of an era owes, and a breaker holds back since a height.
+
+    `original` is the hash of the transaction in which it was earned; zeros when none did it.
+    """
+
+    era: U32
+    who: AccountId
+    amount: Balance
+    since: BlockNumber
+    original: Hash
 
 
 class Split(Record):
@@ -130,6 +147,29 @@ class SplitSet(Event, index=5):
     data: U32
     validation: U32
     treasury: U32
+
+
+class MintWaits(Event, index=6):
+    """A pool would mint more in an era than 1.1 x its schedule: this waits, and is minted later."""
+
+    id_: U32
+    era: U32
+    pool: Pool
+    who: AccountId
+    amount: Balance
+    original: Hash
+
+
+class WaitingMinted(Event, index=7):
+    """What waited for a breaker, or a part of it, came into being."""
+
+    id_: U32
+    era: U32
+    pool: Pool
+    who: AccountId
+    amount: Balance
+    left: Balance
+    original: Hash
 
 
 class EmissionOff(CallError, index=0):

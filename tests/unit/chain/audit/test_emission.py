@@ -206,3 +206,38 @@ def test_the_supply_is_not_proven_by_sums_alone(tmp_path, monkeypatch):
     report = prove_supply(source)
     source.close()
     assert report.what == "block 1: 5 grains were minted for data, 0 are accounted for"
+
+
+def overpaying(monkeypatch):
+    """Let the first block of the third era pay two eras' work at once, as a fault might."""
+    hook = Emission.on_initialize
+
+    def pays(self):
+        weight = hook(self)
+        if self.ctx.block.height == 2 * ERA_BLOCKS + 1:
+            for era in (1, 2):
+                room = self.work_room(Pool.COMPUTE, era=era)
+                self.mint_work(Pool.COMPUTE, self.ctx.block.proposer, room, era=era)
+        return weight
+
+    monkeypatch.setattr(Emission, "on_initialize", pays)
+
+
+def test_what_waits_for_a_breaker_is_proven_to_come_once(tmp_path, monkeypatch):
+    overpaying(monkeypatch)
+    home = grow(tmp_path, 4 * ERA_BLOCKS)
+    report = prove(home)
+    assert report.what == ""
+    third = report.eras[2]
+    assert third.minted[Pool.COMPUTE] == third.allowed.compute > 0
+    decode = audit.EventReader.decode
+
+    def altered(self, receipt):
+        return [
+            replace(event, fields={**event.fields, "amount": event.fields["amount"] + 1})
+            if event.name == "WaitingMinted" else event
+            for event in decode(self, receipt)
+        ]  # fmt: skip
+
+    monkeypatch.setattr(audit.EventReader, "decode", altered)
+    assert "that did not wait" in prove(home).what
