@@ -5,11 +5,11 @@ different receipts of one place are a fraud: so both are written down before the
 """
 
 import json
-import secrets
 from pathlib import Path
 from typing import Any, Final
 
 from chain.errors import GristmillError
+from chain.seams import Chance
 from chain.storage import durable
 from ext import hashing
 
@@ -27,13 +27,13 @@ class MemorySpoiled(GristmillError):
 class AgentMemory:
     """The file of one agent, for one account on one chain."""
 
-    def __init__(self, path: Path, *, genesis: bytes, account: bytes) -> None:
+    def __init__(self, path: Path, *, genesis: bytes, account: bytes, chance: Chance) -> None:
         self.path = path
         self._owner = {"genesis": genesis.hex(), "account": account.hex()}
         if path.exists():
             self._fields = self._read()
         else:
-            secret = secrets.token_bytes(SECRET_BYTES)
+            secret = chance.draw(SECRET_BYTES)
             self._fields = {**self._owner, "secret": secret.hex(), "bids": {}, "receipts": {}}
             self._write()
 

@@ -15,6 +15,7 @@ from chain.market.memory import AgentMemory
 from chain.market.provider import ProviderAgent, Settings
 from chain.market.rows import make_clusters, make_leaves, shuffle
 from chain.market.view import AgentChain
+from chain.seams import SystemChance
 from chain.wallet.derivation import KeyPair, derive, make_key_pair
 from chain.wallet.dry_run import Outcome
 from chain.wallet.extrinsic import Draft, Era
@@ -211,7 +212,10 @@ class Town:
         """Start the agent of a provider, with the memory that it had."""
         chain = self.client(name)
         memory = AgentMemory(
-            self.path / f"{name}.json", genesis=GENESIS_HASH, account=chain.pair.public
+            self.path / f"{name}.json",
+            genesis=GENESIS_HASH,
+            account=chain.pair.public,
+            chance=SystemChance(),
         )
         desk = self.desks.setdefault(name, Desk())
         agent = ProviderAgent(chain, DataDirectory(self.path / name), memory, desk, settings)
