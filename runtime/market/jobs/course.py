@@ -19,6 +19,7 @@ from runtime.market.jobs.auction import Auctions
 from runtime.market.jobs.book import MAIN, ONCE, highest_price, silent_from
 from runtime.market.jobs.nouns import (
     CannotCancel,
+    DeadlinePassed,
     Ended,
     JobEnded,
     JobReopened,
@@ -241,17 +242,19 @@ class Course(Auctions):
 
     def _cancel(self, id_: int, job: Job) -> None:
         """End a job because its requester wants to, at the cost that is fair where it stands."""
+        if job.state > JobState.RUNNING:
+            raise CannotCancel
+        if self.ctx.block.height >= self._wake_of(id_, job):
+            raise DeadlinePassed
         if job.state is JobState.RUNNING:
             self._cancel_run(id_, job)
         elif job.state is JobState.MATCHED:
             self._end_unstarted(id_, job, Reason.BY_REQUESTER)
-        elif job.state in (JobState.OPEN, JobState.BIDDING, JobState.REVEALING):
+        else:
             if job.state is not JobState.OPEN:
                 job = self._charge_bidding(job)
             self._drop_bids(id_)
             self._end(id_, job, JobState.CANCELLED, Reason.BY_REQUESTER)
-        else:
-            raise CannotCancel
 
     def _charge_bidding(self, job: Job) -> Job:
         """Burn what it costs to call bidders for nothing."""

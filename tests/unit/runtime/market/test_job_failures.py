@@ -87,6 +87,7 @@ def test_what_comes_too_late_is_refused_even_when_the_wheel_is_late(market: Mark
         ("complete", bytes(32), bytes(32), 1),
     ):
         market.refused(words.DeadlinePassed, ANN, name, 0, *rest)
+    market.refused(words.DeadlinePassed, REQUESTER, "cancel", 0)
     market.done(OTHER, "Jobs", "advance", 0)
     reopened(market, Reason.OFFLINE)
 
