@@ -13,8 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from ext import store
 from runtime.balances import SLASH_POT, FreezeReason, HoldReason, MoveCause
-from runtime.emission.nouns import CAUSES
-from runtime.emission.nouns import EraClosedAlready, PoolExhausted
+from runtime.emission.nouns import CAUSES, EraClosedAlready, PoolExhausted
 from runtime.emission.schedule import Pool, compute_budget
 from runtime.executive import Executive
 from runtime.frame.context import NO_BLOCK

@@ -1,6 +1,7 @@
 """The breaker of emission: what is too much at once waits, and comes in full."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -71,7 +72,7 @@ def test_two_eras_at_once_wait_and_come_in_an_era_within_the_limit() -> None:
     assert minted[0] < minted[ERA_BLOCKS // 2] < rooms[0] + rooms[1]
     assert minted[-1] == rooms[0] + rooms[1]
     assert (emission.waiting_total, emission.waiting_count(Pool.COMPUTE)) == (0, 0)
-    steps = [after - now for now, after in zip(minted, minted[1:], strict=False)]
+    steps = [after - now for now, after in pairwise(minted)]
     assert all(step == 0 or step >= PART_MIN for step in steps[:-1])
     assert runtime.balances.frozen(ALICE, FreezeReason.VESTING) > frozen
 
@@ -103,11 +104,11 @@ def test_a_block_mints_no_more_than_its_share_of_what_waits() -> None:
     emission.mint_work(Pool.COMPUTE, ALICE, emission.work_room(Pool.COMPUTE) - 40 * GRIST)
     for _ in range(40):
         emission.mint_work(Pool.COMPUTE, BOB, GRIST)
+    heights = range(2 + 2 * ERA_BLOCKS, 2 + 4 * ERA_BLOCKS)
     counts = [emission.waiting_count(Pool.COMPUTE)]
-    for height in range(2 + 2 * ERA_BLOCKS, 2 + 4 * ERA_BLOCKS):
-        counts.append(at(chain, height).emission.waiting_count(Pool.COMPUTE))
+    counts += [at(chain, height).emission.waiting_count(Pool.COMPUTE) for height in heights]
     assert (counts[0], counts[-1]) == (41, 0)
-    assert max(a - b for a, b in zip(counts, counts[1:], strict=False)) == PER_BLOCK
+    assert max(a - b for a, b in pairwise(counts)) == PER_BLOCK
 
 
 def test_a_rest_for_an_account_that_was_closed_is_the_treasurys() -> None:
