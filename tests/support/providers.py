@@ -18,11 +18,11 @@ from runtime.runtime import Runtime
 from tests.support.runtime import Chain, assert_refused, stranger
 
 GRIST = 10**9
-H100, CPU = 1, 4
+H100, CPU, GONE = 61, 64, 69
 CLASSES = (
-    HardwareClass(H100, "H100-80G", 1_000, 10**9, 10**6, 10**12, is_open=True),
-    HardwareClass(CPU, "CPU-64", 10, 10**7, 10**4, 10**10, is_open=True),
-    HardwareClass(9, "Gone-1", 10, 10**7, 10**4, 10**10, is_open=False),
+    HardwareClass(H100, "Fast-1", 1_000, 10**9, 10**6, 10**12, is_open=True),
+    HardwareClass(CPU, "Slow-1", 10, 10**7, 10**4, 10**10, is_open=True),
+    HardwareClass(GONE, "Gone-1", 10, 10**7, 10**4, 10**10, is_open=False),
 )
 P, Q = stranger(7_001), stranger(7_002)
 """Providers."""

@@ -17,7 +17,7 @@ from runtime.balances import (
 )
 from runtime.market.providers import pools, refusals, rules
 from runtime.market.providers.nouns import Pool, WorkBond
-from tests.support.providers import GRIST, OWNER, TERMS, D, E, P, Q, Yard
+from tests.support.providers import GRIST, H100, OWNER, TERMS, D, E, P, Q, Yard
 from tests.support.runtime import stranger
 from tests.unit.runtime.market.test_providers import held, raises
 
@@ -166,7 +166,7 @@ def test_a_task_without_a_value_is_worth_the_price_of_its_bond(yard: Yard) -> No
     trust(yard, 5_000)
     for job, price in enumerate((1, 7, 333 * GRIST + 1)):
         yard.providers.lock_bond(P, job, yard.providers.required_bond(P, price))
-        yard.providers.note_taken(P, job, 1)
+        yard.providers.note_taken(P, job, H100)
         assert yard.providers.tasks[job].value == price
     yard.next()
 

@@ -11,6 +11,7 @@ from runtime.market.providers import refusals, rules
 from runtime.market.providers.nouns import ClassCapacity, Slot
 from tests.support.providers import (
     CPU,
+    GONE,
     GRIST,
     H100,
     OWNER,
@@ -88,7 +89,7 @@ def test_nobody_registers_twice_or_acts_unregistered(yard: Yard) -> None:
         (ClassCapacity(CPU, 1), ClassCapacity(H100, 1)),
         (ClassCapacity(H100, 1), ClassCapacity(H100, 1)),
         (ClassCapacity(7, 1),),
-        (ClassCapacity(9, 1),),
+        (ClassCapacity(GONE, 1),),
     ],
     ids=["none", "no room", "descending", "twice", "unknown", "closed"],
 )
@@ -158,7 +159,7 @@ def test_an_offer_stands_for_a_class_that_the_provider_has(yard: Yard) -> None:
     yard.done(P, "set_offer", H100, 17)
     assert yard.providers.offer(P, H100) == 17
     assert yard.providers.offer(Q, H100) is None
-    yard.refused(refusals.WrongClass, P, "set_offer", 9, 17)
+    yard.refused(refusals.WrongClass, P, "set_offer", GONE, 17)
     yard.done(P, "set_offer", H100, 0)
     assert yard.providers.offer(P, H100) is None
     yard.done(P, "set_offer", H100, 17)
@@ -231,7 +232,7 @@ def test_a_job_is_refused_with_its_reason(yard: Yard) -> None:
     check(P, plain, 2_000 * GRIST)
     raises(yard, refusals.ValueTooLarge, lambda: check(P, plain, 2_000 * GRIST + 1))
     raises(yard, refusals.TierTooLow, lambda: check(P, spec_of_job(min_tier=2), 1))
-    raises(yard, refusals.WrongClass, lambda: check(P, spec_of_job(class_id=9), 1))
+    raises(yard, refusals.WrongClass, lambda: check(P, spec_of_job(class_id=GONE), 1))
     yard.done(P, "leave")
     raises(yard, refusals.Leaving, lambda: check(P, plain, 1))
     yard.done(P, "stay")
