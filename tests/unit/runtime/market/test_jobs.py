@@ -8,7 +8,6 @@ import pytest
 from runtime.balances import HoldReason
 from runtime.deadlines import ITEMS_PER_HEIGHT, LOOKAHEAD_MAX, Lane
 from runtime.frame.errors import CallError
-from runtime.market.budgets import organisation_account
 from runtime.market.jobs import course
 from runtime.market.jobs import nouns as words
 from runtime.market.jobs.book import highest_price, units_of
@@ -603,19 +602,3 @@ def test_the_highest_price_leaves_just_room_for_its_fee() -> None:
 def test_the_units_of_the_rest_are_rounded_up() -> None:
     spec = spec_of(units=1_000)
     assert [units_of(spec, first) for first in (0, 1, 16, 31)] == [1_000, 969, 500, 32]
-
-
-def test_an_organisation_pays_and_counts_what_came_back(market: Market) -> None:
-    market.done(REQUESTER, "Budgets", "create", "lab")
-    account = organisation_account(0)
-    market.mint(account, 1_000 * GRIST)
-    market.done(REQUESTER, "Budgets", "set_member", 0, OTHER.id, 500 * GRIST, 600 * GRIST)
-    before = market.chain.free(account)
-    market.submit(who=OTHER, org=0)
-    assert market.job().payer == account
-    assert before - market.chain.free(account) == 102 * GRIST
-    market.done(OTHER, "Jobs", "cancel", 0)
-    assert market.chain.free(account) == before
-    member = market.budgets.members[0, OTHER.id]
-    assert member.spent == 0
-    market.all_is_released()
