@@ -17,9 +17,10 @@ from runtime.block import INHERENTS, BlockContext, ContextNote, ExecResult
 from runtime.executive import BlockLimits, Executive
 from runtime.frame.errors import InvalidBlock as RuntimeInvalidBlock
 from runtime.frame.errors import InvalidTransaction as RuntimeInvalidTransaction
-from runtime.primitives import ZERO_HASH
+from runtime.primitives import ZERO_HASH, AccountId
 from runtime.transaction import SignedTransaction, decode_inherent, decode_transaction
 from runtime.versions import Due, read_version_at
+from runtime.weights import BLOCK_BASE
 
 COUNT_MAX: Final = 50_000
 """Transactions in a block that we build; bytes and weight end it long before on a network."""
@@ -165,7 +166,14 @@ class RuntimeJudge:
             validity = self.executive.validate_transaction(self.view(), transaction, height)
         except RuntimeInvalidTransaction as error:
             raise InvalidTransaction(error.sentence) from error
-        return Valuation(validity.priority, height + validity.longevity)
+        stake = self.executive.runtime.staking.active_stake(AccountId(transaction.signer))
+        return Valuation(
+            validity.priority,
+            height + validity.longevity,
+            weight=validity.weight,
+            is_urgent=validity.is_urgent,
+            stake=stake,
+        )
 
     def next_nonce(self, account: bytes) -> int:
         """Give the nonce that an account's next transaction must have."""
@@ -175,6 +183,12 @@ class RuntimeJudge:
     def height(self) -> int:
         """Give the height of the newest block."""
         return self._chain.height
+
+    def room(self) -> int:
+        """Give the weight that the next block has for transactions, in picoseconds."""
+        executive = self.executive
+        executive.ctx.enter(self.view(), executive.no_block)
+        return executive.runtime.system.params.block_weight_max - BLOCK_BASE
 
     def load_prices(self) -> None:
         """Point the executive at the newest state and read the fees in force there."""

@@ -23,6 +23,7 @@ from typing import Final, Protocol, TypeAlias
 
 from chain.blame import Blame
 from chain.errors import InvalidTransaction
+from chain.lanes import arrange
 from chain.verified import SignatureItem, VerifiedSignatures
 from ext import hashing
 from runtime.transaction import SignedTransaction
@@ -88,11 +89,14 @@ class Valuation:
     """What the runtime says of a valid transaction on the newest state.
 
     `priority` is fee plus tip for each unit of weight; `dies_at` the first height that may not
-    include it.
+    include it. `weight` is in picoseconds, `stake` what its sender has at stake, in grains.
     """
 
     priority: int
     dies_at: int
+    weight: int = 1
+    is_urgent: bool = False
+    stake: int = 0
 
 
 class Judge(Protocol):
@@ -113,6 +117,9 @@ class Judge(Protocol):
     def height(self) -> int:
         """Give the height of the newest block."""
 
+    def room(self) -> int:
+        """Give the weight that the next block has for transactions, in picoseconds."""
+
 
 @dataclass(frozen=True, slots=True)
 class PoolLimits:
@@ -131,12 +138,33 @@ class Entry:
     hash: bytes
     valuation: Valuation
     arrival: int
+    since: int = 0
     is_ready: bool = False
 
     @property
     def size_bytes(self) -> int:
         """Bytes that it takes in a body."""
         return len(self.transaction.raw)
+
+    @property
+    def sender(self) -> bytes:
+        """The account that signed it."""
+        return self.transaction.signer
+
+    @property
+    def weight(self) -> int:
+        """Picoseconds that it takes."""
+        return self.valuation.weight
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether others lose by it when it comes late."""
+        return self.valuation.is_urgent
+
+    @property
+    def stake(self) -> int:
+        """Grains that its sender has at stake."""
+        return self.valuation.stake
 
     @property
     def rank(self) -> Rank:
@@ -248,7 +276,7 @@ class Pool:
         except InvalidTransaction as error:
             self._ban(name)
             raise PoolRefused(Refusal.INVALID, error.reason) from error
-        entry = Entry(transaction, name, valuation, self._arrivals)
+        entry = Entry(transaction, name, valuation, self._arrivals, self._judge.height())
         self._arrivals += 1
         replaced = self._check_chain(entry)
         if replaced is None:
@@ -413,8 +441,11 @@ class Pool:
                 heapq.heappush(heap, (-later.valuation.priority, later.arrival, signer, nonce + 1))
 
     def candidates(self, count_max: int = CANDIDATES_MAX) -> list[bytes]:
-        """Give the transactions that a block should try, dearest first."""
-        return [entry.transaction.raw for entry in islice(self.select(), count_max)]
+        """Give the transactions that a block should try, in the order of the lanes."""
+        ready = islice(self.select(), count_max)
+        height = self._judge.height() + 1
+        order = arrange(ready, weight_max=self._judge.room(), height=height)
+        return [entry.transaction.raw for entry in order]
 
     def next_nonce(self, account: bytes) -> int:
         """Give the nonce after the ready transactions of an account."""

@@ -11,6 +11,7 @@ from ext import dispatch
 from runtime import weights
 from runtime.block import BlockContext
 from runtime.fees import check_signer
+from runtime.frame.call import DispatchClass
 from runtime.frame.context import AccountRecord, StateView
 from runtime.frame.errors import InvalidTransaction, Reason
 from runtime.runtime import Runtime
@@ -23,13 +24,16 @@ from runtime.weights import EXTRINSIC_BASE
 class Validity:
     """What a pool needs to know: pays `priority` grains a microsecond of weight; tags order nonces.
 
-    `longevity` is for how many blocks from the asked height on it stays valid.
+    `longevity` is for how many blocks from the asked height on it stays valid; `weight` is in
+    picoseconds, and an urgent call is one that others lose by when it comes late.
     """
 
     priority: int
     requires: tuple[bytes, ...]
     provides: tuple[bytes, ...]
     longevity: int
+    weight: int
+    is_urgent: bool
 
 
 class Judge:
@@ -68,6 +72,8 @@ class Judge:
             requires=tuple(tags[:-1]),
             provides=(tags[-1],),
             longevity=transaction.era.death(height) - height,
+            weight=weight,
+            is_urgent=call.entry.dispatch_class is DispatchClass.OPERATIONAL,
         )
 
     def signature_item(

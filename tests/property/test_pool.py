@@ -68,6 +68,9 @@ class FakeJudge:
     def height(self):
         return self.now
 
+    def room(self):
+        return 1_000
+
 
 LIMITS = PoolLimits(count_max=12, size_bytes_max=900, sender_count_max=5)
 
