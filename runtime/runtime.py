@@ -149,6 +149,7 @@ class Runtime:
         self.parameters.register(self.modules)
         self.safety.names = {module.index: module.name for module in self.modules}
         self.emission.monthly_spend = self.treasury.monthly_spend
+        self.treasury.fee_income = lambda: self.fees.totals.treasury
         admit_proposals(self)
 
     def invariants(self) -> Iterator[Check]:
@@ -169,6 +170,7 @@ def admit_proposals(runtime: Runtime) -> None:
         (treasury, "grant", treasury.judge_grant),
         (treasury, "stream", treasury.judge_stream),
         (treasury, "stop", lambda id_, _: treasury.judge_stop(id_)),
+        (treasury, "envelope", treasury.judge_envelope),
         (safety, "freeze", safety.judge_freeze),
         (safety, "unfreeze", safety.judge_unfreeze),
         (system, "schedule_version", system.judge_schedule),

@@ -32,6 +32,7 @@ class BurnCause(IntEnum):
     WORK_SLASH = 5
     LOST_DEPOSIT = 6
     CREDIT = 7
+    BUYBACK = 8
 
 
 class MoveCause(IntEnum):

@@ -3,105 +3,84 @@
     vote -> one payment ---------------------------+
     vote -> grant -> curator releases a milestone -+-> queue -> limit -> beneficiary
     vote -> stream -> each era --------------------+
+    vote -> envelope -> curator grants a bounty ---+
 
 The queue is first in, first out, so that nobody is overtaken. What is larger than the limit leaves
 in parts, era by era. What cannot leave waits with a reason and keeps the hash of the transaction in
-which it began; after its expiry it lapses, and that is told, too.
+which it began; after its expiry it lapses, and that is told, too. A curator has a tenth of what it
+may grant at stake until the grant is done, or the envelope rested for as long as payments wait.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Final
 
 from runtime import weights
 from runtime.balances import (
-    EXISTENTIAL_DEPOSIT,
     PROTECTED,
     TREASURY,
     Balances,
+    BurnCause,
     HoldReason,
     MoveCause,
 )
-from runtime.balances.nouns import OutflowsFrozen
-from runtime.breaker import EMPTY, Window
 from runtime.deadlines import Deadlines, Lane
 from runtime.frame.call import call
 from runtime.frame.context import Context
-from runtime.frame.errors import CallError
 from runtime.frame.module import Check, Module
 from runtime.frame.origins import Root, Signed
 from runtime.frame.parameters import Track
 from runtime.frame.storage import Hasher, StorageMap, StorageValue, stored
 from runtime.parameters import Parameters
-from runtime.primitives import U32, AccountId, Address, Amount, Balance, Flag, Weight
+from runtime.primitives import U32, AccountId, Address, Amount, Balance, Flag, Hash, Weight
 from runtime.treasury.nouns import (
+    BUYBACK_SHARE,
     CURATOR_BOND,
     ERRORS,
     EVENTS,
-    EXPIRY_ERAS,
     PARAMETERS,
-    PART_MIN,
-    RATE_LIMIT,
     SMALL_SPEND,
     STREAM_ERAS_MAX,
     WHOLE,
+    BountyGranted,
     CuratorAccepted,
+    Envelope,
+    EnvelopeEnded,
+    EnvelopeProposed,
+    EnvelopeTooSmall,
     Grant,
     GrantEnded,
     GrantNotActive,
     GrantProposed,
     GrantState,
+    IncomeBurned,
     MilestoneReleased,
     NotCurator,
     NoTranches,
-    Paid,
-    Payment,
-    PaymentLapsed,
-    PaymentWaits,
     QueueFull,
-    Reason,
-    SpendApproved,
     Stream,
     StreamBegan,
     StreamEnded,
     StreamTooLong,
-    TooLarge,
-    TooSmall,
     Tranches,
     UnknownSpend,
     WrongBeneficiary,
 )
-
-QUEUE_MAX: Final = 4_096
-"""Payments that wait at the same time: votes cannot make as many within their expiry."""
-
-PER_BLOCK: Final = 8
-"""Payments that leave in a block at most."""
-
-MEAN_ERAS: Final = 90
-"""Eras over which the mean monthly spend is taken; it changes every 30 of them."""
-
-MONTH_ERAS: Final = 30
-"""Eras in a month, as the ceiling counts."""
+from runtime.treasury.queue import PaymentQueue
 
 TWOX: Final = Hasher.TWOX_64_CONCAT
 
 
-class Treasury(Module, index=23, events=EVENTS, errors=ERRORS):
+class Treasury(PaymentQueue, Module, index=23, events=EVENTS, errors=ERRORS):
     """The common money: spends by vote, their queue and its limit."""
 
     parameters = PARAMETERS
 
-    payment_count: StorageValue[U32] = stored(default=0)
-    payments: StorageMap[U32, Payment] = stored(hasher=TWOX)
-    first_waiting: StorageValue[U32] = stored(default=0)
-    outflow: StorageValue[Window] = stored(default=EMPTY)
     spend_count: StorageValue[U32] = stored(default=0)
     grants: StorageMap[U32, Grant] = stored(hasher=TWOX)
     streams: StorageMap[U32, Stream] = stored(hasher=TWOX)
-    spent_total: StorageValue[Balance] = stored(default=0)
-    spent_in: StorageMap[U32, Balance] = stored(default=0, hasher=TWOX)
-    monthly_mean: StorageValue[Balance] = stored(default=0)
+    envelopes: StorageMap[U32, Envelope] = stored(hasher=TWOX)
+    income_seen: StorageValue[Balance] = stored(default=0)
 
     def __init__(
         self, ctx: Context, parameters: Parameters, balances: Balances, deadlines: Deadlines
@@ -110,6 +89,8 @@ class Treasury(Module, index=23, events=EVENTS, errors=ERRORS):
         self.constitution = parameters
         self.balances = balances
         self.deadlines = deadlines
+        self.fee_income: Callable[[], int] = lambda: 0
+        """Gives what fees ever brought the treasury; THE LIST writes in who counts it."""
         deadlines.listen(self.index, self._do_due)
 
     # Calls of votes
@@ -132,8 +113,7 @@ class Treasury(Module, index=23, events=EVENTS, errors=ERRORS):
         self.judge_grant(beneficiary, curator, tranches)
         number = self._take_number()
         total = sum(tranches)
-        bond = -(-total * CURATOR_BOND.read(self.ctx) // WHOLE)
-        height = self.ctx.block.height
+        bond, height = self._bond_for(total), self.ctx.block.height
         made = Grant(beneficiary, curator, tranches, 0, bond, GrantState.PROPOSED, height)
         self.grants[number] = made
         self._wake(number, height + self._expiry_blocks())
@@ -153,7 +133,7 @@ class Treasury(Module, index=23, events=EVENTS, errors=ERRORS):
 
     @call(index=3, weight=weights.TREASURY_STEP)
     def stop(self, origin: Root, id_: U32, slash_bond: Flag) -> None:  # noqa: ARG002 -- its type is the permission
-        """Stop a grant or a stream; the bond of a bad curator is lost. Only by vote."""
+        """Stop a grant, stream or envelope; a bad curator loses its bond. Only by vote."""
         self.judge_stop(id_)
         grant, stream = self.grants.find(id_), self.streams.find(id_)
         if grant is not None:
@@ -161,12 +141,28 @@ class Treasury(Module, index=23, events=EVENTS, errors=ERRORS):
         elif stream is not None:
             self.streams[id_] = replace(stream, is_stopped=True)
             self.emit(StreamEnded(id_, is_stopped=True))
+        else:
+            self._end_envelope(id_, self.envelopes[id_], is_bond_lost=slash_bond)
+
+    @call(index=4, weight=weights.TREASURY_STEP)
+    def envelope(self, origin: Root, curator: Address, amount: Amount) -> None:  # noqa: ARG002 -- its type is the permission
+        """Let a curator, who puts a bond down, grant bounties up to an amount; only by vote."""
+        self.judge_envelope(curator, amount)
+        number, height = self._take_number(), self.ctx.block.height
+        self.envelopes[number] = Envelope(
+            curator, amount, 0, self._bond_for(amount), GrantState.PROPOSED, height
+        )
+        self._wake(number, height + self._expiry_blocks())
+        self.emit(EnvelopeProposed(number, curator, amount))
 
     # Calls of curators
 
     @call(index=16, weight=weights.TREASURY_STEP)
     def accept_curator(self, origin: Signed, id_: U32) -> None:
-        """Become curator of a grant that names you; the bond is held until it has ended."""
+        """Become curator of a grant or envelope that names you; a bond is held until its end."""
+        if id_ in self.envelopes:
+            self._open_envelope(id_, self._envelope_of(id_, origin.who))
+            return
         grant = self._grant_of(id_, origin.who)
         if grant.state is not GrantState.PROPOSED:
             raise GrantNotActive
@@ -188,6 +184,27 @@ class Treasury(Module, index=23, events=EVENTS, errors=ERRORS):
             self._end_grant(id_, grant, GrantState.DONE, is_bond_lost=False)
         else:
             self.grants[id_] = grant
+
+    @call(index=18, weight=weights.TREASURY_STEP)
+    def grant_bounty(
+        self, origin: Signed, id_: U32, find: Hash, beneficiary: Address, amount: Amount
+    ) -> None:
+        """Grant a bounty out of an envelope for a find, named by the hash of its report.
+
+        Nobody grants one to itself; the bond stays until the envelope has rested.
+        """
+        envelope = self._envelope_of(id_, origin.who)
+        if envelope.state is not GrantState.ACTIVE:
+            raise GrantNotActive
+        if beneficiary == origin.who:
+            raise WrongBeneficiary
+        self._check_payment(amount, beneficiary)
+        if amount > envelope.left:
+            raise EnvelopeTooSmall
+        payment = self._enqueue(beneficiary, amount, self.ctx.original_hash())
+        envelope = replace(envelope, paid=envelope.paid + amount, touched=self.ctx.block.height)
+        self.envelopes[id_] = envelope
+        self.emit(BountyGranted(id_, find, beneficiary, amount, envelope.left, payment))
 
     # What votes are judged by
 
@@ -215,33 +232,21 @@ class Treasury(Module, index=23, events=EVENTS, errors=ERRORS):
         self._check_payment(per_era, beneficiary)
         return self._track_of(per_era * eras)
 
+    def judge_envelope(self, curator: AccountId, amount: int) -> Track:
+        """Give the track of an envelope; raises what `envelope` would raise."""
+        self._check_payment(amount, curator)
+        return self._track_of(amount)
+
     def judge_stop(self, number: int) -> Track:
         """Give the track of an end; raises UnknownSpend when nothing goes on under the number."""
         grant, stream = self.grants.find(number), self.streams.find(number)
         is_open = grant is not None and grant.state <= GrantState.ACTIVE
         is_flowing = stream is not None and not stream.is_stopped
-        if not is_open and not is_flowing:
+        envelope = self.envelopes.find(number)
+        is_there = envelope is not None and envelope.state <= GrantState.ACTIVE
+        if not (is_open or is_flowing or is_there):
             raise UnknownSpend
         return Track.TREASURY_SMALL
-
-    # Functions for the node and other modules
-
-    def unlocked_funds(self) -> int:
-        """Give the grains that may be spent at all: what genesis locked unlocks by its schedule."""
-        return self.balances.spendable(TREASURY, keep_alive=False)
-
-    def room(self) -> int:
-        """Give how much may leave now, by the limit and by what is there."""
-        funds = self.unlocked_funds()
-        era_blocks, height = self.constitution.era_blocks, self.ctx.block.height
-        outflow = self.outflow
-        whole = funds + outflow.level_at(height, era_blocks)
-        limit = whole * RATE_LIMIT.read(self.ctx) // WHOLE
-        return min(outflow.room(height, era_blocks, limit), funds)
-
-    def monthly_spend(self) -> int:
-        """Give the mean monthly spend, as the ceiling of the treasury's emission counts it."""
-        return self.monthly_mean
 
     # Hooks
 
@@ -251,22 +256,11 @@ class Treasury(Module, index=23, events=EVENTS, errors=ERRORS):
         is_era_start = self.ctx.block.height == self.constitution.era_start(era)
         if is_era_start:
             self._take_mean(era)
-        done = 0
-        while self.first_waiting < self.payment_count and done < PER_BLOCK:
-            done += 1
-            if not self._pay_first(is_era_start=is_era_start):
-                break
-        return done * weights.TREASURY_STEP
+            if self.index not in self.ctx.frozen:
+                self._burn_income(era)
+        return self._pay_waiting(is_era_start=is_era_start) * weights.TREASURY_STEP
 
     # Inside
-
-    def _check_payment(self, amount: int, beneficiary: AccountId) -> None:
-        if amount < EXISTENTIAL_DEPOSIT:
-            raise TooSmall
-        if amount > self.balances.total_issuance:
-            raise TooLarge
-        if beneficiary in PROTECTED:
-            raise WrongBeneficiary
 
     def _track_of(self, amount: int) -> Track:
         is_small = amount <= SMALL_SPEND.read(self.ctx)
@@ -277,9 +271,6 @@ class Treasury(Module, index=23, events=EVENTS, errors=ERRORS):
         self.spend_count = number + 1
         return number
 
-    def _expiry_blocks(self) -> int:
-        return EXPIRY_ERAS.read(self.ctx) * self.constitution.era_blocks
-
     def _wake(self, number: int, height: int) -> None:
         self.deadlines.schedule(
             height=height,
@@ -287,75 +278,6 @@ class Treasury(Module, index=23, events=EVENTS, errors=ERRORS):
             module_index=self.index,
             payload=number.to_bytes(4, "little"),
         )
-
-    def _enqueue(self, beneficiary: AccountId, amount: int, original: bytes) -> int:
-        number, height = self.payment_count, self.ctx.block.height
-        if number - self.first_waiting >= QUEUE_MAX:
-            raise QueueFull
-        self.payment_count = number + 1
-        self.payments[number] = Payment(
-            beneficiary,
-            amount,
-            0,
-            height,
-            height + self._expiry_blocks(),
-            original,
-            Reason.NONE,
-        )
-        self.emit(SpendApproved(number, amount, beneficiary, original))
-        return number
-
-    def _pay_first(self, *, is_era_start: bool) -> bool:
-        """Pay the oldest payment or a part of it; gives whether the next one may be looked at."""
-        number = self.first_waiting
-        payment = self.payments[number]
-        if self.ctx.block.height >= payment.expires:
-            self._lapse(number, payment, Reason.EXPIRED)
-            return True
-        room = self.room()
-        part = payment.left
-        if part > room:
-            if not is_era_start or room < PART_MIN:
-                is_short = part > self.unlocked_funds()
-                self._wait(number, payment, Reason.FUNDS if is_short else Reason.RATE_LIMIT)
-                return False
-            part = room
-        return self._pay(number, payment, part)
-
-    def _pay(self, number: int, payment: Payment, amount: int) -> bool:
-        height, era_blocks = self.ctx.block.height, self.constitution.era_blocks
-        try:
-            self.balances.move(
-                MoveCause.SPEND, TREASURY, payment.beneficiary, amount, keep_alive=False
-            )
-        except OutflowsFrozen:
-            self._wait(number, payment, Reason.FROZEN)
-            return False
-        except CallError:
-            self._lapse(number, payment, Reason.REFUSED)
-            return True
-        self.outflow = self.outflow.after(amount, height, era_blocks)
-        self.spent_total += amount
-        self.spent_in[self.constitution.era()] += amount
-        payment = replace(payment, paid=payment.paid + amount)
-        self.emit(Paid(number, amount, payment.left, payment.beneficiary, payment.original))
-        if payment.left:
-            self._wait(number, payment, Reason.RATE_LIMIT)
-            return False
-        self.payments[number] = replace(payment, reason=Reason.NONE)
-        self.first_waiting = number + 1
-        return True
-
-    def _wait(self, number: int, payment: Payment, reason: Reason) -> None:
-        if payment != self.payments[number] or payment.reason is not reason:
-            if payment.reason is not reason:
-                self.emit(PaymentWaits(number, reason, payment.original))
-            self.payments[number] = replace(payment, reason=reason)
-
-    def _lapse(self, number: int, payment: Payment, reason: Reason) -> None:
-        self.payments[number] = replace(payment, reason=reason)
-        self.first_waiting = number + 1
-        self.emit(PaymentLapsed(number, payment.left, reason, payment.original))
 
     def _grant_of(self, number: int, curator: AccountId) -> Grant:
         grant = self.grants.find(number)
@@ -370,32 +292,74 @@ class Treasury(Module, index=23, events=EVENTS, errors=ERRORS):
     ) -> None:
         """Give the bond back or take it, if it was put down, and end the grant."""
         if grant.state is GrantState.ACTIVE:
-            if is_bond_lost:
-                self.balances.take_held(
-                    MoveCause.FORFEIT, grant.curator, HoldReason.DEPOSIT, TREASURY, grant.bond
-                )
-            else:
-                self.balances.release(grant.curator, HoldReason.DEPOSIT, grant.bond)
+            self._end_bond(grant.curator, grant.bond, is_lost=is_bond_lost)
         self.grants[number] = replace(grant, state=state)
         self.emit(GrantEnded(number, state, is_bond_lost=is_bond_lost))
+
+    def _bond_for(self, amount: int) -> int:
+        """Give what a curator puts down for what it may release, rounded up."""
+        return -(-amount * CURATOR_BOND.read(self.ctx) // WHOLE)
+
+    def _end_bond(self, curator: AccountId, bond: int, *, is_lost: bool) -> None:
+        """Give a bond back, or take it for the treasury."""
+        if is_lost:
+            self.balances.take_held(MoveCause.FORFEIT, curator, HoldReason.DEPOSIT, TREASURY, bond)
+        else:
+            self.balances.release(curator, HoldReason.DEPOSIT, bond)
+
+    def _envelope_of(self, number: int, curator: AccountId) -> Envelope:
+        envelope = self.envelopes.find(number)
+        if envelope is None:
+            raise UnknownSpend
+        if envelope.curator != curator:
+            raise NotCurator
+        return envelope
+
+    def _open_envelope(self, number: int, envelope: Envelope) -> None:
+        """Hold the bond of a curator and let it grant bounties."""
+        if envelope.state is not GrantState.PROPOSED:
+            raise GrantNotActive
+        self.balances.hold(envelope.curator, HoldReason.DEPOSIT, envelope.bond)
+        height = self.ctx.block.height
+        self.envelopes[number] = replace(envelope, state=GrantState.ACTIVE, touched=height)
+        self.emit(CuratorAccepted(number, envelope.bond))
+
+    def _end_envelope(self, number: int, envelope: Envelope, *, is_bond_lost: bool) -> None:
+        if envelope.state is GrantState.ACTIVE:
+            self._end_bond(envelope.curator, envelope.bond, is_lost=is_bond_lost)
+        self.envelopes[number] = replace(envelope, state=GrantState.STOPPED)
+        self.emit(EnvelopeEnded(number, envelope.left, is_bond_lost))
+
+    def _burn_income(self, era: int) -> None:
+        """Burn a part of what fees brought in the era that is over, if votes want it."""
+        total, share = self.fee_income(), BUYBACK_SHARE.read(self.ctx)
+        income = total - self.income_seen
+        self.income_seen = total
+        amount = min(income * share // WHOLE, self.unlocked_funds())
+        if amount:
+            self.balances.destroy(BurnCause.BUYBACK, TREASURY, amount, keep_alive=False)
+            self.emit(IncomeBurned(era, income, amount))
 
     def _do_due(self, payload: bytes) -> None:
         number = int.from_bytes(payload, "little")
         grant, stream = self.grants.find(number), self.streams.find(number)
-        if grant is not None:
-            self._rest(number, grant)
+        envelope = self.envelopes.find(number)
+        if grant is not None and self._has_rested(number, grant):
+            self._end_grant(number, grant, GrantState.STOPPED, is_bond_lost=False)
         elif stream is not None and not stream.is_stopped:
             self._flow(number, stream)
+        elif envelope is not None and self._has_rested(number, envelope):
+            self._end_envelope(number, envelope, is_bond_lost=False)
 
-    def _rest(self, number: int, grant: Grant) -> None:
-        """End a grant that rested too long, else look again when it would have."""
-        if grant.state > GrantState.ACTIVE:
-            return
-        due = grant.touched + self._expiry_blocks()
+    def _has_rested(self, number: int, entry: Grant | Envelope) -> bool:
+        """Whether a grant or an envelope rested too long; else look again when it would have."""
+        if entry.state > GrantState.ACTIVE:
+            return False
+        due = entry.touched + self._expiry_blocks()
         if due > self.ctx.block.height:
             self._wake(number, due)
-        else:
-            self._end_grant(number, grant, GrantState.STOPPED, is_bond_lost=False)
+            return False
+        return True
 
     def _flow(self, number: int, stream: Stream) -> None:
         """Pay for an era that began, and look again at the next.
@@ -417,31 +381,15 @@ class Treasury(Module, index=23, events=EVENTS, errors=ERRORS):
         else:
             self._wake(number, max(due, self.ctx.block.height + 1))
 
-    def _take_mean(self, era: int) -> None:
-        """Take the mean of three months, at most half again the mean before it."""
-        if era % MONTH_ERAS or not era:
-            return
-        window = sum(self.spent_in[past] for past in range(max(era - MEAN_ERAS, 0), era))
-        for past in range(max(era - MEAN_ERAS - MONTH_ERAS, 0), max(era - MEAN_ERAS, 0)):
-            del self.spent_in[past]
-        mean, before = window * MONTH_ERAS // MEAN_ERAS, self.monthly_mean
-        self.monthly_mean = min(mean, before * 3 // 2) if before else mean
-
     def bonds_total(self) -> int:
-        """Give the grains of all bonds put down; walks all grants, for invariants."""
-        grants = self.grants.values()
-        return sum(grant.bond for grant in grants if grant.state is GrantState.ACTIVE)
+        """Give the grains of all bonds put down; walks grants and envelopes, for invariants."""
+        entries: list[Grant | Envelope] = [*self.grants.values(), *self.envelopes.values()]
+        return sum(entry.bond for entry in entries if entry.state is GrantState.ACTIVE)
 
     def invariants(self) -> Iterator[Check]:
         """Compare payments with their totals, and bonds with what is held."""
-        paid = 0
-        for number, payment in self.payments.items():
-            paid += payment.paid
-            is_sane = 0 <= payment.paid <= payment.amount and number < self.payment_count
-            yield Check(f"payment {number} pays what it says", is_sane)
-            is_done = number < self.first_waiting
-            has_end = payment.reason in (Reason.REFUSED, Reason.EXPIRED) or not payment.left
-            yield Check(f"payment {number} waits or has an end", is_done == has_end)
-        yield Check("what was paid is the total", paid == self.spent_total)
+        yield from self._check_queue()
         held = self.balances.held_totals[HoldReason.DEPOSIT]
         yield Check("the bonds of curators are held", self.bonds_total() <= held)
+        are_whole = all(0 <= entry.paid <= entry.amount for entry in self.envelopes.values())
+        yield Check("no envelope grants more than it holds", are_whole)

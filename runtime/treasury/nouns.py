@@ -51,7 +51,14 @@ EXPIRY_ERAS: Final = Parameter(
 )  # fmt: skip
 """A quarter: money promised and never paid must not bind the treasury for ever."""
 
-PARAMETERS: Final = (SMALL_SPEND, RATE_LIMIT, CURATOR_BOND, EXPIRY_ERAS)
+BUYBACK_SHARE: Final = Parameter(
+    "treasury.buyback_share", 0, low=0, high=100_000_000, step=25_000_000,
+    unit=Unit.PERBILL, track=Track.UPGRADE,
+    docs="Part of what fees brought the treasury in an era that it burns of its own money.",
+)  # fmt: skip
+"""Nothing, and a tenth at most: it buys from nobody, so no price can be made with it."""
+
+PARAMETERS: Final = (SMALL_SPEND, RATE_LIMIT, CURATOR_BOND, EXPIRY_ERAS, BUYBACK_SHARE)
 """The numbers of the treasury."""
 
 PART_MIN: Final = GRAINS_PER_GRIST
@@ -129,6 +136,22 @@ class Stream(Record):
     paid_eras: U32
     original: Hash
     is_stopped: Flag
+
+
+class Envelope(Record):
+    """Money that a curator pays out for bugs that people find, as far as it goes."""
+
+    curator: AccountId
+    amount: Balance
+    paid: Balance
+    bond: Balance
+    state: GrantState
+    touched: BlockNumber
+
+    @property
+    def left(self) -> int:
+        """What may still be paid out of it."""
+        return self.amount - self.paid
 
 
 class SpendApproved(Event, index=0):
@@ -214,6 +237,41 @@ class StreamEnded(Event, index=9):
     is_stopped: Flag
 
 
+class EnvelopeProposed(Event, index=10):
+    """A vote made an envelope for bounties; it opens when its curator accepts."""
+
+    id_: U32
+    curator: AccountId
+    amount: Balance
+
+
+class BountyGranted(Event, index=11):
+    """A curator granted a bounty out of an envelope, for a find named by a hash."""
+
+    id_: U32
+    find: Hash
+    beneficiary: AccountId
+    amount: Balance
+    left: Balance
+    payment: U32
+
+
+class EnvelopeEnded(Event, index=12):
+    """An envelope rested for long or was stopped; what is left in it was never taken."""
+
+    id_: U32
+    left: Balance
+    is_bond_lost: Flag
+
+
+class IncomeBurned(Event, index=13):
+    """The treasury burned the part of last era's fee income that votes set aside for it."""
+
+    era: U32
+    income: Balance
+    amount: Balance
+
+
 class TooSmall(CallError, index=0):
     """A payment is at least the existential deposit; name a larger amount."""
 
@@ -235,19 +293,23 @@ class StreamTooLong(CallError, index=4):
 
 
 class UnknownSpend(CallError, index=5):
-    """There is no such grant or stream, or it has ended; `gristmill treasury show` lists them."""
+    """No such grant, stream or envelope, or it has ended; `gristmill treasury show` lists them."""
 
 
 class NotCurator(CallError, index=6):
-    """Only the curator of the grant can do this."""
+    """Only the curator of the grant or envelope can do this."""
 
 
 class GrantNotActive(CallError, index=7):
-    """The grant waits for its curator, or has ended."""
+    """The grant or envelope waits for its curator, or has ended."""
 
 
 class QueueFull(CallError, index=8):
     """Too many payments wait already; try again when some have left."""
+
+
+class EnvelopeTooSmall(CallError, index=9):
+    """There is less left in the envelope; grant at most that, or propose another one."""
 
 
 EVENTS: Final = tuple(EVENTS_BY_FILE[__name__])

@@ -6,15 +6,15 @@ import pytest
 
 from ext import hashing
 from runtime import deadlines
-from runtime.balances import TREASURY, HoldReason, MintCause
+from runtime.balances import TREASURY, BurnCause, HoldReason, MintCause
 from runtime.balances.nouns import InsufficientBalance
 from runtime.breaker import EMPTY, Window
 from runtime.frame.errors import BadOrigin
 from runtime.frame.parameters import Track
-from runtime.treasury import module
 from runtime.treasury import nouns as words
+from runtime.treasury import queue
 from runtime.treasury.module import Treasury
-from runtime.treasury.nouns import EXPIRY_ERAS, SMALL_SPEND, GrantState, Reason
+from runtime.treasury.nouns import BUYBACK_SHARE, EXPIRY_ERAS, SMALL_SPEND, GrantState, Reason
 from tests.support.governance import GRIST, as_root, aye, refused_as_root
 from tests.support.governance import Polls as Chain
 from tests.support.runtime import person, stranger
@@ -252,6 +252,136 @@ def test_a_grant_that_rests_too_long_ends_after_the_pause_of_a_treasury_that_was
     assert polls.runtime.balances.held(DAVE, HoldReason.DEPOSIT) == 0
 
 
+# Envelopes
+
+
+FIND = b"f" * 32
+
+
+def envelope(polls: Chain, amount: int) -> int:
+    number = treasury(polls).spend_count
+    assert as_root(polls.chain, "Treasury", "envelope", DAVE, amount) is None
+    return number
+
+
+def test_a_curator_grants_bounties_up_to_what_the_envelope_holds(polls: Chain) -> None:
+    number, before = envelope(polls, 100 * GRIST), polls.chain.free(BOB)
+    call = ("Treasury", "grant_bounty", number, FIND, BOB)
+    polls.refused(words.GrantNotActive, "Dave", *call, GRIST)
+    polls.refused(words.NotCurator, "Alice", "Treasury", "accept_curator", number)
+    polls.done("Dave", "Treasury", "accept_curator", number)
+    assert polls.runtime.balances.held(DAVE, HoldReason.DEPOSIT) == 10 * GRIST
+    polls.refused(words.GrantNotActive, "Dave", "Treasury", "accept_curator", number)
+    polls.refused(words.NotCurator, "Bob", *call, GRIST)
+    polls.refused(words.TooSmall, "Dave", *call, 1)
+    polls.refused(words.EnvelopeTooSmall, "Dave", *call, 100 * GRIST + 1)
+    polls.refused(words.WrongBeneficiary, "Dave", *call[:-1], DAVE, GRIST)
+    polls.refused(words.WrongBeneficiary, "Dave", *call[:-1], TREASURY, GRIST)
+    polls.runtime.ctx.take_events()
+    polls.done("Dave", *call, 60 * GRIST)
+    payment = treasury(polls).payment_count - 1
+    told = words.BountyGranted(number, FIND, BOB, 60 * GRIST, 40 * GRIST, payment)
+    assert told.encode() in polls.runtime.ctx.events
+    polls.refused(words.EnvelopeTooSmall, "Dave", *call, 40 * GRIST + 1)
+    polls.done("Dave", *call, 40 * GRIST)
+    polls.next(2)
+    assert polls.chain.free(BOB) - before == 100 * GRIST
+    assert polls.runtime.balances.held(DAVE, HoldReason.DEPOSIT) == 10 * GRIST, "it can be judged"
+
+
+@pytest.mark.parametrize("is_lost", [True, False])
+def test_a_vote_stops_an_envelope_and_a_bad_curator_loses_the_bond(
+    polls: Chain, is_lost: bool
+) -> None:
+    number = envelope(polls, 100 * GRIST)
+    polls.done("Dave", "Treasury", "accept_curator", number)
+    polls.done("Dave", "Treasury", "grant_bounty", number, FIND, BOB, 30 * GRIST)
+    polls.next(2)
+    before = polls.chain.free(TREASURY)
+    assert treasury(polls).judge_stop(number) is Track.TREASURY_SMALL
+    polls.runtime.ctx.take_events()
+    assert as_root(polls.chain, "Treasury", "stop", number, is_lost) is None
+    told = words.EnvelopeEnded(number, 70 * GRIST, is_bond_lost=is_lost)
+    assert told.encode() in polls.runtime.ctx.events
+    assert polls.chain.free(TREASURY) - before == (10 * GRIST if is_lost else 0)
+    assert polls.runtime.balances.held(DAVE, HoldReason.DEPOSIT) == 0
+    refused_as_root(polls.chain, words.UnknownSpend, "Treasury", "stop", number, is_lost)
+    call = ("Treasury", "grant_bounty", number, FIND, BOB, GRIST)
+    polls.refused(words.GrantNotActive, "Dave", *call)
+    polls.next()
+
+
+def test_an_envelope_that_rests_gives_the_bond_back_and_each_bounty_puts_that_off(
+    polls: Chain,
+) -> None:
+    EXPIRY_ERAS.begin(polls.runtime.ctx, EXPIRY_ERAS.low)
+    blocks = EXPIRY_ERAS.low * 8
+    number = envelope(polls, 100 * GRIST)
+    polls.done("Dave", "Treasury", "accept_curator", number)
+    start = polls.height
+    polls.until(start + blocks - 2)
+    polls.done("Dave", "Treasury", "grant_bounty", number, FIND, BOB, 100 * GRIST)
+    polls.until(start + 2 * blocks - 3)
+    assert treasury(polls).envelopes[number].state is GrantState.ACTIVE
+    polls.next()
+    assert treasury(polls).envelopes[number].state is GrantState.STOPPED
+    assert polls.runtime.balances.held(DAVE, HoldReason.DEPOSIT) == 0
+
+
+def test_the_track_of_an_envelope_is_by_its_amount_and_it_must_make_sense(polls: Chain) -> None:
+    here, most = treasury(polls), SMALL_SPEND.default
+    assert here.judge_envelope(DAVE, most) is Track.TREASURY_SMALL
+    assert here.judge_envelope(DAVE, most + 1) is Track.TREASURY_LARGE
+    refused_as_root(polls.chain, words.TooSmall, "Treasury", "envelope", DAVE, 1)
+    refused_as_root(polls.chain, words.WrongBeneficiary, "Treasury", "envelope", TREASURY, GRIST)
+    assert polls.run("Alice", "Treasury", "envelope", DAVE, GRIST) == BadOrigin.encoded
+    bounded = ("Inline", polls.chain.call("Treasury", "envelope", DAVE, GRIST))
+    polls.done("Eve", "Referenda", "submit", bounded, ("After", 0))
+
+
+# What the treasury burns of its income
+
+
+def test_nothing_is_burned_until_a_vote_says_so_and_then_only_of_new_income(polls: Chain) -> None:
+    here, balances = treasury(polls), polls.runtime.balances
+    income = [0]
+    here.fee_income = lambda: income[0]
+    for share, burned in ((0, 0), (25_000_000, 25 * GRIST), (0, 25 * GRIST)):
+        BUYBACK_SHARE.begin(polls.runtime.ctx, share)
+        income[0] += 1_000 * GRIST
+        polls.next_era()
+        assert balances.burned[BurnCause.BUYBACK] == burned
+    assert here.income_seen == 3_000 * GRIST
+    with pytest.raises(ValueError, match="buyback_share"):
+        BUYBACK_SHARE.begin(polls.runtime.ctx, 100_000_001)
+
+
+def test_the_income_is_the_treasurys_share_of_fees(polls: Chain) -> None:
+    BUYBACK_SHARE.begin(polls.runtime.ctx, BUYBACK_SHARE.high)
+    polls.next_era()
+    burned = polls.runtime.balances.burned
+    before, seen = burned[BurnCause.BUYBACK], treasury(polls).income_seen
+    assert seen == polls.runtime.fees.totals.treasury
+    polls.chain.apply(b"\x00\x00\x00", person("Alice"))
+    polls.next_era()
+    income = polls.runtime.fees.totals.treasury - seen
+    assert burned[BurnCause.BUYBACK] - before == income // 10 > 0
+
+
+def test_a_paused_treasury_burns_nothing_and_makes_up_for_it(polls: Chain) -> None:
+    BUYBACK_SHARE.begin(polls.runtime.ctx, BUYBACK_SHARE.high)
+    income = [0]
+    treasury(polls).fee_income = lambda: income[0]
+    polls.next_era()
+    assert as_root(polls.chain, "Safety", "freeze", Treasury.index, 1) is None
+    income[0] += 1_000 * GRIST
+    polls.next_era()
+    burned = polls.runtime.balances.burned
+    assert burned[BurnCause.BUYBACK] == 0
+    polls.next_era()
+    assert burned[BurnCause.BUYBACK] == 100 * GRIST
+
+
 # Streams
 
 
@@ -270,7 +400,7 @@ def test_a_stream_waits_an_era_for_a_full_queue_and_makes_up_for_it(
 ) -> None:
     before = polls.chain.free(BOB)
     assert as_root(polls.chain, "Treasury", "stream", BOB, 10 * GRIST, 3) is None
-    monkeypatch.setattr(module, "QUEUE_MAX", 0)
+    monkeypatch.setattr(queue, "QUEUE_MAX", 0)
     polls.next_era()
     polls.next_era()
     assert treasury(polls).streams[0].paid_eras == 0
