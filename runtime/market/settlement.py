@@ -305,7 +305,7 @@ class Settlement:
 
     def _claim(self, id_: int, job: Job, shortfall: int) -> int:
         """Claim from insurance what a payer lost in fees and no bond gave back."""
-        amount = terms.covered_part(shortfall, job.price, self.rewards.premiums[job.requester])
+        amount = self.rewards.take_cover(id_, job.requester, shortfall, job.price)
         if amount:
             cause = (CLAIM_TAG + id_.to_bytes(4, "little")).ljust(32, b"\x00")
             self.insurance.claim(cause, job.payer, amount)

@@ -325,17 +325,28 @@ def test_insurance_owes_the_fees_that_no_bond_gave_back(mill: Mill) -> None:
     assert claim.cause == b"job/\x01\x00\x00\x00" + bytes(24)
 
 
-def test_insurance_owes_no_more_than_a_tenth_and_fifty_premiums(mill: Mill) -> None:
+@pytest.mark.parametrize(
+    ("premiums", "claimed"), [(0, 0), (100_000_000, 5 * GRIST), (900_000_000, 10 * GRIST)]
+)
+def test_insurance_owes_no_more_than_a_tenth_and_fifty_premiums(
+    mill: Mill, premiums: int, claimed: int
+) -> None:
     spec, job = mill.job(100 * GRIST, audit_fee=50 * GRIST)
     job = replace(job, audit_left=0, escrow=102 * GRIST)
+    mill.rewards.note_premium(REQUESTER, premiums)
     _, told = mill.fail(spec, job, Fault.WRONG_CHECKPOINT)
-    assert told.claimed == 0, "who paid no premium is not insured"
-    mill.rewards.note_premium(REQUESTER, 100_000_000)
+    assert told.claimed == claimed
     _, told = mill.fail(spec, job, Fault.WRONG_CHECKPOINT)
-    assert told.claimed == 5 * GRIST
-    mill.rewards.note_premium(REQUESTER, 900_000_000)
-    _, told = mill.fail(spec, job, Fault.WRONG_CHECKPOINT)
-    assert told.claimed == 10 * GRIST
+    assert told.claimed == 0, "that was for the job, not for each of its attempts"
+    mill.next()
+
+
+def test_two_attempts_that_lost_little_are_both_insured(mill: Mill) -> None:
+    mill.rewards.note_premium(REQUESTER, GRIST)
+    spec, job = mill.job(100 * GRIST, audit_fee=9 * GRIST)
+    job = replace(job, audit_left=3 * GRIST, escrow=job.escrow - 6 * GRIST)
+    claims = [mill.fail(spec, job, Fault.WRONG_CHECKPOINT)[1].claimed for _ in range(3)]
+    assert claims == [6 * GRIST - 1, 4 * GRIST + 1, 0]
 
 
 def test_a_slash_ends_the_tenure_of_a_provider(mill: Mill) -> None:
