@@ -185,12 +185,15 @@ class ProviderAgent:
         return work
 
     def _fraud(self, plan: Plan, job: Job) -> Fraud | None:
-        """Give how the trace is spoiled, when this is a drill: in the middle of the attempt."""
-        middle = (job.first_checkpoint * plan.steps_each + plan.steps) // 2
+        """Give how the trace is spoiled, when this is a drill: in its second checkpoint.
+
+        All that follows is wrong then, and an audit that draws one checkpoint nearly always sees.
+        """
+        early = min((job.first_checkpoint + 1) * plan.steps_each, plan.steps - 1)
         if self.settings.cheat is Cheat.WRONG_CHECKPOINT:
-            return Fraud(FraudKind.WRONG_CHECKPOINT, middle)
+            return Fraud(FraudKind.WRONG_CHECKPOINT, early)
         if self.settings.cheat is Cheat.SKIP_WORK:
-            return Fraud(FraudKind.SKIP_WORK, middle)
+            return Fraud(FraudKind.SKIP_WORK, early)
         return None
 
     def _train_on(self, market: Market) -> None:
