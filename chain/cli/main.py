@@ -33,6 +33,8 @@ PLACES: Final = {
     "tx": Place("chain.cli.tx:tx", "Build, sign, send and follow transactions."),
     "gov": Place("chain.cli.gov:gov", "Propose, vote, delegate."),
     "treasury": Place("chain.cli.treasury:treasury", "See the common money."),
+    "emission": Place("chain.cli.emission:emission", "See how much new money there may be."),
+    "dataset": Place("chain.cli.dataset:dataset", "Offer data to jobs and keep it proven."),
     "params": Place("chain.cli.params:params", "Read what votes may change."),
     "chain": Place("chain.cli.chain:chain", "Look at blocks, state and events."),
     "vesting": Place("chain.cli.vesting:vesting", "Give and get money that unlocks over time."),

@@ -6,6 +6,7 @@ from chain.rpc.governance import GovernanceMethods
 from chain.rpc.gristmill import GristmillMethods
 from chain.rpc.jsonrpc import MethodTable
 from chain.rpc.market import MarketMethods
+from chain.rpc.market_data import MarketDataMethods
 from chain.rpc.staking import StakingMethods
 from chain.rpc.substrate_author import AuthorMethods
 from chain.rpc.substrate_chain import ChainMethods
@@ -26,5 +27,6 @@ def build_methods(node: NodeView, *, allow_unsafe: bool) -> MethodTable:
     GovernanceMethods(node).add_to(table)
     EconomyMethods(node).add_to(table)
     MarketMethods(node).add_to(table)
+    MarketDataMethods(node).add_to(table)
     add_discovery(table, version=node.chain.node_version)
     return table

@@ -191,7 +191,7 @@ class Registry(Part):
             return
         other = self.datasets[number]
         is_back = other.state is DatasetState.REVOKED and other.owner == owner
-        if not is_back and (other.order < order or other.state is DatasetState.DUPLICATE):
+        if not is_back and other.order < order:
             raise DuplicateRoot
         if other.state is DatasetState.PENDING:
             self.lapse(number, other, lost=0)

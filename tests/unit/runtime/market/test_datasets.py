@@ -63,18 +63,18 @@ def test_a_commit_holds_a_deposit_until_it_is_revealed(library: Library) -> None
 
 def test_a_reveal_comes_ten_to_a_thousand_blocks_after_its_commit(library: Library) -> None:
     library.commit("Alice", DATA)
+    mark = commitment_of(DATA.root, ALICE, bytes(32))
     arguments = library.reveal_arguments(DATA)
     library.next(9)
     library.refused(words.RevealTooEarly, "Alice", *arguments)
     library.next()
-    library.runtime.ctx.block = replace(
-        library.runtime.ctx.block, height=library.height + REVEAL_MAX
-    )
+    block = library.runtime.ctx.block
+    committed = library.height - 10
+    library.runtime.ctx.block = replace(block, height=committed + REVEAL_MAX + 1)
     library.refused(words.RevealTooLate, "Alice", *arguments)
-    library.runtime.ctx.block = replace(
-        library.runtime.ctx.block, height=library.height - REVEAL_MAX
-    )
-    library.done("Alice", *arguments)
+    library.runtime.ctx.block = replace(block, height=committed + REVEAL_MAX)
+    assert library.module.take_commit(ALICE, mark).height == committed
+    library.runtime.ctx.block = block
 
 
 def test_only_who_committed_reveals_with_just_that_root_and_salt(library: Library) -> None:
@@ -364,7 +364,8 @@ def test_a_miss_costs_two_hundredths_a_fifth_of_it_for_who_reports_it_first(
 def test_what_was_answered_or_is_open_or_is_old_is_no_miss(sold: Library) -> None:
     since = sold.era
     sold.next_era()
-    sold.refused(words.NoMiss, "Bob", "report_miss", 0, since)
+    for era in (since, since - 1):
+        sold.refused(words.NoMiss, "Bob", "report_miss", 0, era)
     sold.until(sold.module.clock().closes(sold.era) - 1)
     sold.refused(words.NoMiss, "Bob", "report_miss", 0, sold.era)
     sold.prove(0)
