@@ -18,7 +18,7 @@ from ext import hashing
 from runtime.frame.declared import wire_of
 from runtime.frame.storage import ItemInfo
 from runtime.market.disputes.module import Disputes
-from runtime.market.disputes.nouns import Answer, Dispute, DisputeStage, Docket
+from runtime.market.disputes.nouns import Dispute, DisputeStage, Docket, StateAnswer
 from runtime.market.nouns import JobResult
 from runtime.primitives import AccountId
 
@@ -97,7 +97,7 @@ class Defender:
     def _open(self, number: int, dispute: Dispute) -> Move:
         position = dispute.asked
         opened = self.trace.answer(self.commitments, self.trace.first_step + position - 1)
-        answer = Answer(opened.state, opened.opening, opened.step, opened.commitment)
+        answer = StateAnswer(opened.state, opened.opening, opened.step, opened.commitment)
         return Move(number, "answer", (position, answer))
 
     def _is_right(self, dispute: Dispute) -> bool:

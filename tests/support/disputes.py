@@ -11,7 +11,7 @@ from typing import Any
 from ext import hashing
 from runtime.executive import Executive
 from runtime.frame.errors import CallError
-from runtime.market.disputes.nouns import Answer, Dispute
+from runtime.market.disputes.nouns import Dispute, StateAnswer
 from runtime.market.nouns import (
     Fault,
     Job,
@@ -102,11 +102,11 @@ class Run:
         root = tree_root([commitment(opening) for opening in self.openings])
         return JobResult(root, self.claimed[-1], 1, 100)
 
-    def answer(self, position: int) -> Answer:
+    def answer(self, position: int) -> StateAnswer:
         """Open a state."""
         place, step = divmod(position - 1, self.per_checkpoint)
         commitments = [commitment(opening) for opening in self.openings]
-        return Answer(
+        return StateAnswer(
             self.claimed[position],
             self.openings[place],
             branch_of(self.leaves(place), step),

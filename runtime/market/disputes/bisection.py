@@ -17,7 +17,6 @@ from dataclasses import replace
 from runtime.market.disputes.geometry import Attempt, check_answer
 from runtime.market.disputes.jury import Juries
 from runtime.market.disputes.nouns import (
-    Answer,
     Answered,
     Asked,
     Dispute,
@@ -26,6 +25,7 @@ from runtime.market.disputes.nouns import (
     NotChallenger,
     NothingToChallenge,
     Replied,
+    StateAnswer,
     StepFound,
     WrongPosition,
     WrongWitness,
@@ -68,7 +68,7 @@ class Bisection(Juries):
             )
         )
 
-    def _take_answer(self, number: int, position: int, answer: Answer) -> None:
+    def _take_answer(self, number: int, position: int, answer: StateAnswer) -> None:
         """Take the provider's answer; raises why it is none."""
         dispute = self._dispute(number, DisputeStage.ANSWER)
         if position != dispute.asked:

@@ -12,7 +12,7 @@ does: an answer where they differ is none, so a commitment that contradicts itse
 
 from dataclasses import dataclass
 
-from runtime.market.disputes.nouns import Answer, BadAnswer
+from runtime.market.disputes.nouns import BadAnswer, StateAnswer
 from runtime.market.nouns import Job, JobResult, JobSpec
 from runtime.market.trees import commitment, verify_branch
 from runtime.primitives import Hash
@@ -54,7 +54,7 @@ class Attempt:
         return divmod(state - 1, self.per_checkpoint)
 
 
-def check_answer(attempt: Attempt, result: JobResult, position: int, answer: Answer) -> None:
+def check_answer(attempt: Attempt, result: JobResult, position: int, answer: StateAnswer) -> None:
     """Raise BadAnswer unless the commitments of the result say just this of a state."""
     checkpoint, step = attempt.place_of(position)
     opening, leaf, branch = answer.opening, answer.leaf, answer.commitment

@@ -28,7 +28,6 @@ from runtime.market.disputes.nouns import (
     PARAMETERS,
     QUEUE_MAX,
     AlreadyChallenged,
-    Answer,
     Challenged,
     Dispute,
     DisputeStage,
@@ -40,6 +39,7 @@ from runtime.market.disputes.nouns import (
     NotOverdue,
     OwnResult,
     QueueFull,
+    StateAnswer,
     UnknownCheckpoint,
     UnknownDispute,
     WindowClosed,
@@ -132,7 +132,7 @@ class Disputes(Bisection, Module, index=35, events=EVENTS, errors=ERRORS):
     # Calls of anybody: what they say is proven, or looked up
 
     @call(index=2, weight=WEIGHT_MOVE)
-    def answer(self, origin: Signed, dispute: U32, position: U32, answer: Answer) -> None:  # noqa: ARG002 -- there is one right answer, whoever gives it
+    def answer(self, origin: Signed, dispute: U32, position: U32, answer: StateAnswer) -> None:  # noqa: ARG002 -- there is one right answer, whoever gives it
         """Open the state that is asked for; the fee comes back."""
         self._take_answer(dispute, position, answer)
         self.ctx.waive_fee()

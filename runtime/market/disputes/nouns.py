@@ -222,7 +222,7 @@ class Jury(Record):
     is_guilty: Flag
 
 
-class Answer(Record):
+class StateAnswer(Record):
     """What a provider opens of its commitments: a state, and the proof that it always said so.
 
     `leaf` leads from the state to the trace root of the opening, `commitment` from the opening to

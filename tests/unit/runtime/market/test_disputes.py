@@ -19,9 +19,9 @@ from runtime.market.disputes.nouns import (
     PARALLEL_MAX,
     PARAMETERS,
     QUEUE_MAX,
-    Answer,
     DisputeStage,
     Ending,
+    StateAnswer,
 )
 from runtime.market.nouns import Fault, JobState, Reason
 from runtime.market.trainer import StepWitness
@@ -445,7 +445,7 @@ def test_a_wrong_state_whose_effect_is_gone_at_the_end_is_found_by_who_names_its
     assert court.jobs.convictions != []
 
 
-def bad_answers(right: Answer) -> list[Answer]:
+def bad_answers(right: StateAnswer) -> list[StateAnswer]:
     """Answers that are wrong in one part each."""
     opening, leaf, branch = right.opening, right.leaf, right.commitment
     other = hashing.blake2b_256(b"other")
