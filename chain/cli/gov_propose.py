@@ -26,7 +26,8 @@ propose = LazyGroup(
         "spend": Place("chain.cli.gov_propose:spend", "Pay once from the treasury."),
         "grant": Place("chain.cli.gov_propose:grant", "Pay by milestones that a curator releases."),
         "stream": Place("chain.cli.gov_propose:stream", "Pay the same each era."),
-        "stop": Place("chain.cli.gov_propose:stop", "Stop a grant or a stream."),
+        "envelope": Place("chain.cli.gov_propose:envelope", "Let a curator grant bounties."),
+        "stop": Place("chain.cli.gov_propose:stop", "Stop a grant, a stream, an envelope."),
         "cancel-slash": Place("chain.cli.gov_propose:cancel_slash", "Call a reported slash off."),
         "freeze": Place("chain.cli.gov_propose:freeze", "Pause what a module pays."),
         "unfreeze": Place("chain.cli.gov_propose:unfreeze", "Let a frozen module pay again."),
@@ -111,6 +112,17 @@ def stream(session: NodeSession, /, who: str, amount: str, eras: int, **options:
 
 
 @click.command(cls=NodeCommand)
+@click.argument("curator")
+@click.argument("amount")
+@propose_options
+@click.pass_obj
+def envelope(session: NodeSession, /, curator: str, amount: str, **options: Any) -> None:
+    """Let CURATOR, who puts a bond down, grant bounties of AMOUNT GRIST together."""
+    args = {"curator": session.party(curator).address, "amount": str(parse_amount(amount))}
+    _propose(session, "Treasury.envelope", args, options)
+
+
+@click.command(cls=NodeCommand)
 @click.argument("number", type=int)
 @click.option("--slash-bond", is_flag=True, help="The curator loses its bond.")
 @propose_options
@@ -122,7 +134,7 @@ def stop(
     slash_bond: bool,  # noqa: FBT001 - click passes options by keyword
     **options: Any,
 ) -> None:
-    """Stop grant or stream NUMBER; `gristmill treasury show` lists them."""
+    """Stop grant, stream or envelope NUMBER; `gristmill treasury show` lists them."""
     args = {"id": number, "slash_bond": slash_bond}
     _propose(session, "Treasury.stop", args, options)
 

@@ -9,6 +9,7 @@ from chain.rpc.jsonrpc import Json, Method, MethodTable
 from chain.rpc.params import ACCOUNT, AT
 from chain.rpc.reading import RuntimeReader
 from chain.rpc.view import NodeView
+from runtime.emission.module import GATE_ERAS
 from runtime.emission.nouns import EraRecord
 from runtime.emission.schedule import Pool
 from runtime.primitives import AccountId
@@ -38,7 +39,7 @@ class EconomyMethods:
         table.add(Method("gristmill_v1_vesting", self.vesting, (ACCOUNT, AT)))
 
     def emission(self, at: bytes | None) -> Json:
-        """Give phase, rights, and the newest eras with budgets and mints; null if none."""
+        """Give phase, gate, rights, breakers, and the newest eras with mints; null if none."""
         return self._reader.ask(at, lambda runtime, _: _emission(runtime))
 
     def vesting(self, who: bytes, at: bytes | None) -> Json:
@@ -127,7 +128,37 @@ def _emission(runtime: Runtime) -> Json:
         "minted": str(emission.minted_total),
         "maxSupply": str(emission.rules.max_supply),
         "isTreasuryPaused": emission.treasury_paused,
+        "gate": _gate(runtime, era, starts),
+        "breakers": {
+            pool.name.lower(): {
+                "limit": str(emission.limits[pool]),
+                "room": str(emission.mint_room(pool)),
+                "waiting": emission.waiting_count(pool),
+            }
+            for pool in Pool
+            if pool is not Pool.VALIDATION
+        },
+        "waiting": str(emission.waiting_total),
         "eras": [_era(number, record) for number, record in found if record is not None],
+    }
+
+
+def _gate(runtime: Runtime, era: int, starts: tuple[int, ...]) -> Json:
+    """Give what ends the running phase, and how near it is; null for the last phase."""
+    emission = runtime.emission
+    phases, index = emission.rules.plan.phases, len(starts) - 1
+    phase = phases[index]
+    if not phase.eras_max:
+        return None
+    return {
+        "next": phases[index + 1].name.name.lower(),
+        "age": era - starts[-1],
+        "erasMax": phase.eras_max,
+        "ageMin": phase.gate_age,
+        "burnedMin": str(phase.gate) if phase.gate else None,
+        "burnedMean": str(emission.mean_burned(era, GATE_ERAS)),
+        "streak": emission.gate_streak,
+        "streakMin": GATE_ERAS,
     }
 
 

@@ -75,7 +75,7 @@ class GovernanceMethods:
         return self._reader.ask(at, lambda runtime, _: self._voter(runtime, AccountId(who)))
 
     def treasury(self, at: bytes | None) -> Json:
-        """Give the treasury's funds, limit, payments with reasons, grants and streams."""
+        """Give the treasury's funds, limit, payments with reasons, grants, streams, envelopes."""
         return self._reader.ask(at, lambda runtime, _: self._treasury(runtime))
 
     def safety(self, at: bytes | None) -> Json:
@@ -224,6 +224,18 @@ class GovernanceMethods:
                 }
                 for number, stream in treasury.streams.items()
                 if not stream.is_stopped
+            ],
+            "envelopes": [
+                {
+                    "id": number,
+                    "curator": self._reader.address(envelope.curator),
+                    "amount": str(envelope.amount),
+                    "left": str(envelope.left),
+                    "bond": str(envelope.bond),
+                    "state": envelope.state.name.lower(),
+                }
+                for number, envelope in treasury.envelopes.items()
+                if envelope.state <= GrantState.ACTIVE
             ],
         }
 

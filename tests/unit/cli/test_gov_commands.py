@@ -48,6 +48,7 @@ def polls() -> Polls:
     as_root(polls.chain, "Treasury", "spend", 50_000 * GRIST, person("Bob"))
     as_root(polls.chain, "Treasury", "grant", person("Bob"), person("Dave"), (GRIST, GRIST))
     as_root(polls.chain, "Treasury", "stream", person("Bob"), GRIST, 9)
+    as_root(polls.chain, "Treasury", "envelope", person("Dave"), 300 * GRIST)
     as_root(polls.chain, "Safety", "freeze", 24, 1)
     polls.runtime.balances.record_break(26, -3)
     polls.next()
@@ -183,6 +184,11 @@ def test_a_verb_sends_its_call(gristmill, governed, words, name, args) -> None:
             "Slashing.cancel_deferred_slash",
             {"id": 4, "reason": "0x" + b"a bug".hex()},
         ),
+        (
+            ("envelope", "//Bob", "5"),
+            "Treasury.envelope",
+            {"curator": BOB, "amount": GRAINS_5},
+        ),
         (("freeze", "treasury", "2"), "Safety.freeze", {"module": 23, "eras": 2}),
         (("unfreeze", "26"), "Safety.unfreeze", {"module": 26}),
     ],
@@ -301,6 +307,10 @@ def test_what_cannot_be_meant_is_refused_at_once(gristmill, governed, words, cod
         (("params", "list", "fees"), ["fees.burn_share", "30 %", "60 %"]),
         (("params", "show", "fees.base"), ["0.0005 GRIST", "TransactionPayment"]),
         (("treasury", "show"), ["unlocked", "rate_limit", "grant 0: 0 of 2", "stream 1: 1 GRIST"]),
+        (
+            ("treasury", "show"),
+            ["envelope 2: 300 GRIST of 300 GRIST left for bounties", "proposed"],
+        ),
         (("treasury", "safety"), ["Vesting is paused until #", "Insurance is frozen since #"]),
     ],
 )
@@ -324,6 +334,12 @@ def test_curators_work_from_the_command_line(gristmill, governed) -> None:
     assert sent(governed) == {"call": "Treasury.accept_curator", "args": {"id": 0}}
     assert gristmill("treasury", "release", "0", *BY_EVE).code == 0
     assert sent(governed) == {"call": "Treasury.release_milestone", "args": {"id": 0}}
+    find = "0x" + "ab" * 32
+    bounty = ("treasury", "bounty", "2", "//Bob", "5", "--find", find)
+    assert gristmill(*bounty, *BY_EVE).code == 0
+    args = {"id": 2, "find": find, "beneficiary": BOB, "amount": GRAINS_5}
+    assert sent(governed) == {"call": "Treasury.grant_bounty", "args": args}
+    assert gristmill(*bounty[:-1], "0xab", *BY_EVE).code
 
 
 def test_what_will_happen_is_what_happens(polls, methods) -> None:
