@@ -45,6 +45,9 @@ from runtime.totals import EconomicTotals, decode_totals
 
 MODULE: Final = "Emission"
 
+TAKEN: Final = (BurnCause.WORK_SLASH, BurnCause.LOST_DEPOSIT)
+"""Causes that calls and hooks of many modules burn for, each with a story of its own."""
+
 
 @dataclass(slots=True)
 class EraAccount:
@@ -241,8 +244,11 @@ class EmissionProver:
                 pool = Pool(CAUSES.index(cause))
                 expected = _sum(flat, MODULE, "PoolMinted", "amount", pool=pool)
                 expected += _sum(flat, MODULE, "WaitingMinted", "amount", pool=pool)
+            elif cause is MintCause.CREDIT:
+                expected = _sum(flat, "Credits", "CreditsSpent", "grains")
             elif cause is MintCause.STAKING:
                 expected = _sum(flat, "Balances", "Minted", "amount")
+                expected -= _sum(flat, "Credits", "CreditsSpent", "grains")
                 if expected > _sum(flat, "Staking", "EraPaid", "validator_payout"):
                     raise Mismatch("more was minted for staking than it paid", module="Staking")
             else:
@@ -262,9 +268,7 @@ class EmissionProver:
         before = {entry.cause: entry.amount for entry in self._before.burned}
         change = {cause: burned.get(cause, 0) - before.get(cause, 0) for cause in BurnCause}
         flat = [event for part in events for event in part]
-        fees = _sum(flat, "TransactionPayment", "FeesShared", "burned")
-        by_owners = sum(_sum(part, "Balances", "Burned", "amount") for part in events[1:-1])
-        told = {BurnCause.FEE: fees, BurnCause.OWNER: by_owners}
+        told = _told_burns(flat)
         for cause, amount in told.items():
             if change[cause] != amount:
                 raise Mismatch(
@@ -272,9 +276,18 @@ class EmissionProver:
                     f"say {amount}",
                     module="Balances",
                 )
-        rest = _sum(flat, "Balances", "Burned", "amount") - fees - by_owners
+        rest = _sum(flat, "Balances", "Burned", "amount") - sum(told.values())
         if rest != sum(amount for cause, amount in change.items() if cause not in told):
             raise Mismatch(f"{rest} grains were burned without a cause", module="Balances")
+        called = [event for part in events[1:-1] for event in part]
+        most = _sum(called, "Balances", "Burned", "amount") - sum(_told_burns(called).values())
+        least = most - sum(change[cause] for cause in TAKEN)
+        if not least <= change[BurnCause.OWNER] <= most:
+            raise Mismatch(
+                f"{change[BurnCause.OWNER]} grains were burned for owner, the events of calls "
+                f"say {least} to {most}",
+                module="Balances",
+            )
 
 
 def prove_emission(
@@ -293,6 +306,22 @@ def _plan(rules: EmissionRules | None) -> Plan:
     if rules is None:
         raise Mismatch("a chain without [emission] opened an era", module=MODULE)
     return rules.plan
+
+
+def _told_burns(events: list[DecodedEvent]) -> dict[BurnCause, int]:
+    """Give what events say was burned, for each cause that one kind of event tells of."""
+    job_fees = sum(
+        event.fields["fee"].burned
+        for event in events
+        if event.module == "WorkRewards" and event.name in ("JobSettled", "AttemptFailed")
+    )
+    bought = _sum(events, "Credits", "CreditsBought", "grains")
+    return {
+        BurnCause.FEE: _sum(events, "TransactionPayment", "FeesShared", "burned"),
+        BurnCause.PREMIUM: _sum(events, "Insurance", "PremiumPaid", "burned"),
+        BurnCause.JOB_FEE: job_fees,
+        BurnCause.CREDIT: bought + _sum(events, "Credits", "CreditsRestored", "grains"),
+    }
 
 
 def _sum(events: list[DecodedEvent], module: str, name: str, part: str, **fields: object) -> int:

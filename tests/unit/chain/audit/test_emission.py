@@ -9,9 +9,12 @@ from chain.audit.emission import prove_emission
 from chain.audit.source import open_source
 from chain.audit.supply import prove_supply
 from chain.genesis import read_spec, start_chain
-from runtime.balances import MintCause
+from runtime.balances import BurnCause, MintCause
 from runtime.emission.module import Emission
 from runtime.emission.schedule import Pool, compute_budget, planned_starts
+from runtime.market.credits import Credits
+from runtime.market.rewards import WorkRewards
+from runtime.market.waterfalls import FeePaid, JobSettled
 from tests.support.runtime import ROOT
 from tests.support.solo import Solo
 
@@ -241,3 +244,53 @@ def test_what_waits_for_a_breaker_is_proven_to_come_once(tmp_path, monkeypatch):
 
     monkeypatch.setattr(audit.EventReader, "decode", altered)
     assert "that did not wait" in prove(home).what
+
+
+def settling(monkeypatch, told):
+    """Let the third block burn a job fee of 5 grains of its author, and tell of `told`."""
+
+    def settles(self):
+        if self.ctx.block.height == 3:
+            who = self.ctx.block.proposer
+            self.balances.destroy(BurnCause.JOB_FEE, who, 5, keep_alive=True)
+            fee = FeePaid(told, 0, 0, 0, 0)
+            self.emit(JobSettled(1, 0, who, who, told, 0, 0, fee, 0, 0))
+        return 0
+
+    monkeypatch.setattr(WorkRewards, "on_initialize", settles)
+
+
+@pytest.mark.parametrize(
+    ("told", "sentence"), [(5, ""), (4, "5 grains were burned for job_fee, the events say 4")]
+)
+def test_a_job_fee_is_burned_as_its_waterfall_says(tmp_path, monkeypatch, told, sentence):
+    settling(monkeypatch, told)
+    found = prove(grow(tmp_path, 4)).what
+    assert sentence in found
+    assert bool(found) == bool(sentence)
+
+
+def test_credits_that_no_job_was_given_are_seen(tmp_path, monkeypatch):
+    def mints(self):
+        if self.ctx.block.height == 2:
+            self.balances.mint(MintCause.CREDIT, self.ctx.block.proposer, 5)
+        return 0
+
+    monkeypatch.setattr(WorkRewards, "on_initialize", mints)
+    monkeypatch.setattr(Credits, "guards", lambda _self: iter(()))
+    assert "5 grains were minted for credit, 0 are accounted for" in prove(grow(tmp_path, 2)).what
+
+
+def test_what_owners_burned_is_held_against_their_calls(tmp_path, monkeypatch):
+    """Money of somebody that a hook burns is nobody's own wish."""
+
+    def burns(self):
+        if self.ctx.block.height == 2:
+            who = self.ctx.block.proposer
+            self.balances.destroy(BurnCause.OWNER, who, 5, keep_alive=True)
+        return 0
+
+    monkeypatch.setattr(WorkRewards, "on_initialize", burns)
+    assert (
+        "5 grains were burned for owner, the events of calls say 0" in prove(grow(tmp_path, 2)).what
+    )
