@@ -15,8 +15,9 @@ from typing import Final
 
 from runtime.balances import BurnCause, HoldReason
 from runtime.frame.parameters import PERBILL
+from runtime.frame.storage import StorageValue, stored
 from runtime.market.jobs.auction import Auctions
-from runtime.market.jobs.book import MAIN, ONCE, highest_price, silent_from
+from runtime.market.jobs.book import MAIN, ONCE, highest_price
 from runtime.market.jobs.nouns import (
     CannotCancel,
     DeadlinePassed,
@@ -25,6 +26,7 @@ from runtime.market.jobs.nouns import (
     JobReopened,
     NotDue,
     StartDepositEnded,
+    Work,
 )
 from runtime.market.jobs.numbers import (
     ATTEMPTS_MAX,
@@ -33,6 +35,14 @@ from runtime.market.jobs.numbers import (
     CASE_BLOCKS,
     OPEN_BLOCKS,
     START_SHARE,
+    WORK_BID,
+    WORK_EXPIRY,
+    WORK_FAILURE,
+    WORK_MATCH,
+    WORK_MAX,
+    WORK_SETTLEMENT,
+    WORK_STEP,
+    WORK_UNSTARTED,
 )
 from runtime.market.nouns import (
     NOBODY,
@@ -57,8 +67,23 @@ AT_FAULT: Final = {Fault.LATE: Reason.LATE, Fault.OFFLINE: Reason.OFFLINE}
 """Faults after which what the requester accepted is paid, and goes on elsewhere from there."""
 
 
+WORK_OF: Final = {
+    JobState.OPEN: WORK_EXPIRY,
+    JobState.MATCHED: WORK_UNSTARTED,
+    JobState.RUNNING: WORK_FAILURE,
+    JobState.WINDOW: WORK_SETTLEMENT,
+    JobState.DISPUTED: WORK_SETTLEMENT,
+}
+"""What it costs to end a state; an auction costs what its bids do."""
+
+NO_WORK: Final = Work(0, 0)
+"""Before the first block."""
+
+
 class Course(Auctions):
     """What happens to jobs by themselves, and how they end."""
+
+    work: StorageValue[Work] = stored(default=NO_WORK)
 
     # Inside, when a state is due
 
@@ -68,22 +93,45 @@ class Course(Auctions):
         job = self.jobs.find(id_)
         if job is None or job.turn != turn or job.state >= JobState.SETTLED:
             return
-        if not self._advance(id_, job) and payload[6] == MAIN:
+        if self._is_due(id_, job):
+            if self._has_room(id_, job):
+                self._advance(id_, job)
+            else:
+                self._wait(id_, job, self.ctx.block.height + 1, payload[6])
+        elif payload[6] == MAIN:
             wake = self._wake_of(id_, job)
             if wake <= self.ctx.block.height:
                 wake = job.due + CASE_BLOCKS.read(self.ctx)
             self._wait(id_, job, wake)
 
-    def _advance(self, id_: int, job: Job) -> bool:
-        """End the state of a job if its time is over; gives False when it is not."""
+    def _is_due(self, id_: int, job: Job) -> bool:
+        """Whether the state of a job is over."""
         height = self.ctx.block.height
-        if job.state is JobState.RUNNING:
-            return self._end_run(id_, job)
-        if height < job.due:
+        if height < self._wake_of(id_, job):
             return False
-        if job.state in RESULT_STATES:
-            return self._end_window(id_, job)
-        if job.state is JobState.OPEN:
+        is_held = job.state in RESULT_STATES and bool(job.cases)
+        return not is_held or height >= job.due + CASE_BLOCKS.read(self.ctx)
+
+    def _has_room(self, id_: int, job: Job) -> bool:
+        """Whether the wheel may do this much more for jobs in this block; counts it if so."""
+        height, work = self.ctx.block.height, WORK_OF.get(job.state, WORK_STEP)
+        if job.state is JobState.REVEALING:
+            work = WORK_MATCH + WORK_BID * self.bid_counts[id_]
+        before = self.work
+        done = before.done if before.height == height else 0
+        if done + work > WORK_MAX:
+            return False
+        self.work = Work(height, done + work)
+        return True
+
+    def _advance(self, id_: int, job: Job) -> None:
+        """End the state of a job, which is over."""
+        if job.state is JobState.RUNNING:
+            self._end_run(id_, job)
+        elif job.state in RESULT_STATES:
+            reason = Reason.NO_VERDICT if job.cases else job.reason
+            self._settle(id_, job, JobState.SETTLED, reason or Reason.SILENCE)
+        elif job.state is JobState.OPEN:
             self._end(id_, job, JobState.EXPIRED, Reason.NO_BIDS)
         elif job.state is JobState.BIDDING:
             self._begin_revealing(id_, job)
@@ -91,41 +139,27 @@ class Course(Auctions):
             self._end_auction(id_, job)
         else:
             self._end_unstarted(id_, job, Reason.NOT_STARTED)
-        return True
 
     def _end_auction(self, id_: int, job: Job) -> None:
         reason = self._decide(id_, job)
         if reason is not Reason.NONE:
             self._end(id_, job, JobState.EXPIRED, reason)
 
-    def _end_run(self, id_: int, job: Job) -> bool:
+    def _end_run(self, id_: int, job: Job) -> None:
         """End a run whose time is over, or whose provider was silent too long."""
-        spec, height = self.specs[id_], self.ctx.block.height
-        is_late = height >= job.due
-        if not is_late and height < silent_from(job, spec):
-            return False
-        if job.accepted == spec.checkpoints:
+        if job.accepted == self.specs[id_].checkpoints:
             self._settle(id_, job, JobState.SETTLED, Reason.ACCEPTED)
-        elif is_late:
+        elif self.ctx.block.height >= job.due:
             self._fail(id_, job, Fault.LATE, Reason.LATE, None)
         else:
             self._fail(id_, job, Fault.OFFLINE, Reason.OFFLINE, None)
-        return True
-
-    def _end_window(self, id_: int, job: Job) -> bool:
-        """Settle a result whose window is over, unless a case holds it open."""
-        is_held = bool(job.cases)
-        if is_held and self.ctx.block.height < job.due + CASE_BLOCKS.read(self.ctx):
-            return False
-        reason = Reason.NO_VERDICT if is_held else job.reason
-        self._settle(id_, job, JobState.SETTLED, reason or Reason.SILENCE)
-        return True
 
     def _check_due(self, id_: int) -> None:
         """Do what is due of a job that the wheel did not; raises NotDue."""
         job = self._job(id_)
-        if job.state >= JobState.SETTLED or not self._advance(id_, job):
+        if job.state >= JobState.SETTLED or not self._is_due(id_, job):
             raise NotDue
+        self._advance(id_, job)
 
     # Inside, failure
 

@@ -54,10 +54,15 @@ from runtime.market.jobs.nouns import (
 )
 from runtime.market.jobs.numbers import (
     PARAMETERS,
+    WEIGHT_ADVANCE,
     WEIGHT_BID,
+    WEIGHT_COMPLETE,
     WEIGHT_END,
     WEIGHT_MATCH,
+    WEIGHT_RECEIPT,
+    WEIGHT_REVEAL,
     WEIGHT_SIGNATURE,
+    WEIGHT_START,
     WEIGHT_STEP,
     WEIGHT_SUBMIT,
 )
@@ -161,7 +166,7 @@ class Jobs(Records, Module, index=33, events=EVENTS, errors=ERRORS):
         if offer is not None:
             self._take(first, self._job(first), offer)
 
-    @call(index=1, weight=WEIGHT_END)
+    @call(index=1, weight=WEIGHT_ADVANCE)
     def cancel(self, origin: Signed, id_: U32) -> None:
         """Withdraw a job that has no result yet.
 
@@ -198,14 +203,14 @@ class Jobs(Records, Module, index=33, events=EVENTS, errors=ERRORS):
         """
         self._commit(id_, origin.who, commitment)
 
-    @call(index=17, weight=WEIGHT_STEP)
+    @call(index=17, weight=WEIGHT_REVEAL)
     def reveal_bid(self, origin: Signed, id_: U32, price: Amount, salt: Hash) -> None:
         """Open a bid when bidding is over; a bid that stays sealed loses its deposit."""
         self._reveal(id_, origin.who, price, salt)
 
     # Calls of providers
 
-    @call(index=18, weight=WEIGHT_STEP + WEIGHT_SIGNATURE)
+    @call(index=18, weight=WEIGHT_START)
     def start(
         self, origin: Signed, id_: U32, receipt: JobReceipt, requester_signature: Signature
     ) -> None:
@@ -240,7 +245,7 @@ class Jobs(Records, Module, index=33, events=EVENTS, errors=ERRORS):
         self.jobs[id_] = replace(job, heard=self.ctx.block.height)
         self.emit(Heartbeat(id_))
 
-    @call(index=20, weight=WEIGHT_STEP + WEIGHT_SIGNATURE)
+    @call(index=20, weight=WEIGHT_RECEIPT)
     def post_receipt(
         self,
         origin: Signed,
@@ -273,7 +278,7 @@ class Jobs(Records, Module, index=33, events=EVENTS, errors=ERRORS):
             )
         )
 
-    @call(index=21, weight=WEIGHT_STEP + WEIGHT_MATCH)
+    @call(index=21, weight=WEIGHT_COMPLETE)
     def complete(
         self, origin: Signed, id_: U32, commitments: Hash, final_state: Hash, units: U64
     ) -> None:
@@ -312,7 +317,7 @@ class Jobs(Records, Module, index=33, events=EVENTS, errors=ERRORS):
         self._fail(left.job, job, Fault.FRAUD, Reason.FRAUD, origin.who)
         self.ctx.waive_fee()
 
-    @call(index=33, weight=WEIGHT_END)
+    @call(index=33, weight=WEIGHT_ADVANCE)
     def advance(self, origin: Signed, id_: U32) -> None:  # noqa: ARG002 -- anybody may
         """Do what is due of a job that the wheel had no room for."""
         self._check_due(id_)

@@ -80,6 +80,13 @@ class Ended(Record):
     era: U32
 
 
+class Work(Record):
+    """What the wheel did for jobs in a block: the block, and the work in picoseconds."""
+
+    height: BlockNumber
+    done: U64
+
+
 class JobSubmitted(Event, index=0):
     """A job is open; its escrow is held of the payer."""
 

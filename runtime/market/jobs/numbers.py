@@ -176,20 +176,59 @@ EMISSION_VERIFIED: Final = 3_000_000_000
 AUCTION_TAG: Final = b"gm-bid"
 """First bytes of a sealed bid."""
 
-WEIGHT_SUBMIT: Final[Weight] = 400 * weights.MICROSECOND
-"""A spec judged, four datasets quoted, a hold, three records, an item for the wheel."""
+WORK_EXPIRY: Final[Weight] = 380 * weights.MICROSECOND
+"""An escrow given back, a job ended (372)."""
 
-WEIGHT_MATCH: Final[Weight] = 400 * weights.MICROSECOND
-"""A bond locked, a hold lowered, a record, an item for the wheel; starting or not, prepaid."""
+WORK_UNSTARTED: Final[Weight] = 730 * weights.MICROSECOND
+"""The same, a bond released and a provider paid a little (724)."""
 
-WEIGHT_BID: Final[Weight] = 300 * weights.MICROSECOND
-"""A deposit and a record, and its part of deciding the auction, prepaid."""
+WORK_FAILURE: Final[Weight] = 1_650 * weights.MICROSECOND
+"""A failed attempt: a part paid, a bond charged, a job opened again (1,623)."""
 
-WEIGHT_STEP: Final[Weight] = 150 * weights.MICROSECOND
-"""A record read and written, an item for the wheel."""
+WORK_SETTLEMENT: Final[Weight] = 1_250 * weights.MICROSECOND
+"""A whole waterfall: twenty postings, a bond, reputations (1,238)."""
+
+WORK_MATCH: Final[Weight] = 700 * weights.MICROSECOND
+"""A bond locked, a hold lowered, a report on cheating (684)."""
+
+WORK_BID: Final[Weight] = 115 * weights.MICROSECOND
+"""A bid ranked, its deposit released or burned (113)."""
+
+WORK_STEP: Final[Weight] = 100 * weights.MICROSECOND
+"""A record read and written, an item for the wheel (70)."""
+
+WORK_MAX: Final[Weight] = 150_000 * weights.MICROSECOND
+"""What the wheel does for jobs in a block; the rest waits for the next. A sixth of a block."""
+
+WEIGHT_SUBMIT: Final[Weight] = 280 * weights.MICROSECOND + WORK_EXPIRY
+"""A spec judged, datasets quoted, a hold, records (270); and its expiry, prepaid."""
+
+WEIGHT_MATCH: Final[Weight] = WORK_MATCH + WORK_UNSTARTED
+"""Taking an offer; and that nobody starts, prepaid."""
+
+WEIGHT_BID: Final[Weight] = 200 * weights.MICROSECOND + WORK_BID + WORK_MATCH
+"""A deposit and a record (193); and its part of deciding the auction, prepaid."""
+
+WEIGHT_REVEAL: Final[Weight] = 150 * weights.MICROSECOND + WORK_UNSTARTED
+"""A bid opened, and that nobody starts, prepaid."""
+
+WEIGHT_STEP: Final[Weight] = 2 * WORK_STEP
+"""A record written, and a look by the wheel, prepaid."""
 
 WEIGHT_SIGNATURE: Final[Weight] = 70 * weights.MICROSECOND
-"""Verifying the other side's signature of a receipt."""
+"""Verifying the other side's signature of a receipt (54), and hashing it."""
 
-WEIGHT_END: Final[Weight] = 900 * weights.MICROSECOND
-"""A whole waterfall: twenty postings, a bond, reputations, records."""
+WEIGHT_START: Final[Weight] = 170 * weights.MICROSECOND + WEIGHT_SIGNATURE + WORK_FAILURE
+"""A first receipt, and a failure of the attempt, prepaid."""
+
+WEIGHT_RECEIPT: Final[Weight] = 150 * weights.MICROSECOND + WEIGHT_SIGNATURE
+"""A receipt of both (216 with its signature)."""
+
+WEIGHT_COMPLETE: Final[Weight] = 600 * weights.MICROSECOND + WORK_SETTLEMENT
+"""A result written (170), its judges told; and its settlement, prepaid."""
+
+WEIGHT_END: Final[Weight] = WORK_FAILURE
+"""The dearest end of a job there is."""
+
+WEIGHT_ADVANCE: Final[Weight] = WORK_MATCH + 32 * WORK_BID
+"""An auction of 32 bids decided (4,098): the dearest that can be due."""

@@ -23,6 +23,7 @@ from runtime.market.jobs.numbers import (
     PRICE_MIN,
     SHORT_WINDOW_ERAS,
     START_BLOCKS,
+    WORK_EXPIRY,
 )
 from runtime.market.nouns import JobKind, JobState, Reason, Verification
 from runtime.market.providers.refusals import TierTooLow
@@ -574,6 +575,21 @@ def test_a_full_wheel_stops_nothing_and_anybody_may_do_what_is_due(market: Marke
     market.done(OTHER, "Jobs", "advance", 0)
     market.stands(JobState.EXPIRED, Reason.NO_BIDS)
     market.refused(words.NotDue, OTHER, "advance", 0)
+    market.all_is_released()
+
+
+def test_the_wheel_does_no_more_for_jobs_in_a_block_than_there_is_room_for(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(course, "WORK_MAX", 2 * WORK_EXPIRY)
+    for _ in range(5):
+        market.submit()
+    market.until(market.job().due - 1)
+    left = []
+    for _ in range(4):
+        market.next()
+        left.append(market.jobs.live_count)
+    assert left == [3, 1, 0, 0]
     market.all_is_released()
 
 
