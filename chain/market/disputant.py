@@ -6,8 +6,8 @@
                                                         └─> Move ──> the bytes of a call
 
 Both hold a trace of the attempt (`chain.market.training`): the provider its own, the challenger one
-that it trained itself. A move is suggested once for each turn of a dispute: whoever sends it looks
-at the chain again before it sends another.
+that it trained itself. A move is suggested once for each turn of a dispute, and again when the chain has
+not seen it some blocks later: who loses a transaction must not lose a dispute by it.
 """
 
 from dataclasses import dataclass, field
@@ -24,6 +24,9 @@ from runtime.primitives import AccountId
 
 OVERDUE_BLOCKS: Final = 3
 """How long after its time the chain is left to end a dispute before somebody asks it to."""
+
+RESEND_BLOCKS: Final = 10
+"""How long a move may be on its way before it is sent again: a twentieth of a move's time."""
 
 _CALLS: Final = {info.name: info for info in Disputes.calls}
 _ITEMS: Final = {info.name: info for info in Disputes.items}
@@ -145,22 +148,25 @@ class Disputant:
     """A side at work: looks at the disputes of a job, and says what to send."""
 
     side: Side
-    made: dict[int, int] = field(default_factory=dict)
+    made: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """Of each dispute the turn that was answered last, and when."""
 
     def moves(self, chain: StateReader, job: int) -> list[Move]:
-        """Give the moves that the state asks for and that were not given before."""
-        found = []
+        """Give the moves that the state asks for, each once, and again when it is not seen."""
+        found, height = [], chain.height
         for number, dispute in read_disputes(chain, job):
-            if not self.side.plays(dispute) or self.made.get(number) == dispute.turn:
+            turn, sent = self.made.get(number, (-1, 0))
+            is_on_its_way = turn == dispute.turn and height < sent + RESEND_BLOCKS
+            if is_on_its_way or not self.side.plays(dispute):
                 continue
-            move = self._next(number, dispute, chain.height)
+            move = self._next(number, dispute, height)
             if move is not None:
-                self.made[number] = dispute.turn
+                self.made[number] = (dispute.turn, height)
                 found.append(move)
         return found
 
     def forget(self, dispute: int) -> None:
-        """Let the next move of a dispute be given again, because it did not arrive."""
+        """Let the next move of a dispute be given again at once, because it was not sent."""
         self.made.pop(dispute, None)
 
     def _next(self, number: int, dispute: Dispute, height: int) -> Move | None:

@@ -8,7 +8,7 @@ still wait when the longest window is over, and those whose jobs ended otherwise
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from runtime.balances import Balances, BurnCause, HoldReason, MoveCause
 from runtime.deadlines import Deadlines, Lane, WheelFull
@@ -34,17 +34,17 @@ from runtime.market.disputes.nouns import (
 from runtime.market.nouns import Fault, Reason
 from runtime.primitives import U32, AccountId, Balance
 
-REASONS: dict[Ending, Reason] = {
+REASONS: Final[dict[Ending, Reason]] = {
     Ending.PROVEN: Reason.WRONG_CHECKPOINT,
     Ending.PROVIDER_SILENT: Reason.SILENT_IN_DISPUTE,
     Ending.OUTVOTED: Reason.OUTVOTED,
 }
 """What a provider is told that lost a dispute."""
 
-PROVIDER_MOVES = (DisputeStage.ANSWER,)
+PROVIDER_MOVES: Final = (DisputeStage.ANSWER,)
 """Stages in which the provider's clock runs."""
 
-CHALLENGER_MOVES = (DisputeStage.REPLY, DisputeStage.PROOF)
+CHALLENGER_MOVES: Final = (DisputeStage.REPLY, DisputeStage.PROOF)
 """Stages in which the challenger's clock runs."""
 
 

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from runtime.market.disputes.nouns import BadAnswer, StateAnswer
 from runtime.market.nouns import Job, JobResult, JobSpec
 from runtime.market.trees import commitment, verify_branch
-from runtime.primitives import Hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +67,3 @@ def check_answer(attempt: Attempt, result: JobResult, position: int, answer: Sta
     is_last = checkpoint + 1 == attempt.checkpoints
     if not is_whole or (is_last and opening.checkpoint != result.final_state):
         raise BadAnswer
-
-
-def find_first_state(attempt: Attempt, result: JobResult, checkpoint: int) -> Hash | None:
-    """Give the state that a checkpoint is where the result says it; else None, to be opened."""
-    return result.final_state if attempt.end_of(checkpoint) == attempt.states else None

@@ -11,7 +11,7 @@ any silent verifier is.
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from ext import hashing
 from runtime.balances import HoldReason, MoveCause
@@ -54,13 +54,13 @@ from runtime.parameters import Parameters
 from runtime.primitives import ZERO_HASH, AccountId
 from runtime.session import Session
 
-EPOCHS_AHEAD = 2
+EPOCHS_AHEAD: Final = 2
 """A jury called in an epoch is drawn by randomness that nobody could know in it."""
 
-DRAW_TAG = b"gm-jury"
+DRAW_TAG: Final = b"gm-jury"
 """What the seed of a draw hashes first."""
 
-BALLOT_TAG = b"gm-ballot"
+BALLOT_TAG: Final = b"gm-ballot"
 """What a vote hashes first."""
 
 

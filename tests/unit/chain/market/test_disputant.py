@@ -6,6 +6,7 @@ import pytest
 
 from chain.market.disputant import (
     OVERDUE_BLOCKS,
+    RESEND_BLOCKS,
     Challenger,
     Defender,
     Disputant,
@@ -136,6 +137,10 @@ def test_a_move_is_given_once_until_it_is_forgotten() -> None:
     assert defender.moves(View(court), job) == []
     defender.forget(number)
     assert defender.moves(View(court), job) == [move]
+    court.next(RESEND_BLOCKS - 1)
+    assert defender.moves(View(court), job) == []
+    court.next()
+    assert defender.moves(View(court), job) == [move], "it never arrived"
 
 
 def test_others_disputes_are_left_alone() -> None:
