@@ -130,8 +130,8 @@ WEIGHT_BOND: Final[Weight] = 200 * weights.MICROSECOND
 WEIGHT_ANSWER: Final[Weight] = 400 * weights.MICROSECOND
 """An audit of two kilobytes read and written, a hash for each checkpoint; nothing concluded."""
 
-WEIGHT_CONCLUDE: Final[Weight] = 3_000 * weights.MICROSECOND
-"""Counting a panel, paying or charging eleven verifiers, convicting a provider; a new panel."""
+WEIGHT_CONCLUDE: Final[Weight] = 4_000 * weights.MICROSECOND
+"""A panel counted and charged (1,370) and the waterfall of its job; or a panel drawn (1,070)."""
 
 WEIGHT_PROOF: Final[Weight] = 400 * weights.MICROSECOND
 """Two openings and three branches of at most ten hashes, for each checkpoint."""
