@@ -13,7 +13,6 @@ and is no module; what it has to remember is in `runtime.market.rewards`.
 from dataclasses import dataclass
 from typing import Final
 
-from runtime.arithmetic import split_exact
 from runtime.balances import (
     INSURANCE,
     STAKERS_POT,
@@ -192,7 +191,7 @@ class Settlement:
         discount = self.discount(job.requester)
         fee = terms.split_fee(gross, discount)
         payer, escrow = job.payer, HoldReason.ESCROW
-        uses = self._split_royalties(spec, royalties)
+        uses = self.datasets.split_agreed(id_, spec.datasets, royalties) if royalties else ()
         for dataset, amount in uses:
             if amount:
                 self.datasets.pay_use(dataset, id_, job.requester, payer, amount)
@@ -202,13 +201,6 @@ class Settlement:
         emission = self.rewards.note_job(id_, spec, job, done=done, paid=price, uses=uses, fee=fee)
         self.reputation.note_settled(job.provider, job.requester, fee.burned)
         return Earned(price, royalties, fee, gross - fee.total, emission)
-
-    def _split_royalties(self, spec: JobSpec, amount: int) -> list[tuple[int, int]]:
-        """Give what each dataset is paid of an amount, by their prices, which never change."""
-        if not amount:
-            return []
-        prices = [self.datasets.dataset(number).price for number in spec.datasets]
-        return list(zip(spec.datasets, split_exact(amount, prices), strict=True))
 
     def _pay_fee(self, job: Job, fee: FeeSplit) -> None:
         """Pay the four parts of a fee; where nobody stakes, the stakers' part is the treasury's."""

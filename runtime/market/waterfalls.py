@@ -6,7 +6,6 @@ from typing import Final, Protocol
 from runtime.balances import BurnCause, HoldReason, MoveCause
 from runtime.frame.declared import Record
 from runtime.frame.events import EVENTS_BY_FILE, Event
-from runtime.market.datasets.nouns import Dataset
 from runtime.market.datasets.nouns import Share as DataShare
 from runtime.market.nouns import Fault
 from runtime.market.work_units.nouns import HardwareClass
@@ -254,8 +253,10 @@ class UsesDatasets(Protocol):
     ) -> None:
         """Pay a use out of the payer's escrow, along the royalty tree."""
 
-    def dataset(self, number: int, /) -> Dataset:
-        """Give a dataset, also one that ended."""
+    def split_agreed(
+        self, job: int, ids: tuple[int, ...], amount: int, /
+    ) -> tuple[tuple[int, int], ...]:
+        """Split what a job owes its datasets by the prices that it agreed on, exactly."""
 
     def tree_of(self, number: int, /) -> tuple[DataShare, ...]:
         """Give whom a dataset pays, with the weight of each."""

@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any
 
 from ext import store
+from runtime.arithmetic import split_exact
 from runtime.balances import DELEGATION_POT, BurnCause, HoldReason, MintCause, MoveCause
 from runtime.executive import Executive
 from runtime.frame.events import Event
@@ -174,8 +175,11 @@ class FakeDatasets:
     weights: dict[int, int] = field(default_factory=dict)
     uses: list[tuple[int, int, int]] = field(default_factory=list)
 
-    def dataset(self, number: int, /) -> Any:
-        return self.known[number]
+    def split_agreed(
+        self, _: int, ids: tuple[int, ...], amount: int, /
+    ) -> tuple[tuple[int, int], ...]:
+        prices = [self.known[number].price for number in ids]
+        return tuple(zip(ids, split_exact(amount, prices), strict=True))
 
     def tree_of(self, number: int, /) -> tuple[DataShare, ...]:
         return self.known[number].tree
