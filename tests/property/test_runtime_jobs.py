@@ -13,6 +13,7 @@ from runtime.deadlines import DeadlineFailed, ItemKey, WheelFull
 from runtime.frame.errors import CallError, DispatchFault
 from runtime.frame.events import Event
 from runtime.market.budgets import organisation_account
+from runtime.market.disputes.nouns import APPEAL_ERAS, CLOCK, JURY_COMMIT, JURY_REVEAL, MOVE
 from runtime.market.jobs import seal_bid
 from runtime.market.jobs.course import RESULT_STATES
 from runtime.market.jobs.numbers import (
@@ -22,6 +23,7 @@ from runtime.market.jobs.numbers import (
     START_BLOCKS,
 )
 from runtime.market.nouns import Fault, Job, JobKind, JobState, Reason, Verification
+from runtime.market.verification.numbers import COMMIT_BLOCKS, REVEAL_BLOCKS
 from tests.support.jobs import (
     CPU,
     DATA_OWNER,
@@ -35,6 +37,19 @@ from tests.support.jobs import (
     spec_of,
 )
 
+SHORT = (
+    BIDDING_BLOCKS,
+    REVEALING_BLOCKS,
+    START_BLOCKS,
+    OPEN_BLOCKS,
+    MOVE,
+    CLOCK,
+    JURY_COMMIT,
+    JURY_REVEAL,
+    APPEAL_ERAS,
+    COMMIT_BLOCKS,
+    REVEAL_BLOCKS,
+)
 STEPS = 400
 LIVE_MAX = 10
 REASONS = {
@@ -46,10 +61,11 @@ REASONS = {
 class Walk:
     """A random walk over all calls, and over all that judges may tell jobs."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, is_judged: bool = False) -> None:
         self.random = Random(seed)
-        self.market = market = Market(providers=4)
-        for number in (BIDDING_BLOCKS, REVEALING_BLOCKS, START_BLOCKS, OPEN_BLOCKS):
+        self.is_judged = is_judged
+        self.market = market = Market(providers=4, is_judged=is_judged)
+        for number in SHORT:
             number.begin(market.runtime.ctx, number.low)
         market.done(OTHER, "Budgets", "create", "lab")
         market.done(OTHER, "Budgets", "set_member", 0, REQUESTER.id, 10**15, 10**15)
@@ -98,7 +114,7 @@ class Walk:
             (1, self.cancel),
             (1, self.conflict),
             (2, self.advance),
-            (4, self.judge),
+            (4, self.challenge if self.is_judged else self.judge),
             (18, self.pass_time),
         ]
         weights = [weight for weight, _ in ways]
@@ -109,12 +125,12 @@ class Walk:
     def finish(self) -> None:
         """Nobody does anything any more: every job ends by itself, or when the wheel is helped."""
         market = self.market
-        for _ in range(400):
+        for _ in range(1_500):
             if not market.jobs.live_count:
                 break
             market.next()
             for id_, job in self.jobs():
-                if job.cases:
+                if job.cases and not self.is_judged:
                     market.jobs.close_case(id_)
                 if market.height >= job.due + 5:
                     self.call(OTHER, "advance", id_)
@@ -262,6 +278,13 @@ class Walk:
         if found := self.pick():
             self.call(OTHER, "advance", found[0])
 
+    def challenge(self) -> None:
+        """Somebody doubts a result; nobody answers, as far as this walk goes."""
+        if found := self.pick(*RESULT_STATES):
+            who = self.random.choice((REQUESTER, OTHER, *PROVIDERS))
+            checkpoint = self.random.randrange(33)
+            self.call(who, "challenge", found[0], checkpoint, module="Disputes")
+
     def judge(self) -> None:
         """Verification and disputes do something; what they must not do is refused by name."""
         found = self.pick(*RESULT_STATES)
@@ -300,6 +323,13 @@ def test_every_job_ends_and_no_grain_is_left_behind(seed: int) -> None:
     balances = walk.market.runtime.balances
     assert balances.held(REQUESTER.id, HoldReason.DEPOSIT) == 0
     assert walk.market.chain.free(DATA_OWNER) >= GRIST
+
+
+@pytest.mark.parametrize("seed", range(20, 23))
+def test_every_job_ends_when_verification_and_disputes_judge_it(seed: int) -> None:
+    walk = Walk(seed, is_judged=True)
+    walk.run()
+    assert walk.outcomes["challenge done"], walk.outcomes
 
 
 def test_the_walks_reach_every_call_and_every_end() -> None:

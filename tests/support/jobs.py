@@ -145,18 +145,18 @@ def reference_spec(**changes: Any) -> JobSpec:
 class Market:
     """A chain with a market; every block is checked against all invariants."""
 
-    def __init__(self, name: str = "test", *, providers: int = 3) -> None:
+    def __init__(self, name: str = "test", *, providers: int = 3, is_judged: bool = False) -> None:
         self.chain = Chain.start(name)
         market = self.runtime.market
         self.jobs, self.providers, self.units = market.jobs, market.providers, market.work_units
         self.reputation, self.budgets = market.reputation, market.budgets
         self.datasets = datasets = FakeDatasets(self.runtime.balances)
-        # A data market of its own; who judges results is a test of its own, too
+        # Data for sale by a fake; results are judged by nobody else where a test judges them
         self.jobs.near = replace(self.jobs.near, datasets=datasets)
         market.settlement.datasets = datasets
         market.rewards.datasets = datasets
         self.watch = Watch(self.jobs)
-        self.jobs.watchers[:] = [self.watch]
+        self.jobs.watchers[:] = [*(self.jobs.watchers if is_judged else ()), self.watch]
         self.chain.open()
         self._begin(providers)
 
