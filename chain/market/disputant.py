@@ -6,8 +6,8 @@
                                                         └─> Move ──> the bytes of a call
 
 Both hold a trace of the attempt (`chain.market.training`): the provider its own, the challenger one
-that it trained itself. A move is suggested once for each turn of a dispute, and again when the chain has
-not seen it some blocks later: who loses a transaction must not lose a dispute by it.
+that it trained itself. A move is suggested once for each turn of a dispute, and again when the
+chain has not seen it some blocks later: who loses a transaction must not lose a dispute by it.
 """
 
 from dataclasses import dataclass, field

@@ -8,9 +8,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ext import hashing
-from runtime.balances import HoldReason
+from runtime.balances import BurnCause, HoldReason
 from runtime.market.disputes import nouns as words
-from runtime.market.disputes.nouns import DisputeStage, Ending
+from runtime.market.disputes.jury import ballot_hash
+from runtime.market.disputes.nouns import (
+    CLOCK,
+    JURY_COMMIT,
+    JURY_REVEAL,
+    MOVE,
+    PARAMETERS,
+    Dispute,
+    DisputeStage,
+    Ending,
+    JurorVote,
+)
+from runtime.market.trainer import PROGRAM
+from runtime.primitives import AccountId
 from tests.support.disputes import CHALLENGER, PROVIDER, Court, Run
 from tests.support.runtime import stranger
 
@@ -124,6 +137,121 @@ def test_an_honest_provider_wins_whatever_is_said_of_its_answers(
     assert court.is_over(number)
     assert court.jobs.convictions == []
     assert court.runtime.balances.held(CHALLENGER, HoldReason.DEPOSIT) == 0
+    court.next()
+
+
+PEOPLE = [stranger(number) for number in range(8)]
+JURORS = [stranger(100 + number) for number in range(12)]
+SALT = bytes(32)
+ENDINGS = 400
+SELLER = stranger(200)
+"""A provider who earns nothing else: no validator."""
+
+
+class Crowd:
+    """Jobs of all kinds, and people who do to them whatever the numbers say."""
+
+    def __init__(self) -> None:
+        self.court = court = Court()
+        for number in PARAMETERS:
+            number.begin(court.runtime.ctx, number.low if number in SHORT else number.default)
+        for who in (*PEOPLE, *JURORS, SELLER):
+            court.fund(who, 9_000 * 10**9)
+        court.verification.pool = tuple(JURORS)
+        wrong = Run.make(4, 2, wrong_at=3)
+        for run, program in (
+            (true_run(4, 2), PROGRAM),
+            (wrong, PROGRAM),
+            (true_run(4, 2), bytes(32)),
+        ):
+            job = court.job(run, window=300, program=program)
+            court.jobs.jobs[job] = replace(court.jobs.jobs[job], provider=SELLER)
+        self.before = self.money()
+
+    def money(self) -> int:
+        return sum(self.owned(who) for who in (*PEOPLE, *JURORS, SELLER))
+
+    def owned(self, who: AccountId) -> int:
+        record = self.court.runtime.ctx.state.account(who)
+        assert record is not None
+        return record[4] + record[5]
+
+    def live(self) -> list[int]:
+        return [number for number, _ in self.court.disputes.disputes.items()]
+
+    def move(self, choice: int, number: int, *, is_yes: bool) -> None:
+        """Do something, which may be refused; what is done leaves nothing half done."""
+        court, live = self.court, self.live()
+        if choice == 0 or not live:
+            court.run(PEOPLE[number % len(PEOPLE)], "challenge", number % 3, number % 4)
+            return
+        dispute = live[number % len(live)]
+        found = court.dispute(dispute)
+        if choice == 1:
+            court.next(1 + number % 60)
+        elif choice == 2 and is_yes:
+            court.run(found.challenger, "abandon", dispute)
+        elif choice == 3:
+            loser = found.provider if is_yes else found.challenger
+            court.run(loser, "appeal", dispute)
+        else:
+            self.play(dispute, found, is_yes=is_yes)
+
+    def play(self, number: int, dispute: Dispute, *, is_yes: bool) -> None:
+        """Do the move that a dispute waits for, or a false one of its kind."""
+        court, run = self.court, self.court.runs[dispute.job]
+        if dispute.stage is DisputeStage.ANSWER:
+            position = dispute.asked if is_yes else run.states
+            court.run(SELLER, "answer", number, position, run.answer(position))
+        elif dispute.stage is DisputeStage.REPLY:
+            court.run(dispute.challenger, "reply", number, dispute.asked, is_yes)
+        elif dispute.stage is DisputeStage.PROOF:
+            court.run(SELLER, "prove", number, run.witness(dispute.high))
+        elif dispute.stage in {DisputeStage.VOTE, DisputeStage.REVEAL}:
+            self.vote(number, is_yes=is_yes)
+
+    def vote(self, number: int, *, is_yes: bool) -> None:
+        jury = self.court.disputes.juries[number]
+        for place, ballot in enumerate(jury.ballots):
+            vote = JurorVote.WRONG if is_yes or place % 2 else JurorVote.RIGHT
+            made = ballot_hash(
+                dispute=number, level=jury.level, juror=ballot.juror, vote=vote, salt=SALT
+            )
+            self.court.run(ballot.juror, "cast_ballot", number, made)
+            self.court.run(ballot.juror, "reveal_ballot", number, vote, SALT)
+
+
+SHORT = {MOVE, CLOCK, JURY_COMMIT, JURY_REVEAL}
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    moves=st.lists(
+        st.tuples(st.integers(0, 9), st.integers(0, 1_000), st.booleans()),
+        min_size=10,
+        max_size=60,
+    )
+)
+def test_every_dispute_ends_and_leaves_no_deposit_whatever_people_do(
+    moves: list[tuple[int, int, bool]],
+) -> None:
+    crowd = Crowd()
+    court = crowd.court
+    burned = court.runtime.balances.burned[BurnCause.LOST_DEPOSIT]
+    for choice, number, is_yes in moves:
+        crowd.move(choice, number, is_yes=is_yes)
+    for _ in range(ENDINGS):
+        if not crowd.live():
+            break
+        court.next(10)
+    assert crowd.live() == []
+    assert court.disputes.deposits == 0
+    for who in (*PEOPLE, SELLER):
+        assert court.runtime.balances.held(who, HoldReason.DEPOSIT) == 0
+    lost = court.runtime.balances.burned[BurnCause.LOST_DEPOSIT] - burned
+    assert crowd.before - crowd.money() == lost
+    assert {job for job, *_ in court.jobs.convictions} <= {0, 1, 2}
+    assert len(court.jobs.convictions) == len({job for job, *_ in court.jobs.convictions})
     court.next()
 
 
