@@ -55,6 +55,7 @@ def build_genesis(spec: ChainSpec) -> Genesis:
     runtime.balances.genesis(accounts=spec.amounts())
     runtime.vesting.genesis(grants=spec.allocation.grants(), passive=spec.allocation.passive())
     runtime.referenda.genesis(excluded=spec.allocation.passive())
+    runtime.votes.genesis(holders=spec.votes)
     runtime.fees.genesis(schedule=spec.fees)
     runtime.emission.genesis(rules=spec.emission)
     runtime.session.genesis(validators=spec.validators, schedule=spec.schedule)

@@ -20,7 +20,7 @@ from runtime.frame.dispatch import Dispatcher
 from runtime.frame.errors import DeclarationError
 from runtime.frame.module import Check, Module
 from runtime.frame.parameters import Track
-from runtime.governance import ConvictionVoting, Referenda
+from runtime.governance import ConvictionVoting, Referenda, Votes
 from runtime.governance.nouns import Ruling
 from runtime.insurance import Insurance
 from runtime.market.market import Market
@@ -70,7 +70,8 @@ class Runtime:
         self.deadlines.tell_break = self.balances.record_break
         self.vesting = Vesting(ctx, self.parameters, self.balances, self.deadlines)
         self.referenda = Referenda(ctx, calls, self.parameters, self.balances, self.deadlines)
-        self.voting = ConvictionVoting(ctx, self.balances, self.referenda, self.vesting)
+        self.votes = Votes(ctx)
+        self.voting = ConvictionVoting(ctx, self.balances, self.referenda, self.vesting, self.votes)
         self.treasury = Treasury(ctx, self.parameters, self.balances, self.deadlines)
         self.insurance = Insurance(ctx, self.parameters, self.balances)
         self.emission = Emission(ctx, self.parameters, self.balances, self.vesting)
@@ -130,6 +131,7 @@ class Runtime:
             self.deadlines,
             self.vesting,
             self.referenda,
+            self.votes,
             self.voting,
             self.treasury,
             self.insurance,

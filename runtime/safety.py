@@ -31,7 +31,14 @@ PAUSE_ERAS_MAX: Final = Parameter(
 )  # fmt: skip
 """Two weeks: long enough to repair, too short to confiscate."""
 
-VITAL: Final = ("Balances", "TransactionPayment", "Referenda", "ConvictionVoting", "Safety")
+VITAL: Final = (
+    "Balances",
+    "TransactionPayment",
+    "Referenda",
+    "Votes",
+    "ConvictionVoting",
+    "Safety",
+)
 """Modules that no vote pauses: payments of people, fees, and votes themselves."""
 
 

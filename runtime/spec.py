@@ -15,6 +15,7 @@ from runtime.emission.reading import EmissionRules, read_emission
 from runtime.fees import PRICES, FeeSchedule
 from runtime.frame.errors import SpecError
 from runtime.frame.parameters import Parameter, PlacedParameter, Track
+from runtime.governance.start import Holders, read_votes
 from runtime.governance.tracks import TRACKS
 from runtime.market.work_units.reading import NO_WORK, WorkStart, read_work
 from runtime.primitives import MONEY_MAX, AccountId
@@ -74,7 +75,8 @@ class ChainSpec:
     """A checked chain spec; `schedule` is of later validator sets by epoch.
 
     `labels` name validators and funded accounts for people; `seed` makes the first randomness;
-    `parameters` are the values that are not the defaults. Without `staking` the set is fixed.
+    `parameters` are the values that are not the defaults. Without `staking` the set is fixed;
+    without `votes` GRIST votes.
     """
 
     id: str
@@ -95,6 +97,7 @@ class ChainSpec:
     allocation: AllocationTable = NO_TABLE
     work: WorkStart = NO_WORK
     staking: StakingStart | None = None
+    votes: Holders | None = None
 
     @property
     def issued(self) -> int:
@@ -141,6 +144,7 @@ def load_spec(text: str) -> ChainSpec:
     _check_slash_track(rules, parameters)
     emission = root.table("emission")
     allocation = read_allocations(root)
+    votes = read_votes(root)
     work = root.table("work")
     root.finish()
     labels = {entry.account: entry.label for entry in allocation.allocations}
@@ -159,7 +163,7 @@ def load_spec(text: str) -> ChainSpec:
         staking=staking,
     )
     started = NO_WORK if work is None else read_work(work)
-    spec = replace(spec, allocation=allocation, work=started)
+    spec = replace(spec, allocation=allocation, work=started, votes=votes)
     if emission is not None:
         spec = replace(spec, emission=read_emission(emission, issued=spec.issued))
     _check_allocation(spec)

@@ -8,6 +8,7 @@ from chain.cli.governance import TRACK, parse_votable, send_governance, track_nu
 from chain.cli.lazy import LazyGroup, Place
 from chain.cli.online import NodeCommand, NodeSession
 from chain.cli.sending import send_options
+from chain.wallet.amounts import parse_amount
 
 gov = LazyGroup(
     "gov",
@@ -18,6 +19,7 @@ gov = LazyGroup(
         "remove-vote": Place("chain.cli.gov:remove_vote", "Take a vote back."),
         "delegate": Place("chain.cli.gov:delegate", "Let another account vote for you."),
         "undelegate": Place("chain.cli.gov:undelegate", "Vote for yourself again."),
+        "send": Place("chain.cli.gov:send", "Send votes, where an asset of its own votes."),
         "lock": Place("chain.cli.gov:lock", "Keep money locked, to vote with later."),
         "unlock": Place("chain.cli.gov:unlock", "Free what votes bind no more."),
         "list": Place("chain.cli.gov_show:list_votes", "List votes, newest first."),
@@ -137,3 +139,14 @@ def unlock(session: NodeSession, /, track: str, who: str | None, **options: Any)
     party = session.party(who) if who else session.signer(options["signer"])
     args = {"class": track_number(track), "target": party.address}
     send_governance(session, "ConvictionVoting.unlock", args, options)
+
+
+@click.command(cls=NodeCommand)
+@click.argument("who")
+@click.argument("amount")
+@send_options
+@click.pass_obj
+def send(session: NodeSession, /, who: str, amount: str, **options: Any) -> None:
+    """Send WHO AMOUNT votes that stand behind nothing, on chains where GRIST does not vote."""
+    args = {"dest": session.party(who).address, "value": str(parse_amount(amount))}
+    send_governance(session, "Votes.send", args, options)

@@ -111,8 +111,8 @@ def voter(session: NodeSession, who: str | None, at: str) -> None:
     found = ask_dict(session, "gristmill_v1_voter", party.address, to_hex(block_hash))
     rows = [
         ("account", f"{party.address}  {party.label}"),
-        ("may vote", show_amount(parse_int(found["available"]))),
-        ("locked", show_amount(parse_int(found["locked"]))),
+        ("may vote", _voices(found, found["available"])),
+        ("locked", _voices(found, found["locked"])),
     ]
     lines = pairs(rows)
     for track in found["tracks"]:
@@ -132,6 +132,12 @@ def voter(session: NodeSession, who: str | None, at: str) -> None:
             amount = show_amount(parse_int(prior["amount"]))
             lines.append(f"  {amount} stay locked until #{prior['until']}")
     session.console.answer("gov.voter/1", {"voter": found}, lines)
+
+
+def _voices(found: dict[str, Any], grains: object) -> str:
+    """Return an amount of what votes: GRIST, or votes where the chain has an asset for it."""
+    amount = parse_int(grains)
+    return show_amount(amount) if found["asset"] == "grist" else f"{format_amount(amount)} votes"
 
 
 @click.command(cls=NodeCommand)

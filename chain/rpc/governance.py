@@ -180,6 +180,7 @@ class GovernanceMethods:
         steps = voting.lock_steps[who]
         return {
             "address": self._reader.address(who),
+            "asset": "votes" if voting.votes.is_enabled else "grist",
             "available": str(voting.available(who)),
             "locked": str(steps[-1].amount if steps else 0),
             "standing": str(voting.standing[who]),

@@ -16,7 +16,7 @@ from typing import Annotated, Final
 
 from ext import hashing
 from runtime import weights
-from runtime.balances import PROTECTED, Balances, FreezeReason, HoldReason
+from runtime.balances import PROTECTED, Balances, HoldReason
 from runtime.deadlines import Deadlines, ItemKey, Lane
 from runtime.frame.call import call
 from runtime.frame.context import Context
@@ -73,7 +73,6 @@ from runtime.governance.tracks import (
 )
 from runtime.parameters import Parameters
 from runtime.primitives import U16, U32, AccountId, BlockNumber, Hash
-from runtime.system import NO_ACCOUNT
 
 ENACT_WITHIN_ERAS: Final = 28
 """How far ahead a call may be put: as long as it is, those who voted cannot move their money."""
@@ -122,8 +121,8 @@ class Referenda(Module, index=21, events=EVENTS, errors=ERRORS):
         self.deadlines = deadlines
         self.proposals = Proposals(ctx, dispatcher, balances)
         self.deposits = Deposits(ctx, balances, self.emit)
-        self.vesting_total: Callable[[], int] = lambda: 0
-        """Gives the grains that vest, which have no voice; who counts votes writes it in."""
+        self.count_voices: Callable[[tuple[AccountId, ...]], int] = lambda _silent: 0
+        """Gives all that could vote but for silent accounts; who counts votes writes it in."""
         deadlines.listen(self.index, self._do_due)
 
     def genesis(self, *, excluded: Iterable[AccountId]) -> None:
@@ -246,17 +245,8 @@ class Referenda(Module, index=21, events=EVENTS, errors=ERRORS):
         return max(at, self.constitution.era_start(era + 1))
 
     def electorate(self) -> int:
-        """Give all grains that could vote: the issuance less what the chain owns and what vests.
-
-        What vests on accounts that have no voice is counted once.
-        """
-        state = self.ctx.state
-        silent = self.vesting_total()
-        for who in (*PROTECTED, *self.excluded):
-            record = state.account(who) or NO_ACCOUNT
-            silent += record[4] + record[5]
-            silent -= self.balances.frozen(who, FreezeReason.VESTING) if record[6] else 0
-        return max(self.balances.total_issuance - silent, 0)
+        """Give all grains that could vote: neither the chain's own nor those of buckets can."""
+        return self.count_voices((*PROTECTED, *self.excluded))
 
     def standing(self, status: ReferendumStatus, height: int) -> Standing:
         """Say how a vote stands at a height with the tally of now; before it opens, as if just."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Annotated, Final
 
 from runtime import weights
-from runtime.balances import Balances, FreezeReason, HoldReason
+from runtime.balances import Balances
 from runtime.frame.call import call
 from runtime.frame.context import Context
 from runtime.frame.declared import Choice, Most
@@ -19,8 +19,10 @@ from runtime.frame.module import Check, Module
 from runtime.frame.origins import Signed
 from runtime.frame.parameters import Track
 from runtime.frame.storage import Hasher, StorageMap, stored
+from runtime.governance.asset import Votes
 from runtime.governance.nouns import NO_VOTES, ReferendumStatus, Tally, Verdict
 from runtime.governance.referenda import Referenda
+from runtime.governance.voices import GristVoices, Voices
 from runtime.governance.votes import (
     DELEGATORS_MAX,
     ERRORS,
@@ -66,14 +68,13 @@ from runtime.governance.votes import (
     winners_lock,
 )
 from runtime.primitives import U16, U32, AccountId, Address, Amount, Balance
-from runtime.system import NO_ACCOUNT
 from runtime.vesting.module import Vesting
 
 _TWICE: Final = (Hasher.TWOX_64_CONCAT, Hasher.TWOX_64_CONCAT)
 
 
 class ConvictionVoting(Module, index=22, events=EVENTS, errors=ERRORS):
-    """Votes, conviction, locks and delegations of the holders of GRIST."""
+    """Votes, conviction, locks and delegations of the holders of GRIST, or of what else votes."""
 
     parameters = PARAMETERS
 
@@ -93,13 +94,19 @@ class ConvictionVoting(Module, index=22, events=EVENTS, errors=ERRORS):
     )
 
     def __init__(
-        self, ctx: Context, balances: Balances, referenda: Referenda, vesting: Vesting
+        self,
+        ctx: Context,
+        balances: Balances,
+        referenda: Referenda,
+        vesting: Vesting,
+        votes: Votes,
     ) -> None:
         super().__init__(ctx)
-        self.balances = balances
         self.referenda = referenda
         self.vesting = vesting
-        referenda.vesting_total = lambda: vesting.locked_total
+        self.votes = votes
+        self.grist = GristVoices(ctx, balances, vesting)
+        referenda.count_voices = self._count_voices
 
     # Calls
 
@@ -224,13 +231,14 @@ class ConvictionVoting(Module, index=22, events=EVENTS, errors=ERRORS):
 
     # Functions
 
+    @property
+    def voices(self) -> Voices:
+        """What votes on this chain: GRIST, or the asset that its spec made for it."""
+        return self.votes if self.votes.is_enabled else self.grist
+
     def available(self, who: AccountId) -> int:
-        """Give the grains of an account that may vote: free or staked, and not vesting."""
-        if self.vesting.is_passive(who):
-            return 0
-        record = self.ctx.state.account(who) or NO_ACCOUNT
-        money = record[4] + self.balances.held(who, HoldReason.STAKE)
-        return max(money - self._vesting(who), 0)
+        """Give the grains of an account that may vote; passive ones have none."""
+        return 0 if self.vesting.is_passive(who) else self.voices.available(who)
 
     def weight_in(self, who: AccountId, status: ReferendumStatus) -> int:
         """Give the grains that an account may still put behind a vote."""
@@ -258,6 +266,9 @@ class ConvictionVoting(Module, index=22, events=EVENTS, errors=ERRORS):
         return Voting(votes, entry.target, delegation, entry.delegations, entry.prior)
 
     # Inside
+
+    def _count_voices(self, silent: tuple[AccountId, ...]) -> int:
+        return self.voices.electorate(silent)
 
     def _check_voice(self, who: AccountId, index: int | None) -> None:
         is_accused = index is not None and self.referenda.accused.find(index) == who
@@ -353,16 +364,11 @@ class ConvictionVoting(Module, index=22, events=EVENTS, errors=ERRORS):
         self.voting_for[key] = entry
 
     def _relock(self, who: AccountId) -> None:
-        """Freeze what votes need, above what still vests, and remember since when."""
+        """Bind what votes need, and remember since when."""
         needed = max((amount for _, amount in self.class_locks_for[who]), default=0)
         needed = max(needed, self.standing[who])
         self.lock_steps[who] = grow_steps(self.lock_steps[who], needed, self.ctx.block.height)
-        frozen = needed + self._vesting(who) if needed else 0
-        if frozen != self.balances.frozen(who, FreezeReason.VOTE):
-            self.balances.freeze(who, FreezeReason.VOTE, frozen)
-
-    def _vesting(self, who: AccountId) -> int:
-        return self.balances.frozen(who, FreezeReason.VESTING)
+        self.voices.bind(who, needed)
 
     def _lock_blocks(self, periods: int) -> int:
         return self.referenda.constitution.blocks_of(periods * LOCK_PERIOD.read(self.ctx))
@@ -392,8 +398,8 @@ class ConvictionVoting(Module, index=22, events=EVENTS, errors=ERRORS):
         for who, steps in self.lock_steps.items():
             locks = [amount for _, amount in self.class_locks_for[who]]
             needed = max(*locks, self.standing[who], 0)
-            frozen = self.balances.frozen(who, FreezeReason.VOTE)
-            yield Check(f"{who.hex()}: what votes is frozen", frozen >= needed)
+            is_bound = self.voices.bound(who) >= needed
+            yield Check(f"{who.hex()}: what votes is frozen", is_bound)
             rising = [step.amount for step in steps]
             ages = [step.since for step in steps]
             is_ordered = rising == sorted(set(rising)) and ages == sorted(set(ages))

@@ -128,6 +128,7 @@ GRAINS_5 = str(5 * GRIST)
         ),
         (("undelegate", "safety"), "ConvictionVoting.undelegate", {"class": 5}),
         (("lock", "5"), "ConvictionVoting.lock", {"amount": GRAINS_5}),
+        (("send", "//Bob", "5"), "Votes.send", {"dest": BOB, "value": GRAINS_5}),
         (("unlock", "parameters"), "ConvictionVoting.unlock", {"class": 0, "target": EVE}),
         (
             ("unlock", "parameters", "//Bob"),
@@ -320,6 +321,13 @@ def test_what_is_shown_is_said_in_words_and_by_its_schema(gristmill, governed, w
     for text in says:
         assert text in told.out, told.out
     check(gristmill(*words, "--json").out)
+
+
+def test_votes_of_an_asset_are_not_called_grist(gristmill, governed, methods) -> None:
+    told = {**methods.voter(person("Bob"), None), "asset": "votes"}
+    governed.gristmill_v1_voter = lambda _who, _at=None: {"result": told}
+    lines = gristmill("gov", "voter", "//Bob").out.splitlines()
+    assert [line.rsplit(" ", maxsplit=1)[1] for line in lines[1:3]] == ["votes", "votes"]
 
 
 def test_what_is_not_there_is_not_found(gristmill, governed) -> None:
