@@ -22,6 +22,7 @@ from runtime.market.jobs.nouns import (
     BidTooHigh,
     BondTooSmall,
     DeadlinePassed,
+    FailedBefore,
     JobMatched,
     NoBid,
     SameProvider,
@@ -101,7 +102,7 @@ class Auctions(Book):
         owner = self.near.providers.owner(who)
         if (id_, owner) in self.bid_owners or (id_, who) in self.bids:
             raise AlreadyBid
-        self._check_siblings(id_, who)
+        self._check_bidder(id_, who)
         self.near.providers.check_can_take(who, self.specs[id_], 0)
         deposit = -(-job.price * BID_DEPOSIT.read(self.ctx) // PERBILL)
         self.near.balances.hold(who, HoldReason.DEPOSIT, deposit)
@@ -208,7 +209,7 @@ class Auctions(Book):
     def _match(self, id_: int, job: Job, provider: AccountId, price: int) -> Job:
         """Give a provider the job at a price, and lock its bond; raises why it cannot have it."""
         near, spec = self.near, self.specs[id_]
-        self._check_siblings(id_, provider)
+        self._check_bidder(id_, provider)
         near.providers.check_can_take(provider, spec, price)
         job = self._lower_price(id_, job, price)
         bond = near.providers.required_bond(provider, price)
@@ -233,8 +234,14 @@ class Auctions(Book):
         units = units_of(spec, job.first_checkpoint)
         return None if per_unit is None else max(per_unit * units, 1)
 
-    def _check_siblings(self, id_: int, who: AccountId) -> None:
-        """Refuse a provider that has, or whose owner has, another replica of the job."""
+    def _check_bidder(self, id_: int, who: AccountId) -> None:
+        """Refuse a provider that failed the job before, or has another replica of it.
+
+        What its owner did counts as its own.
+        """
+        for failed in self.annexes[id_].barred:
+            if failed == who or self.near.providers.share_owner(failed, who):
+                raise FailedBefore
         for other in self.siblings(id_):
             job = self.jobs.find(other) if other != id_ else None
             taken = NOBODY if job is None else job.provider

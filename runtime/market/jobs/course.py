@@ -192,7 +192,7 @@ class Course(Auctions):
             return
         fee = -(-(price + data) * 2 // 100)
         audit = job.escrow - data - price - fee
-        height = self.ctx.block.height
+        height, failed = self.ctx.block.height, job.provider
         job = replace(
             job,
             provider=NOBODY,
@@ -209,7 +209,10 @@ class Course(Auctions):
         )
         del self.results[id_]
         del self.reports[id_]
-        self.annexes[id_] = replace(self.annexes[id_], receipt=ZERO_HASH, is_by_acceptance=False)
+        annex = self.annexes[id_]
+        self.annexes[id_] = replace(
+            annex, receipt=ZERO_HASH, is_by_acceptance=False, barred=(*annex.barred, failed)
+        )
         bond_part = self.annexes[id_].compensation
         self.emit(JobReopened(id_, job.attempt, job.first_checkpoint, price, bond_part))
         self._begin_open(id_, job, reason)

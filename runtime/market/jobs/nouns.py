@@ -1,10 +1,11 @@
 """The words of jobs: what stands beside a job, bids, events and errors."""
 
-from typing import Final
+from typing import Annotated, Final
 
-from runtime.frame.declared import Record
+from runtime.frame.declared import Most, Record
 from runtime.frame.errors import ERRORS_BY_FILE, CallError
 from runtime.frame.events import EVENTS_BY_FILE, Event
+from runtime.market.jobs.numbers import ATTEMPTS_MAX
 from runtime.market.nouns import JobState, Reason
 from runtime.primitives import (
     U8,
@@ -17,6 +18,9 @@ from runtime.primitives import (
     Flag,
     Hash,
 )
+
+Barred = Annotated[tuple[AccountId, ...], Most(ATTEMPTS_MAX)]
+"""Providers that failed an attempt of a job."""
 
 
 class Annex(Record):
@@ -44,6 +48,7 @@ class Annex(Record):
     is_by_acceptance: Flag
     group: U32
     siblings: U8
+    barred: Barred
 
 
 NO_ANNEX: Final = Annex(
@@ -59,6 +64,7 @@ NO_ANNEX: Final = Annex(
     is_by_acceptance=False,
     group=0,
     siblings=0,
+    barred=(),
 )
 """What a job has beside itself that has nothing."""
 
@@ -373,6 +379,10 @@ class CannotCancel(CallError, index=34):
 
 class NotLive(CallError, index=35):
     """The job is not at a place where it could be judged."""
+
+
+class FailedBefore(CallError, index=36):
+    """The account, or one of the same owner, failed an attempt of this job; others may try."""
 
 
 EVENTS: Final = tuple(EVENTS_BY_FILE[__name__])

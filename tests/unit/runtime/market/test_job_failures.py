@@ -177,11 +177,13 @@ def test_after_three_attempts_a_job_has_failed_and_gives_back_what_is_left(
 ) -> None:
     wealth = market.wealth(REQUESTER)
     market.started()
-    for attempt in (1, 2):
+    rate = market.providers.offer(ANN.id, CPU)
+    for attempt, who in ((1, BEN), (2, CLEO)):
         market.until(market.job().heard + 20)
         reopened(market, Reason.OFFLINE, attempt)
         assert market.job().first_checkpoint == 0
-        market.done(REQUESTER, "Jobs", "take_offer", 0, ANN.id)
+        market.done(who, "Providers", "set_offer", CPU, rate)
+        market.done(REQUESTER, "Jobs", "take_offer", 0, who.id)
         market.next()
         market.start()
     market.until(market.job().heard + 20)
@@ -196,9 +198,22 @@ def test_a_receipt_of_an_earlier_attempt_is_none_of_this_one(market: Market) -> 
     market.started()
     old = market.receipt(1)
     market.next(20)
-    market.done(REQUESTER, "Jobs", "take_offer", 0, ANN.id)
+    market.done(BEN, "Providers", "set_offer", CPU, market.providers.offer(ANN.id, CPU))
+    market.done(REQUESTER, "Jobs", "take_offer", 0, BEN.id)
     market.start()
-    market.refused(words.WrongReceipt, ANN, "post_receipt", 0, old, REQUESTER.sign(old))
+    market.refused(words.WrongReceipt, BEN, "post_receipt", 0, old, REQUESTER.sign(old))
+
+
+def test_who_failed_a_job_gets_no_other_attempt_at_it_nor_does_its_owner(market: Market) -> None:
+    market.started()
+    market.next(20)
+    reopened(market, Reason.OFFLINE, 1)
+    market.refused(words.FailedBefore, REQUESTER, "take_offer", 0, ANN.id)
+    market.refused(words.FailedBefore, ANN, "commit_bid", 0, bytes(32))
+    profile = market.providers.profiles[BEN.id]
+    market.providers.profiles[BEN.id] = replace(profile, payout=ANN.id)
+    market.refused(words.FailedBefore, BEN, "commit_bid", 0, bytes(32))
+    market.done(CLEO, "Jobs", "commit_bid", 0, bytes(32))
 
 
 # Wrong results
