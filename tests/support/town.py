@@ -5,6 +5,7 @@ Each block the agents look once; what they send is in the next block. Nothing is
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import IntEnum
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,13 +15,15 @@ from chain.market.door import Desk, Envelope
 from chain.market.memory import AgentMemory
 from chain.market.provider import ProviderAgent, Settings
 from chain.market.rows import make_clusters, make_leaves, shuffle
+from chain.market.verifier import Settings as Verifying
+from chain.market.verifier import VerifierAgent
 from chain.market.view import AgentChain
 from chain.seams import SystemChance
 from chain.wallet.derivation import KeyPair, derive, make_key_pair
 from chain.wallet.dry_run import Outcome
 from chain.wallet.extrinsic import Draft, Era
 from ext import hashing, signing
-from runtime.balances import MintCause
+from runtime.balances import MintCause, Posting
 from runtime.market.datasets.nouns import Answer
 from runtime.market.datasets.nouns import Terms as DataTerms
 from runtime.market.datasets.registry import commitment_of
@@ -100,7 +103,7 @@ class Town:
     failures: list[str] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     receipts: list[bytes] = field(default_factory=list)
-    job: int = 0
+    postings: list[Posting] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.data = DataDirectory(self.path / "data")
@@ -137,6 +140,8 @@ class Town:
 
     def block(self) -> None:
         """Make a block of what waits, then let every agent look."""
+        journal: list[Any] = []
+        self.chain.runtime.ctx.journal = journal
         runtime = self.chain.open()
         waiting, self.pool = self.pool, []
         for transaction in waiting:
@@ -146,6 +151,8 @@ class Town:
                 error = _error_name(runtime, self.chain.executive.last_error)
                 self.failures.append(f"#{self.chain.height + 1} {title}: {error}")
         self.receipts.append(b"".join(self.chain.close().receipts))
+        runtime.ctx.journal = None
+        self.postings += journal
         for agent in self.agents:
             agent()
 
@@ -159,11 +166,37 @@ class Town:
         runtime.balances.mint(MintCause.GENESIS, self.id(name), grains)
         self.chain.close()
 
+    def moved(self, name: str | None, *causes: IntEnum) -> int:
+        """What somebody got, less what left, by postings of these causes; None is nobody: burns."""
+        who = None if name is None else self.id(name)
+        chosen = [one for one in self.postings if not causes or one.cause in causes]
+        chosen = [one for one in chosen if not causes or type(one.cause) in map(type, causes)]
+        got = sum(one.amount for one in chosen if one.target == who)
+        return got - sum(one.amount for one in chosen if one.source == who)
+
     # Who takes part
 
     def add_verifiers(self, *names: str) -> None:
+        """Let validators put their bonds down, and their agents look."""
         for name in names:
             self.do(name, "Verification", "join", 5_000 * GRIST)
+            self.start_verifier(name)
+
+    def start_verifier(self, name: str) -> VerifierAgent:
+        chain = self.client(name)
+        agent = VerifierAgent(
+            chain, self.data, self._memory_of(f"{name}-verifier", chain), Verifying()
+        )
+        self.agents.append(agent.tick)
+        return agent
+
+    def _memory_of(self, name: str, chain: AgentChain) -> AgentMemory:
+        return AgentMemory(
+            self.path / f"{name}.json",
+            genesis=GENESIS_HASH,
+            account=chain.pair.public,
+            chance=SystemChance(),
+        )
 
     def add_dataset(self, owner: str, price: int) -> None:
         """Register the town's data, and answer its first challenge."""
@@ -211,12 +244,7 @@ class Town:
     def start_provider(self, name: str, settings: Settings) -> ProviderAgent:
         """Start the agent of a provider, with the memory that it had."""
         chain = self.client(name)
-        memory = AgentMemory(
-            self.path / f"{name}.json",
-            genesis=GENESIS_HASH,
-            account=chain.pair.public,
-            chance=SystemChance(),
-        )
+        memory = self._memory_of(name, chain)
         desk = self.desks.setdefault(name, Desk())
         agent = ProviderAgent(chain, DataDirectory(self.path / name), memory, desk, settings)
         agent.data.write(self.data.read(self.root))
