@@ -116,7 +116,7 @@ DISCOUNT_MAX: Final = Parameter(
 )  # fmt: skip
 """20 %; half of it for stake, half for reputation. No vote raises it."""
 
-WEIGHT_CONFIRM: Final[Weight] = 40 * weights.MICROSECOND
+WEIGHT_CONFIRM: Final[Weight] = 60 * weights.MICROSECOND
 """Reading a stake and writing when it was seen."""
 
 

@@ -125,7 +125,8 @@ class WorkBonds(Delegations):
         if before is not None and before.provider != who:
             raise BondTakenAlready
         whole = _whole_bond(price or amount * PERBILL // self.reputation.bond_ratio(who))
-        amount = max(amount, whole - self._discount_room(who))
+        if amount < whole:
+            amount = max(amount, whole - self._discount_room(who))
         pool = self.pools[who]
         delegated = min(amount // 2, pools.lockable(pool))
         own, short = amount - delegated, max(whole - amount, 0)
@@ -143,7 +144,7 @@ class WorkBonds(Delegations):
         self.balances.hold(who, HoldReason.WORK_BOND, own)
         self.bonded += own
         if delegated:
-            self._put_pool(who, pools.unlock(pool, -delegated))
+            self.pools[who] = pools.unlock(pool, -delegated)
         self.emit(BondLocked(job, who, own, delegated))
         return own
 
@@ -161,7 +162,7 @@ class WorkBonds(Delegations):
             self.balances.release(who, HoldReason.WORK_BOND, found.own)
             self.bonded -= found.own
         if found.delegated:
-            self._put_pool(who, pools.unlock(self.pools[who], found.delegated))
+            self.pools[who] = pools.unlock(self.pools[who], found.delegated)
             paid = self._collect_debt(who)
             if paid:
                 self.emit(DebtPaid(who, paid))

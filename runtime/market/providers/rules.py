@@ -139,14 +139,14 @@ PARAMETERS: Final = (
 )
 """All of them."""
 
-WEIGHT_REGISTER: Final[Weight] = 300 * weights.MICROSECOND
-"""Profile, ledger and eight classes written, a deposit held."""
+WEIGHT_REGISTER: Final[Weight] = 400 * weights.MICROSECOND
+"""Profile, ledger and eight classes written, a deposit held (180 with two)."""
 
-WEIGHT_STAKE: Final[Weight] = 150 * weights.MICROSECOND
-"""Ledger and pool read, sixteen numbers of the ladder, a hold or a pot moved."""
+WEIGHT_STAKE: Final[Weight] = 250 * weights.MICROSECOND
+"""Ledger and pool, sixteen numbers of the ladder, a hold or a pot moved (180)."""
 
-WEIGHT_OFFER: Final[Weight] = 40 * weights.MICROSECOND
-"""A slot read and written."""
+WEIGHT_OFFER: Final[Weight] = 90 * weights.MICROSECOND
+"""A slot or a deposit read and written (64)."""
 
 
 class Step(NamedTuple):

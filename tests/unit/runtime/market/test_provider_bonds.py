@@ -1,6 +1,7 @@
 """Work bonds, delegations and slashes of providers: whose money goes, in which order."""
 
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import pytest
@@ -374,6 +375,16 @@ def test_a_fraud_costs_own_stake_first_and_half_of_it_is_burned(yard: Yard) -> N
     yard.next()
 
 
+def test_odd_grains_of_a_slash_are_burned(yard: Yard) -> None:
+    yard.done(P, "deposit_security", 1)
+    yard.done(D, "delegate", P, 1_000 * GRIST + 1)
+    insured = yard.free(INSURANCE)
+    assert yard.providers.slash_security(P, 10**9) == 2_000 * GRIST + 2
+    assert yard.runtime.balances.burned[BurnCause.WORK_SLASH] == 1_000 * GRIST + 2
+    assert yard.free(INSURANCE) - insured == 1_000 * GRIST
+    yard.next()
+
+
 def test_a_fraud_begins_the_age_anew(yard: Yard) -> None:
     yard.done(P, "deposit_security", 9_000 * GRIST)
     yard.providers.ledgers[P] = replace(yard.ledger(), good=10, recent_good=10, recent_jobs=10)
@@ -429,10 +440,13 @@ def test_a_slash_that_finds_only_locked_money_is_paid_when_it_comes_free(yard: Y
     yard.providers.release_bond(1)
     assert yard.providers.pools[P].debt == 200 * GRIST
     yard.next()
-    yard.providers.burn_from_bond(2, BurnCause.WORK_SLASH, 1_200 * GRIST)
+    yard.providers.burn_from_bond(2, BurnCause.WORK_SLASH, 1_100 * GRIST)
+    pool = yard.providers.pools[P]
+    assert (pool.amount, pool.debt) == (300 * GRIST, 200 * GRIST)
+    yard.providers.burn_from_bond(2, BurnCause.WORK_SLASH, 150 * GRIST)
     yard.next()
     pool = yard.providers.pools[P]
-    assert (pool.amount, pool.debt) == (200 * GRIST, 200 * GRIST)
+    assert (pool.amount, pool.debt) == (150 * GRIST, 150 * GRIST)
     yard.providers.release_bond(2)
     assert yard.providers.pools[P].amount == 0
     yard.next()
@@ -570,8 +584,9 @@ def test_invariants_see_each_kind_of_damage(yard: Yard, damage: Any, sentence: s
 
 
 def test_a_pool_s_price_never_falls_by_joining_or_leaving() -> None:
-    pool = Pool(1_000, 999_000_001, 0, 0, 0)
-    for amount in (1, 7, 10**6, 10**15):
+    for pool, amount in product(
+        (Pool(1_000, 999_000_001, 0, 0, 0), Pool(10**9, 1, 0, 0, 0)), (1, 7, 1_500, 10**15)
+    ):
         joined, shares = pools.join(pool, amount)
         assert pools.worth(joined, shares) <= amount
         assert pools.worth(joined, pool.shares) >= pools.worth(pool, pool.shares)

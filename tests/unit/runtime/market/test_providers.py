@@ -210,6 +210,18 @@ def test_whoever_lacks_stake_age_or_jobs_falls_without_a_margin(yard: Yard) -> N
     assert rules.compute_tier(4, top._replace(bond=0), ladder) == 0
 
 
+def test_what_changes_in_an_era_acts_on_the_tier_of_the_next(yard: Yard) -> None:
+    yard.register(security=1_000)
+    shares = yard.back(4_000)
+    yard.providers.ledgers[P] = replace(yard.ledger(), good=10, recent_good=10, recent_jobs=10)
+    yard.skip(30)
+    yard.done(D, "undelegate", P, shares)
+    assert yard.providers.security(P) == 1_000 * GRIST
+    assert yard.providers.tier(P) == 2
+    yard.skip(1)
+    assert yard.providers.tier(P) == 1
+
+
 def test_a_lower_tier_strands_no_running_job(yard: Yard) -> None:
     yard.register(security=1_000)
     yard.take(1, 100 * GRIST)
@@ -345,6 +357,17 @@ def test_who_leaves_retires_by_itself_when_the_last_job_has_ended(yard: Yard) ->
     assert not yard.providers.is_registered(P)
     assert held(yard, P, HoldReason.SECURITY) == 1_000 * GRIST
     assert held(yard, P, HoldReason.DEPOSIT) == 0
+    yard.next()
+
+
+def test_nobody_retires_from_under_a_bond(yard: Yard) -> None:
+    yard.register()
+    yard.providers.lock_bond(P, 1, GRIST)
+    yard.done(P, "leave")
+    yard.next_era()
+    yard.refused(refusals.NoticeRuns, E, "retire", P)
+    yard.providers.release_bond(1)
+    yard.done(E, "retire", P)
     yard.next()
 
 
