@@ -20,8 +20,8 @@ from runtime.market.market import Market
 from runtime.market.nouns import Job
 from runtime.market.trainer import PROGRAM, BadParams, initial_weights, read_params
 from runtime.market.verification.records import (
-    Answer,
     Audit,
+    AuditAnswer,
     AuditPhase,
     SaltedAnswer,
     Seat,
@@ -114,7 +114,7 @@ class VerifierAgent:
 
     # Answers
 
-    def _answers(self, market: Market, number: int, audit: Audit) -> tuple[Answer, ...] | None:
+    def _answers(self, market: Market, number: int, audit: Audit) -> tuple[AuditAnswer, ...] | None:
         """Give what the drawn checkpoints come to; None while that is not known yet."""
         job = market.jobs.find(number)
         rerun = self._rerun_of(market, number, job) if job is not None else None
@@ -128,7 +128,7 @@ class VerifierAgent:
         if trace.done <= last:
             return None
         return tuple(
-            Answer(trace.state_before(drawn * trace.plan.steps_each), trace.run_of(drawn).root)
+            AuditAnswer(trace.state_before(drawn * trace.plan.steps_each), trace.run_of(drawn).root)
             for drawn in audit.draws
         )
 
@@ -155,7 +155,9 @@ class VerifierAgent:
         rerun = self._reruns[number] = Rerun(job.attempt, trace)
         return rerun
 
-    def _commits(self, number: int, audit: Audit, answers: tuple[Answer, ...]) -> tuple[bytes, ...]:
+    def _commits(
+        self, number: int, audit: Audit, answers: tuple[AuditAnswer, ...]
+    ) -> tuple[bytes, ...]:
         me = self.chain.me
         return tuple(
             audit_commitment(number, drawn, me, said.start, said.trace_root, said.salt)
@@ -163,7 +165,7 @@ class VerifierAgent:
         )
 
     def _salted(
-        self, number: int, audit: Audit, answers: tuple[Answer, ...]
+        self, number: int, audit: Audit, answers: tuple[AuditAnswer, ...]
     ) -> tuple[SaltedAnswer, ...]:
         return tuple(
             SaltedAnswer(said.start, said.trace_root, self._salt(number, audit, drawn))

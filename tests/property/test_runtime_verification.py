@@ -11,7 +11,7 @@ from runtime.balances import HoldReason
 from runtime.market.nouns import JobState
 from runtime.market.nouns import Verification as Mode
 from runtime.market.verification.numbers import CANARY_ERAS, NOTICE_ERAS, SILENCE_ERAS
-from runtime.market.verification.records import Answer, AuditPhase, ReplicaPhase
+from runtime.market.verification.records import AuditAnswer, AuditPhase, ReplicaPhase
 from runtime.primitives import AccountId
 from tests.support.verification import (
     GRIST,
@@ -26,7 +26,7 @@ from tests.support.verification import (
     salt_of,
 )
 
-LIE = Answer(b"l" * 32, b"l" * 32)
+LIE = AuditAnswer(b"l" * 32, b"l" * 32)
 SKIPPED = Fraud(FraudKind.SKIP_WORK, 0)
 STEPS = 120
 
@@ -116,7 +116,7 @@ class Walk:
                 who, "reveal", number, self.bench.salted(number, who, self.said(who, number))
             )
 
-    def said(self, who: AccountId, number: int) -> Sequence[Answer]:
+    def said(self, who: AccountId, number: int) -> Sequence[AuditAnswer]:
         """What a verifier always says of a job: one in six lies."""
         draws = len(self.bench.audit(number).draws)
         is_liar = who in SET[:2]

@@ -31,8 +31,8 @@ from runtime.market.trainer import PROGRAM, TrainerParams
 from runtime.market.trees import branch_of, commitment, split_leaves, tree_root
 from runtime.market.verification.numbers import COMMIT_BLOCKS, REVEAL_BLOCKS
 from runtime.market.verification.records import (
-    Answer,
     Audit,
+    AuditAnswer,
     Disclosure,
     Proof,
     SaltedAnswer,
@@ -380,19 +380,21 @@ class Bench:
     def seats(self, number: int) -> tuple[AccountId, ...]:
         return tuple(seat.who for seat in self.audit(number).seats)
 
-    def answers(self, number: int, trace: Trace | None = None) -> tuple[Answer, ...]:
+    def answers(self, number: int, trace: Trace | None = None) -> tuple[AuditAnswer, ...]:
         """What a run comes to at the drawn checkpoints."""
         run = trace or honest()
         return tuple(
-            Answer(run.state_before(c * PLAN.steps_each), run.run_of(c).root)
+            AuditAnswer(run.state_before(c * PLAN.steps_each), run.run_of(c).root)
             for c in self.audit(number).draws
         )
 
-    def commit(self, number: int, who: AccountId, answers: Sequence[Answer] | None = None) -> None:
+    def commit(
+        self, number: int, who: AccountId, answers: Sequence[AuditAnswer] | None = None
+    ) -> None:
         self.done(who, "commit", number, self.commits(number, who, answers))
 
     def commits(
-        self, number: int, who: AccountId, answers: Sequence[Answer] | None = None
+        self, number: int, who: AccountId, answers: Sequence[AuditAnswer] | None = None
     ) -> tuple[bytes, ...]:
         said = self.answers(number) if answers is None else answers
         return tuple(
@@ -401,7 +403,7 @@ class Bench:
         )
 
     def salted(
-        self, number: int, who: AccountId, answers: Sequence[Answer] | None = None
+        self, number: int, who: AccountId, answers: Sequence[AuditAnswer] | None = None
     ) -> tuple[SaltedAnswer, ...]:
         said = self.answers(number) if answers is None else answers
         return tuple(
@@ -409,7 +411,9 @@ class Bench:
             for c, a in zip(self.audit(number).draws, said, strict=True)
         )
 
-    def reveal(self, number: int, who: AccountId, answers: Sequence[Answer] | None = None) -> None:
+    def reveal(
+        self, number: int, who: AccountId, answers: Sequence[AuditAnswer] | None = None
+    ) -> None:
         self.done(who, "reveal", number, self.salted(number, who, answers))
 
     def disclosures(self, number: int) -> tuple[Disclosure, ...]:
@@ -422,7 +426,7 @@ class Bench:
     def hear(
         self,
         number: int,
-        said: Mapping[AccountId, Sequence[Answer] | None] | None = None,
+        said: Mapping[AccountId, Sequence[AuditAnswer] | None] | None = None,
         *,
         is_open: bool = True,
     ) -> None:

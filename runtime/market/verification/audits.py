@@ -55,12 +55,13 @@ from runtime.market.verification.numbers import (
     REVEAL_BLOCKS,
     SEATS_MIN,
     SILENT_SLASH,
+    STEPS_MAX,
 )
 from runtime.market.verification.openings import read_disclosure
 from runtime.market.verification.pool import BEACON_LAG_EPOCHS, TWOX, Pool
 from runtime.market.verification.records import (
-    Answer,
     Audit,
+    AuditAnswer,
     AuditPhase,
     Ballot,
     Canary,
@@ -69,6 +70,7 @@ from runtime.market.verification.records import (
     Quote,
     SaltedAnswer,
     Seat,
+    Steps,
     audit_commitment,
     quote_message,
 )
@@ -81,9 +83,14 @@ BALLOT: Final = b"b"
 """First byte of an item of the wheel that forgets a ballot; the job follows."""
 
 
+NO_STEPS: Final = Steps(0, 0)
+"""Before the first block."""
+
+
 class Audits(Pool):
     """The audits of jobs."""
 
+    steps: StorageValue[Steps] = stored(default=NO_STEPS)
     audit_count: StorageValue[U32] = stored(default=0)
     audits: StorageMap[U32, Audit] = stored(hasher=TWOX)
     ballots: StorageMap[U32, Ballot] = stored(hasher=TWOX)
@@ -140,7 +147,7 @@ class Audits(Pool):
         ]
         if tuple(made) != seat.commits:
             raise CommitmentDoesNotFit
-        said = tuple(Answer(answer.start, answer.trace_root) for answer in answers)
+        said = tuple(AuditAnswer(answer.start, answer.trace_root) for answer in answers)
         self.emit(AuditRevealed(id_, who, said))
         self._go_on(id_, _with_seat(audit, place, replace(seat, answers=said)))
         self.ctx.waive_fee()
@@ -198,10 +205,14 @@ class Audits(Pool):
     # Steps
 
     def _do_audit(self, id_: int, turn: int) -> None:
-        """Do what the wheel says, if it is still what counts."""
+        """Do what the wheel says, if it is still what counts; in the next block if much is due."""
         audit = self.audits.find(id_)
-        if audit is not None and audit.turn == turn:
+        if audit is None or audit.turn != turn:
+            return
+        if audit.phase is AuditPhase.COMMITTING or self._has_room():
             self._move_on(id_, audit)
+        else:
+            self._put(AUDIT + _place(id_, turn), self.ctx.block.height + 1)
 
     def _move_on(self, id_: int, audit: Audit) -> None:
         """End a phase whose time is over."""
@@ -304,7 +315,7 @@ class Audits(Pool):
         self.audits[id_] = self._wait(id_, again)
         self.emit(AuditRedrawn(id_, again.round, again.epoch + BEACON_LAG_EPOCHS))
 
-    def _pay_right(self, id_: int, audit: Audit, verdicts: Sequence[Answer | None]) -> int:
+    def _pay_right(self, id_: int, audit: Audit, verdicts: Sequence[AuditAnswer | None]) -> int:
         """Pay every seat for each checkpoint of which it said the verdict; gives the sum.
 
         A checkpoint is worth the whole fee by seats and planned draws, rounded down.
@@ -413,8 +424,17 @@ class Audits(Pool):
     def _wake_audit(self, id_: int, audit: Audit) -> Audit:
         """Put the end of a phase on the wheel and give the audit with its turn."""
         turn = (audit.turn + 1) % (1 << 16)
-        self._put(AUDIT + id_.to_bytes(4, "little") + turn.to_bytes(2, "little"), audit.due)
+        self._put(AUDIT + _place(id_, turn), audit.due)
         return replace(audit, turn=turn)
+
+    def _has_room(self, count: int = 1) -> bool:
+        """Whether the wheel may go on with so many panels in this block; counts them if so."""
+        height, steps = self.ctx.block.height, self.steps
+        done = count + (steps.count if steps.height == height else 0)
+        if done > STEPS_MAX:
+            return False
+        self.steps = Steps(height, done)
+        return True
 
     def _put(self, payload: bytes, height: int) -> None:
         """Put an item on the wheel; where that is full, `advance` does it."""
@@ -445,13 +465,18 @@ def draw_checkpoints(
     return tuple(drawn)
 
 
-def verdict_of(audit: Audit, place: int) -> Answer | None:
+def verdict_of(audit: Audit, place: int) -> AuditAnswer | None:
     """Give what more than two thirds of all seats say of a drawn checkpoint, or None."""
     answers = [seat.answers[place] for seat in audit.seats if seat.answers]
     for answer in answers:
         if 3 * answers.count(answer) > 2 * len(audit.seats):
             return answer
     return None
+
+
+def _place(number: int, turn: int) -> bytes:
+    """Give what an item of the wheel says behind its first byte."""
+    return number.to_bytes(4, "little") + turn.to_bytes(2, "little")
 
 
 def _halve(draws: int, seed: bytes) -> int:

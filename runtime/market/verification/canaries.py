@@ -123,6 +123,7 @@ class Canaries(Audits):
             raise AlreadyManager
         bond = MANAGER_BOND.read(self.ctx)
         self.balances.hold(who, HoldReason.SERVICE, bond)
+        self.bond_total += bond
         self.managers[who] = replace(manager, bond=bond)
         self.emit(ManagerBonded(who, bond))
 
@@ -131,6 +132,7 @@ class Canaries(Audits):
         if manager.open_batches:
             raise BatchesOpen
         self.balances.release(who, HoldReason.SERVICE, manager.bond)
+        self.bond_total -= manager.bond
         del self.managers[who]
         self.emit(ManagerLeft(who, manager.bond, is_lost=False))
 
@@ -209,6 +211,7 @@ class Canaries(Audits):
         if manager is None or not manager.bond:
             return
         self.balances.take_held(MoveCause.FORFEIT, who, HoldReason.SERVICE, INSURANCE, manager.bond)
+        self.bond_total -= manager.bond
         del self.managers[who]
         self.emit(ManagerLeft(who, manager.bond, is_lost=True))
 

@@ -28,6 +28,7 @@ def _bonds(module: Replicas) -> Iterator[Check]:
     owed = {who: verifier.bond for who, verifier in verifiers.items()}
     for who, manager in module.managers.items():
         owed[who] = owed.get(who, 0) + manager.bond
+    yield Check("all bonds are the total", sum(owed.values()) == module.bond_total)
     is_held = all(
         module.balances.held(who, HoldReason.SERVICE) >= amount for who, amount in owed.items()
     )

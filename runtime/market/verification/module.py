@@ -11,7 +11,7 @@ one stake never backs two things.
 
 from collections.abc import Iterator
 
-from runtime.balances import Balances
+from runtime.balances import Balances, HoldReason
 from runtime.beacon import Beacon
 from runtime.deadlines import Deadlines
 from runtime.frame.call import call
@@ -222,6 +222,11 @@ class Verification(Replicas, Module, index=34, events=EVENTS, errors=ERRORS):
             self._do_group(number, tail)
         elif kind == CANARIES:
             self._expire_batch(AccountId(rest[:32]), int.from_bytes(rest[32:], "little"))
+
+    def guards(self) -> Iterator[Check]:
+        """Look whether all bonds are held; others hold money for services, too."""
+        held = self.balances.held_totals[HoldReason.SERVICE]
+        yield Check("the bonds of all verifiers and managers are held", self.bond_total <= held)
 
     def invariants(self) -> Iterator[Check]:
         """Compare bonds with what is held, and seats with audits."""

@@ -33,6 +33,9 @@ REPLICAS_MAX: Final = 7
 CANARIES_MAX: Final = 256
 """Canaries of one manager in an era."""
 
+STEPS_MAX: Final = 16
+"""Panels that the wheel draws or hears in a block: a tenth of it at worst; the rest waits."""
+
 BOND_MIN: Final = Parameter(
     "verification.bond_min", 5_000 * GRAINS_PER_GRIST,
     low=500 * GRAINS_PER_GRIST, high=50_000 * GRAINS_PER_GRIST, step=1_000 * GRAINS_PER_GRIST,

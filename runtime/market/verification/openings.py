@@ -8,12 +8,12 @@ wherever it liked, and the seams between them would be nobody's.
 from runtime.market.nouns import Job, JobResult, JobSpec
 from runtime.market.trees import Branch, commitment, verify_branch
 from runtime.market.verification.nouns import OpeningDoesNotFit
-from runtime.market.verification.records import Answer, Disclosure, Proof
+from runtime.market.verification.records import AuditAnswer, Disclosure, Proof
 
 
 def read_disclosure(
     job: Job, spec: JobSpec, result: JobResult, checkpoint: int, disclosure: Disclosure
-) -> Answer:
+) -> AuditAnswer:
     """Give where a checkpoint begins and the root of its steps; raises OpeningDoesNotFit.
 
     The opening is the one that was posted, the checkpoint is the last leaf of its step tree, and
@@ -30,10 +30,10 @@ def read_disclosure(
         raise OpeningDoesNotFit
     before = disclosure.before
     if checkpoint == first:
-        return Answer(job.first_state, opening.trace_root)
+        return AuditAnswer(job.first_state, opening.trace_root)
     if before is None or not _is_posted(result, before, checkpoint - first - 1, count):
         raise OpeningDoesNotFit
-    return Answer(before.opening.checkpoint, opening.trace_root)
+    return AuditAnswer(before.opening.checkpoint, opening.trace_root)
 
 
 def _is_posted(result: JobResult, proof: Proof, index: int, count: int) -> bool:

@@ -43,7 +43,7 @@ from runtime.market.verification.numbers import (
 )
 from runtime.market.verification.records import Accounts, Verifier
 from runtime.parameters import Parameters
-from runtime.primitives import AccountId
+from runtime.primitives import AccountId, Balance
 from runtime.session import Session
 from runtime.staking.module import Staking
 
@@ -73,6 +73,7 @@ class Pool(Part):
 
     verifiers: StorageMap[AccountId, Verifier] = stored(hasher=TWOX)
     roster: StorageValue[Accounts] = stored(default=())
+    bond_total: StorageValue[Balance] = stored(default=0)
 
     # Functions for disputes and clients
 
@@ -141,6 +142,7 @@ class Pool(Part):
         else:
             made = replace(before, bond=bond, since=epoch)
         self.balances.hold(who, HoldReason.SERVICE, amount)
+        self.bond_total += amount
         self.verifiers[who] = made
         self.emit(VerifierJoined(who, bond))
 
@@ -165,6 +167,7 @@ class Pool(Part):
             raise SeatsOpen
         if verifier.bond:
             self.balances.release(who, HoldReason.SERVICE, verifier.bond)
+            self.bond_total -= verifier.bond
         del self.verifiers[who]
         self.roster = tuple(other for other in self.roster if other != who)
         self.emit(VerifierLeft(who, verifier.bond))
@@ -199,6 +202,7 @@ class Pool(Part):
         amount = -(-verifier.bond * share // PERBILL)
         insured = self._give_to_insurance(who, amount // 2)
         self.balances.burn_held(BurnCause.WORK_SLASH, who, HoldReason.SERVICE, amount - insured)
+        self.bond_total -= amount
         self.verifiers[who] = replace(verifier, bond=verifier.bond - amount)
         self.emit(VerifierSlashed(who, job, amount, cause))
         return amount

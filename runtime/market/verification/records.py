@@ -55,7 +55,7 @@ class AuditPhase(IntEnum):
     REVEALING = 2
 
 
-class Answer(Record):
+class AuditAnswer(Record):
     """What a checkpoint comes to: the state before it, and the root of its step tree.
 
     An answer of zeros says that what the provider owes to whoever checks was not to be had.
@@ -73,7 +73,7 @@ class SaltedAnswer(Record):
     salt: Hash
 
 
-Answers = Annotated[tuple[Answer, ...], Most(DRAWS_MAX)]
+Answers = Annotated[tuple[AuditAnswer, ...], Most(DRAWS_MAX)]
 """An answer for each drawn checkpoint, or none yet."""
 
 SaltedAnswers = Annotated[tuple[SaltedAnswer, ...], Most(DRAWS_MAX)]
@@ -110,6 +110,13 @@ class Audit(Record):
     is_attested: Flag
 
 
+class Steps(Record):
+    """How many panels the wheel drew or heard in a block."""
+
+    height: BlockNumber
+    count: U16
+
+
 class Proof(Record):
     """An opening, and its commitment's place under the root that the provider posted."""
 
@@ -137,7 +144,7 @@ class Pass(Record):
     """Who agreed with the provider about a checkpoint, and on what."""
 
     checkpoint: U32
-    answer: Answer
+    answer: AuditAnswer
     voters: Annotated[tuple[AccountId, ...], Most(SEATS_MAX)]
 
 

@@ -129,8 +129,13 @@ class Replicas(Canaries):
 
     def _do_group(self, number: int, turn: int) -> None:
         group = self.groups.find(number)
-        if group is not None and group.turn == turn:
+        if group is None or group.turn != turn:
+            return
+        if group.phase is not ReplicaPhase.REVEALING or self._has_room(len(group.replicas)):
             self._move_group(number, group)
+        else:
+            payload = GROUP + number.to_bytes(4, "little") + turn.to_bytes(2, "little")
+            self._put(payload, self.ctx.block.height + 1)
 
     def _move_group(self, number: int, group: Group) -> None:
         """End a phase whose time is over."""

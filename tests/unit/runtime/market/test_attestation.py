@@ -14,7 +14,7 @@ from runtime.market.verification.nouns import (
     UnknownVendor,
 )
 from runtime.market.verification.records import (
-    Answer,
+    AuditAnswer,
     Quote,
     quote_message,
 )
@@ -27,7 +27,7 @@ from tests.support.verification import (
     FakeBond,
 )
 
-WRONG = Answer(b"w" * 32, b"w" * 32)
+WRONG = AuditAnswer(b"w" * 32, b"w" * 32)
 BOND = 5_000 * GRIST
 SKIPPED = Fraud(FraudKind.SKIP_WORK, 0)
 VENDOR_SEED = b"v" * 32

@@ -25,7 +25,7 @@ from runtime.market.verification.nouns import (
     WrongPhase,
 )
 from runtime.market.verification.records import (
-    Answer,
+    AuditAnswer,
     AuditPhase,
     Ballot,
     Pass,
@@ -44,7 +44,7 @@ from tests.support.verification import (
     salt_of,
 )
 
-WRONG = Answer(b"w" * 32, b"w" * 32)
+WRONG = AuditAnswer(b"w" * 32, b"w" * 32)
 BOND = 5_000 * GRIST
 SKIPPED = Fraud(FraudKind.SKIP_WORK, 0)
 VENDOR_SEED = b"v" * 32
@@ -206,7 +206,7 @@ def test_a_seam_between_two_checkpoints_is_somebodys() -> None:
     bench.drawn(number)
     drawn = bench.audit(number).draws[0]
     assert drawn > 0
-    answer = Answer(b"elsewhere".ljust(32), honest_attempt.openings[drawn].trace_root)
+    answer = AuditAnswer(b"elsewhere".ljust(32), honest_attempt.openings[drawn].trace_root)
     bench.hear(number, dict.fromkeys(bench.seats(number), (answer,)))
     assert bench.jobs.convicted == [(number, Fault.WRONG_CHECKPOINT, Reason.WRONG_CHECKPOINT)]
 
@@ -346,7 +346,7 @@ def test_who_is_right_about_one_of_two_checkpoints_is_paid_for_one() -> None:
 def test_a_verdict_that_nothing_was_to_be_had_convicts() -> None:
     bench = Bench(3)
     number = bench.audited()
-    nothing = (Answer(bytes(32), bytes(32)),)
+    nothing = (AuditAnswer(bytes(32), bytes(32)),)
     bench.hear(number, dict.fromkeys(bench.seats(number), nothing))
     assert bench.jobs.convicted == [(number, Fault.WRONG_CHECKPOINT, Reason.WRONG_CHECKPOINT)]
 
@@ -504,6 +504,25 @@ def test_a_full_wheel_stops_no_audit(monkeypatch: pytest.MonkeyPatch) -> None:
     bench.until(bench.audit(number).due)
     bench.done(OTHERS[0], "advance", number)
     assert bench.jobs.convicted == [(number, Fault.WRONG_CHECKPOINT, Reason.WRONG_CHECKPOINT)]
+
+
+def test_a_block_draws_and_hears_no_more_panels_than_it_has_room_for() -> None:
+    bench = Bench(3)
+    numbers = [bench.job() for _ in range(40)]
+    for number in numbers:
+        bench.module.job_completed(number)
+        audit = replace(bench.audit(number), due=41)
+        bench.module.audits[number] = bench.module._wake_audit(number, audit)
+    drawn = []
+    for height in (41, 42, 43):
+        bench.until(height)
+        drawn.append(sum(bool(audit.seats) for audit in bench.module.audits.values()))
+    assert drawn == [16, 32, 40]
+    ended = []
+    for height in range(41 + 2 * WAIT, 46 + 2 * WAIT):
+        bench.until(height)
+        ended.append(len(bench.jobs.convicted))
+    assert ended == [16, 32, 40, 40, 40]
 
 
 def test_who_passed_what_is_kept_until_no_canary_can_come_to_light() -> None:

@@ -12,8 +12,8 @@ from runtime.market.trainer import PROGRAM, TrainerParams
 from runtime.market.trees import tree_root
 from runtime.market.verification.numbers import COMMIT_BLOCKS, REVEAL_BLOCKS
 from runtime.market.verification.records import (
-    Answer,
     Audit,
+    AuditAnswer,
     ReplicaPhase,
     SaltedAnswer,
     audit_commitment,
@@ -93,7 +93,7 @@ class Checked(Market):
         """All seats say what a run comes to, and the provider opens what it has."""
         audit = self.audit(id_)
         (drawn,) = audit.draws
-        said = Answer(trace.state_before(drawn * PLAN.steps_each), trace.run_of(drawn).root)
+        said = AuditAnswer(trace.state_before(drawn * PLAN.steps_each), trace.run_of(drawn).root)
         parts = (said.start, said.trace_root)
         for seat in audit.seats:
             salt = salt_of(seat.who, drawn)

@@ -13,7 +13,7 @@ from runtime.market.verification.nouns import (
     WrongCount,
 )
 from runtime.market.verification.records import (
-    Answer,
+    AuditAnswer,
     AuditPhase,
 )
 from tests.support.verification import (
@@ -26,7 +26,7 @@ from tests.support.verification import (
     honest,
 )
 
-WRONG = Answer(b"w" * 32, b"w" * 32)
+WRONG = AuditAnswer(b"w" * 32, b"w" * 32)
 BOND = 5_000 * GRIST
 SKIPPED = Fraud(FraudKind.SKIP_WORK, 0)
 VENDOR_SEED = b"v" * 32
@@ -107,7 +107,7 @@ def test_the_last_checkpoint_is_the_final_state_and_the_first_begins_where_the_j
             bench.jobs.results[number] = result
         bench.disclose(number)
         first = (bench.answers(number)[0].start, bench.attempts[number].openings[drawn].trace_root)
-        assert bench.audit(number).opened == (Answer(*first),)
+        assert bench.audit(number).opened == (AuditAnswer(*first),)
         bench.module.audits[number] = replace(bench.audit(number), opened=())
     assert bench.answers(number)[0].start != honest().first_state
 
