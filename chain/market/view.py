@@ -7,14 +7,14 @@ Whatever was asked of a block is kept until the next one, so a look costs each e
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from itertools import islice
+from dataclasses import replace
 from typing import Any, Final
 
-from chain.wallet.chain_client import ChainClient, to_hex
+from chain.wallet.chain_client import ChainClient, parse_hex, to_hex
 from chain.wallet.client import RpcError
 from chain.wallet.derivation import KeyPair
-from chain.wallet.errors import WalletError
+from chain.wallet.dry_run import NONCE_AHEAD
+from chain.wallet.errors import BadContent
 from chain.wallet.extrinsic import sign_draft
 from ext import hashing
 from runtime.frame.context import NO_BLOCK, AccountRecord
@@ -51,16 +51,21 @@ class RemoteState:
         self, prefix: bytes, after: bytes | None = None, limit: int | None = None
     ) -> list[bytes]:
         """Give the keys with a prefix beyond `after`, ascending, at most `limit`."""
-        count = PAGE if limit is None else min(limit, PAGE)
-        first = None if after is None else to_hex(after)
-        page = self._client.rpc.call(
-            "state_getKeysPaged", to_hex(prefix), count, first, to_hex(self._block_hash)
-        )
-        found = [bytes.fromhex(str(key)[2:]) for key in page or []]
-        if len(found) < count or (limit is not None and len(found) >= limit):
-            return list(islice(found, limit))
-        rest = None if limit is None else limit - len(found)
-        return found + self.keys(prefix, found[-1], rest)
+        found: list[bytes] = []
+        while True:
+            count = PAGE if limit is None else min(limit - len(found), PAGE)
+            if not count:
+                return found
+            first = None if after is None else to_hex(after)
+            page = self._client.rpc.call(
+                "state_getKeysPaged", to_hex(prefix), count, first, to_hex(self._block_hash)
+            )
+            if not isinstance(page, list):
+                raise BadContent("the node's page of keys is not a list")
+            found += [parse_hex(key) for key in page[:count]]
+            if len(page) < count:
+                return found
+            after = found[-1]
 
     def account(self, who: bytes) -> AccountRecord | None:
         """Give the record of an account, or None."""
@@ -81,25 +86,13 @@ class RemoteState:
     put = delete = set_account = pay = move_free = checkpoint = commit = revert = root = refuse
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A call that the node did not take, or whose dry run failed: which, and why."""
+class ChainReader:
+    """A node as somebody sees it who only reads."""
 
-    call: str
-    reason: str
-
-
-class AgentChain:
-    """A node, an account and its key: what an agent looks at and does."""
-
-    def __init__(self, client: ChainClient, pair: KeyPair, tell: Callable[[str], None]) -> None:
+    def __init__(self, client: ChainClient) -> None:
         self.client = client
-        self.pair = pair
-        self.me = AccountId(pair.public)
-        self.tell = tell
         self._runtime = Runtime()
         self._height = 0
-        self._nonce: int | None = None
 
     @property
     def genesis(self) -> bytes:
@@ -114,7 +107,6 @@ class AgentChain:
             self._runtime.ctx.enter(RemoteState(self.client, block_hash), block)
             self._runtime.ctx.block = block
             self._height = height
-            self._nonce = None
         return self._runtime
 
     @property
@@ -126,27 +118,51 @@ class AgentChain:
         """Give an entry of the state that `look` looked at last."""
         return self._runtime.ctx.state.get(key)
 
+
+class AgentChain(ChainReader):
+    """A node, an account and its key: what an agent looks at and does."""
+
+    def __init__(self, client: ChainClient, pair: KeyPair, tell: Callable[[str], None]) -> None:
+        super().__init__(client)
+        self.pair = pair
+        self.me = AccountId(pair.public)
+        self.tell = tell
+        self._next: tuple[int, int] | None = None
+
     def send(self, module: str, name: str, *arguments: Any) -> bool:
-        """Sign a call and hand it to the node; tells why, and gives False, when it is refused."""
+        """Sign a call and hand it to the node; tells why, and gives False, when it is refused.
+
+        While a transaction of this account waits for its block nothing is sent behind it but in
+        the same look: what it will have changed is not known yet. False is given then, too.
+        """
         return self.send_bytes(
             f"{module}.{name}", self._runtime.dispatcher.encode(module, name, *arguments)
         )
 
     def send_bytes(self, title: str, call: bytes) -> bool:
         """Do the same with the bytes of a call."""
-        draft = self.client.draft(call, self.pair.public, nonce=self._nonce)
-        extrinsic = sign_draft(draft, self.pair)
+        following = self._following()
         try:
-            if self._nonce is None:
-                outcome = self.client.dry_run(extrinsic)
-                if outcome.error is not None:
-                    self.tell(f"{title} is not sent: {outcome.error[0]}. {outcome.error[1]}")
+            draft = self.client.draft(call, self.pair.public, nonce=following)
+            extrinsic = sign_draft(draft, self.pair)
+            if following is None:
+                error = self.client.dry_run(extrinsic).error
+                if error == NONCE_AHEAD:
+                    return False
+                if error is not None:
+                    self.tell(f"{title} is not sent: {error[0]}. {error[1]}")
                     return False
             self.client.submit(extrinsic)
-        except (RpcError, WalletError) as error:
-            self._nonce = None
+        except RpcError as error:
+            self._next = None
             self.tell(f"{title} is not sent: {error}")
             return False
-        self._nonce = draft.nonce + 1
+        self._next = (self._height, draft.nonce + 1)
         self.tell(f"{title} sent")
         return True
+
+    def _following(self) -> int | None:
+        """Give the nonce behind what was sent in this look, if anything was."""
+        if self._next is None or self._next[0] != self._height:
+            return None
+        return self._next[1]
