@@ -19,7 +19,7 @@ from runtime import weights
 from runtime.balances import CURATION_POT, Balances, BurnCause, HoldReason, MoveCause
 from runtime.beacon import Beacon
 from runtime.deadlines import Deadlines
-from runtime.frame.call import call
+from runtime.frame.call import DispatchClass, call
 from runtime.frame.context import Context
 from runtime.frame.module import Check, Module
 from runtime.frame.origins import Signed
@@ -169,7 +169,7 @@ class Datasets(Uses, Duplicates, Module, index=32, events=EVENTS, errors=ERRORS)
         commit = self.take_commit(origin.who, commitment_of(root, origin.who, salt))
         self.register(origin.who, root, commit, terms, bond)
 
-    @call(index=3, weight=WEIGHT_PROVE)
+    @call(index=3, weight=WEIGHT_PROVE, dispatch_class=DispatchClass.OPERATIONAL)
     def prove(self, origin: Signed, id_: U32, answers: AnswerList) -> None:  # noqa: ARG002 -- anybody may who has the leaves
         """Show the drawn leaves of a dataset; a good answer costs no fee, and its owner's rent."""
         challenge = self.find_challenge(id_)
@@ -262,7 +262,7 @@ class Datasets(Uses, Duplicates, Module, index=32, events=EVENTS, errors=ERRORS)
 
     # Calls of anybody
 
-    @call(index=16, weight=WEIGHT_STEP)
+    @call(index=16, weight=WEIGHT_STEP, dispatch_class=DispatchClass.OPERATIONAL)
     def report_miss(self, origin: Signed, id_: U32, era: U32) -> None:
         """Say that a dataset did not answer an era's challenge; the first to say it is paid."""
         dataset = self.dataset(id_)
@@ -346,13 +346,13 @@ class Datasets(Uses, Duplicates, Module, index=32, events=EVENTS, errors=ERRORS)
         """Say that `later` is a duplicate of `earlier`; the deposit is lost if it is not."""
         self.open_case(origin.who, earlier, later)
 
-    @call(index=49, weight=WEIGHT_PIECE)
+    @call(index=49, weight=WEIGHT_PIECE, dispatch_class=DispatchClass.OPERATIONAL)
     def open_leaves(self, origin: Signed, case: U32, pieces: OpenedList) -> None:  # noqa: ARG002 -- anybody may who has the leaves
         """Show drawn leaves of the later dataset; a good piece costs no fee."""
         self.show_leaves(case, pieces)
         self.ctx.waive_fee()
 
-    @call(index=50, weight=WEIGHT_PIECE + WEIGHT_VERDICT)
+    @call(index=50, weight=WEIGHT_PIECE + WEIGHT_VERDICT, dispatch_class=DispatchClass.OPERATIONAL)
     def match(self, origin: Signed, case: U32, pieces: MatchedList) -> None:  # noqa: ARG002 -- anybody may who has the leaves
         """Show where the earlier dataset has leaves that were shown; a good piece costs no fee."""
         self.match_leaves(case, pieces)

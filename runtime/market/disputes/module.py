@@ -13,7 +13,7 @@ from runtime import weights
 from runtime.balances import Balances
 from runtime.beacon import Beacon
 from runtime.deadlines import Deadlines
-from runtime.frame.call import call
+from runtime.frame.call import DispatchClass, call
 from runtime.frame.context import Context
 from runtime.frame.module import Module
 from runtime.frame.origins import Signed
@@ -98,7 +98,7 @@ class Disputes(Bisection, Module, index=35, events=EVENTS, errors=ERRORS):
 
     # Calls of challengers
 
-    @call(index=0, weight=WEIGHT_CHALLENGE)
+    @call(index=0, weight=WEIGHT_CHALLENGE, dispatch_class=DispatchClass.OPERATIONAL)
     def challenge(self, origin: Signed, job: U32, checkpoint: U32) -> None:
         """Say that a checkpoint of a job's result is wrong, and stake a deposit on it."""
         found = self.jobs.find(job)
@@ -124,26 +124,26 @@ class Disputes(Bisection, Module, index=35, events=EVENTS, errors=ERRORS):
             self._dispute(dispute, *OPEN_STAGES)
         self._end(dispute, Ending.ABANDONED)
 
-    @call(index=3, weight=WEIGHT_MOVE)
+    @call(index=3, weight=WEIGHT_MOVE, dispatch_class=DispatchClass.OPERATIONAL)
     def reply(self, origin: Signed, dispute: U32, position: U32, agrees: Flag) -> None:
         """Say whether the state that the provider opened is the one that you have."""
         self._take_reply(dispute, origin.who, position, agrees=agrees)
 
     # Calls of anybody: what they say is proven, or looked up
 
-    @call(index=2, weight=WEIGHT_MOVE)
+    @call(index=2, weight=WEIGHT_MOVE, dispatch_class=DispatchClass.OPERATIONAL)
     def answer(self, origin: Signed, dispute: U32, position: U32, answer: StateAnswer) -> None:  # noqa: ARG002 -- there is one right answer, whoever gives it
         """Open the state that is asked for; the fee comes back."""
         self._take_answer(dispute, position, answer)
         self.ctx.waive_fee()
 
-    @call(index=4, weight=CHECK_STEP_WEIGHT + WEIGHT_END)
+    @call(index=4, weight=CHECK_STEP_WEIGHT + WEIGHT_END, dispatch_class=DispatchClass.OPERATIONAL)
     def prove(self, origin: Signed, dispute: U32, witness: StepWitness) -> None:  # noqa: ARG002 -- the step says who is right, whoever shows it
         """Show the step that is left to the chain, which runs it; the fee comes back."""
         self._take_proof(dispute, witness)
         self.ctx.waive_fee()
 
-    @call(index=5, weight=WEIGHT_END)
+    @call(index=5, weight=WEIGHT_END, dispatch_class=DispatchClass.OPERATIONAL)
     def time_out(self, origin: Signed, dispute: U32) -> None:  # noqa: ARG002 -- anybody may look at the clock
         """Do what follows from a move that was missed, should the chain not have done it."""
         found = self.disputes.find(dispute)
@@ -155,19 +155,19 @@ class Disputes(Bisection, Module, index=35, events=EVENTS, errors=ERRORS):
 
     # Calls of jurors and those they judge
 
-    @call(index=6, weight=WEIGHT_BALLOT)
+    @call(index=6, weight=WEIGHT_BALLOT, dispatch_class=DispatchClass.OPERATIONAL)
     def cast_ballot(self, origin: Signed, dispute: U32, hash: Hash) -> None:  # noqa: A002 -- its name on the wire
         """Commit to a vote on a step, as one of its jurors; the fee comes back."""
         self._take_ballot(dispute, origin.who, hash)
         self.ctx.waive_fee()
 
-    @call(index=7, weight=WEIGHT_BALLOT)
+    @call(index=7, weight=WEIGHT_BALLOT, dispatch_class=DispatchClass.OPERATIONAL)
     def reveal_ballot(self, origin: Signed, dispute: U32, vote: JurorVote, salt: Hash) -> None:
         """Show the vote that you committed to; the fee comes back."""
         self._take_vote(dispute, origin.who, vote, salt)
         self.ctx.waive_fee()
 
-    @call(index=8, weight=WEIGHT_CHALLENGE)
+    @call(index=8, weight=WEIGHT_CHALLENGE, dispatch_class=DispatchClass.OPERATIONAL)
     def appeal(self, origin: Signed, dispute: U32) -> None:
         """Call a larger jury, at twice the deposit, as the side that lost before the last one."""
         self._take_appeal(dispute, origin.who)

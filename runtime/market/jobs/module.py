@@ -14,7 +14,7 @@ from dataclasses import replace
 from runtime.balances import Balances, HoldReason
 from runtime.beacon import Beacon
 from runtime.deadlines import Deadlines
-from runtime.frame.call import call
+from runtime.frame.call import DispatchClass, call
 from runtime.frame.context import Context
 from runtime.frame.module import Check, Module
 from runtime.frame.origins import Signed
@@ -38,6 +38,7 @@ from runtime.market.jobs.nouns import (
     BadUnits,
     CasesOpen,
     DeadlinePassed,
+    FullyBacked,
     Heartbeat,
     JobCompleted,
     JobStarted,
@@ -203,7 +204,7 @@ class Jobs(Records, Module, index=33, events=EVENTS, errors=ERRORS):
         """
         self._commit(id_, origin.who, commitment)
 
-    @call(index=17, weight=WEIGHT_REVEAL)
+    @call(index=17, weight=WEIGHT_REVEAL, dispatch_class=DispatchClass.OPERATIONAL)
     def reveal_bid(self, origin: Signed, id_: U32, price: Amount, salt: Hash) -> None:
         """Open a bid when bidding is over; a bid that stays sealed loses its deposit."""
         self._reveal(id_, origin.who, price, salt)
@@ -238,14 +239,14 @@ class Jobs(Records, Module, index=33, events=EVENTS, errors=ERRORS):
         job = self._move_on(id_, job, JobState.RUNNING, height + self.specs[id_].run_blocks)
         self.emit(JobStarted(id_, origin.who, job.first_checkpoint, job.due))
 
-    @call(index=19, weight=WEIGHT_STEP)
+    @call(index=19, weight=WEIGHT_STEP, dispatch_class=DispatchClass.OPERATIONAL)
     def heartbeat(self, origin: Signed, id_: U32) -> None:
         """Say that the work goes on."""
         job = self._running(id_, origin.who)
         self.jobs[id_] = replace(job, heard=self.ctx.block.height)
         self.emit(Heartbeat(id_))
 
-    @call(index=20, weight=WEIGHT_RECEIPT)
+    @call(index=20, weight=WEIGHT_RECEIPT, dispatch_class=DispatchClass.OPERATIONAL)
     def post_receipt(
         self,
         origin: Signed,
@@ -278,12 +279,18 @@ class Jobs(Records, Module, index=33, events=EVENTS, errors=ERRORS):
             )
         )
 
-    @call(index=21, weight=WEIGHT_COMPLETE)
+    @call(index=21, weight=WEIGHT_COMPLETE, dispatch_class=DispatchClass.OPERATIONAL)
     def complete(
         self, origin: Signed, id_: U32, commitments: Hash, final_state: Hash, units: U64
     ) -> None:
-        """Post the result: the root of the commitments to all checkpoints, and the last state."""
+        """Post the result: the root of the commitments to all checkpoints, and the last state.
+
+        All of the bond is locked until the window ends, whatever the run was divided into.
+        """
         job, height = self._running(id_, origin.who), self.ctx.block.height
+        annex = self.annexes[id_]
+        if annex.parts_backed < annex.parts:
+            self._add_bond(id_, job, annex.parts)
         if units > self.specs[id_].units:
             raise BadUnits
         self.results[id_] = JobResult(commitments, final_state, height, units)
@@ -294,9 +301,29 @@ class Jobs(Records, Module, index=33, events=EVENTS, errors=ERRORS):
         for watcher in self.watchers:
             watcher.job_completed(id_)
 
+    @call(index=22, weight=WEIGHT_MATCH)
+    def top_up(self, origin: Signed, id_: U32) -> None:
+        """Lock the bond of the next part of a long run; a job that waits for it goes on."""
+        is_paused = self._job(id_).state is JobState.PAUSED
+        state = JobState.PAUSED if is_paused else JobState.RUNNING
+        job, annex = self._job_of_provider(id_, origin.who, state), self.annexes[id_]
+        if annex.parts_backed >= annex.parts:
+            raise FullyBacked
+        height, silent = self.ctx.block.height, silent_from(job, self.specs[id_])
+        if not is_paused and self._pause_at(id_, job) <= min(height, silent - 1):
+            job, is_paused = self._pause(id_, job), True
+        if height >= (job.due if is_paused else min(job.due, silent)):
+            raise DeadlinePassed
+        self._add_bond(id_, job, annex.parts_backed + 1)
+        if is_paused:
+            job = replace(job, heard=height)
+            self._move_on(id_, job, JobState.RUNNING, self.annexes[id_].run_ends)
+
     # Calls of anybody
 
-    @call(index=32, weight=WEIGHT_END + 2 * WEIGHT_SIGNATURE)
+    @call(
+        index=32, weight=WEIGHT_END + 2 * WEIGHT_SIGNATURE, dispatch_class=DispatchClass.OPERATIONAL
+    )
     def report_conflict(
         self,
         origin: Signed,
@@ -414,8 +441,7 @@ class Jobs(Records, Module, index=33, events=EVENTS, errors=ERRORS):
     def _running(self, id_: int, who: AccountId) -> Job:
         """Give a job that its provider is at work on, in time; raises why it is not."""
         job = self._job_of_provider(id_, who, JobState.RUNNING)
-        end = min(job.due, silent_from(job, self.specs[id_]))
-        if self.ctx.block.height >= end:
+        if self.ctx.block.height >= self._wake_of(id_, job):
             raise DeadlinePassed
         return job
 
