@@ -170,6 +170,8 @@ class Disputant:
         self.made.pop(dispute, None)
 
     def _next(self, number: int, dispute: Dispute, height: int) -> Move | None:
+        if dispute.stage is DisputeStage.QUEUED:
+            return None
         if height < dispute.due:
             return self.side.next_move(number, dispute)
         is_late = height > dispute.due + OVERDUE_BLOCKS
@@ -177,13 +179,13 @@ class Disputant:
 
 
 def read_disputes(chain: StateReader, job: int) -> list[tuple[int, Dispute]]:
-    """Give the disputes of a job that go on, with their numbers; those that wait are left out."""
+    """Give the disputes of a job with their numbers: those that go on, then those that wait."""
     raw = chain.storage(_storage_key("Dockets", job))
     if raw is None:
         return []
     docket: Docket = Docket.wire.decode(raw)
     found = []
-    for number in docket.active:
+    for number in (*docket.active, *docket.queued):
         dispute = chain.storage(_storage_key("Disputes", number))
         if dispute is not None:
             found.append((number, Dispute.wire.decode(dispute)))

@@ -154,6 +154,19 @@ def test_others_disputes_are_left_alone() -> None:
     assert read_disputes(View(court), job + 1) == []
 
 
+def test_a_dispute_that_waits_is_there_and_asks_for_nothing() -> None:
+    court = Court()
+    job, defender, challenger = posted(TRUE, court)
+    for name in ("Dave", "Eve", "Ferdie"):
+        court.challenge(job, who=person(name))
+    waiting = court.challenge(job)
+    assert [number for number, _ in read_disputes(View(court), job)] == [0, 1, 2, waiting]
+    assert challenger.moves(View(court), job) == []
+    assert [move.dispute for move in defender.moves(View(court), job)] == [0, 1, 2]
+    court.next(OVERDUE_BLOCKS + 2)
+    assert challenger.moves(View(court), job) == []
+
+
 def test_what_the_chain_should_have_ended_is_ended_by_hand(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
