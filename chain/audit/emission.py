@@ -28,7 +28,6 @@ from runtime.emission.module import (
     STAKE_YIELD_MAX,
 )
 from runtime.emission.nouns import CAUSES
-from runtime.emission.rays import PERBILL
 from runtime.emission.reading import EmissionRules
 from runtime.emission.schedule import (
     Phase,
@@ -41,6 +40,7 @@ from runtime.emission.schedule import (
     validation_bound,
     work_bounds,
 )
+from runtime.frame.parameters import PERBILL
 from runtime.totals import EconomicTotals, decode_totals
 
 MODULE: Final = "Emission"

@@ -16,7 +16,7 @@ from consensus.header import Header
 from runtime.primitives import AccountId
 from runtime.runtime import Runtime
 from runtime.staking.cases import PAGES_PER_BLOCK
-from runtime.staking.nouns import EXPOSURE_LAG_ERAS, StakingLedger, UnlockChunk
+from runtime.staking.nouns import StakingLedger, UnlockChunk
 
 Row = dict[str, str | int | bool | None]
 """A part that is unbonding, as JSON."""
@@ -77,20 +77,11 @@ class Unlocking:
         return free, None, self._runtime.parameters.era_start(chunk.era)
 
     def _first_era(self, due: int) -> int:
-        """Give the first era in which stake due in an era may leave.
-
-        As `withdrawal_era` says it, but of eras to come; they make their exposures anew.
-        """
-        params, now = self._staking.params, self._staking.active_era
-        age = self._runtime.system.params.evidence_age_blocks
-        evidence_eras = -(-age // params.era_blocks)
-        era = max(due, now + 1)
-        while True:
-            source = max(era - evidence_eras, 0)
-            oldest = self._staking.eras_oldest_exposure[source] if source <= now else source
-            if oldest + params.unbonding_eras - EXPOSURE_LAG_ERAS >= due:
-                return era
+        """Give the first era in which stake due in an era may leave."""
+        era = max(due, self._staking.active_era + 1)
+        while self._staking.withdrawal_era_in(era) < due:
             era += 1
+        return era
 
     def _booked_at(self) -> int:
         """Give the first height at which no report is being booked."""

@@ -36,7 +36,6 @@ from runtime.emission.nouns import (
     apply_split,
     open_record,
 )
-from runtime.emission.rays import PERBILL
 from runtime.emission.reading import EmissionRules
 from runtime.emission.schedule import (
     PHASES_MAX,
@@ -55,7 +54,7 @@ from runtime.frame.context import Context
 from runtime.frame.declared import Most
 from runtime.frame.module import Check, Module
 from runtime.frame.origins import Root
-from runtime.frame.parameters import Parameter, Track, Unit
+from runtime.frame.parameters import PERBILL, Parameter, Track, Unit
 from runtime.frame.storage import Hasher, StorageMap, StorageValue, stored
 from runtime.parameters import Parameters
 from runtime.primitives import GRAINS_PER_GRIST, U32, AccountId, Balance, Flag, Weight

@@ -5,11 +5,10 @@ Every result here is rounded down, so that nobody is ever promised more than the
 
 from typing import Final
 
+from runtime.frame.parameters import PERBILL
+
 RAY: Final = 10**27
 """The ray that is one; a budget of 10^15 grains then errs by less than a grain in 100 years."""
-
-PERBILL: Final = 10**9
-"""The parts of one in which ratios are written in specs and on the wire."""
 
 
 def integer_root(value: int, degree: int) -> int:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from runtime.emission.rays import PERBILL, ray_root
+from runtime.emission.rays import ray_root
 from runtime.emission.schedule import (
     ERAS_PER_YEAR,
     PHASES_MAX,
@@ -14,6 +14,7 @@ from runtime.emission.schedule import (
 )
 from runtime.frame.declared import Record
 from runtime.frame.errors import SpecError
+from runtime.frame.parameters import PERBILL
 from runtime.primitives import MONEY_MAX, Balance
 from runtime.section import Section
 

@@ -17,8 +17,9 @@ from itertools import pairwise
 from typing import Annotated, Final
 
 from runtime.arithmetic import split_exact
-from runtime.emission.rays import PERBILL, RAY, ray_power
+from runtime.emission.rays import RAY, ray_power
 from runtime.frame.declared import Most, Record
+from runtime.frame.parameters import PERBILL
 from runtime.primitives import U32, U128, Balance, Flag
 
 ERAS_PER_YEAR: Final = 365

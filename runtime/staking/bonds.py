@@ -26,7 +26,7 @@ from runtime.staking.nouns import (
     Unjailed,
     ValidatorPrefs,
 )
-from runtime.staking.voter_list import ListKind, Place, VoterList
+from runtime.staking.voter_list import ListKind, VoterList
 from runtime.vesting.module import Vesting
 
 TWOX: Final = Hasher.TWOX_64_CONCAT
@@ -178,17 +178,6 @@ class Bonds(Part):
     def is_era_end(self) -> bool:
         """Whether the running block is the last of its era."""
         return self.ctx.block.height % self.params.era_blocks == 0
-
-    def candidates(self, after: Place | None, limit: int) -> list[Place]:
-        """Give the next candidates behind a place, ascending by stake, jailed ones too."""
-        return self.voter_list.page(ListKind.CANDIDATES, after=after, limit=limit)
-
-    def voters(self, after: Place | None, limit: int) -> list[Place]:
-        """Give the next nominators behind a place, ascending by stake.
-
-        Settling one may raise its stake, and with it its place: it then comes again, later.
-        """
-        return self.voter_list.page(ListKind.VOTERS, after=after, limit=limit)
 
     # Inside
 

@@ -164,9 +164,15 @@ class Eras(Bonds):
         Elections that fail keep old exposures in force, and with them stake that was unbonded
         since. It stays until the last era that it stood behind is too old for evidence.
         """
-        params, era = self.params, self.active_era
+        return self.withdrawal_era_in(self.active_era)
+
+    def withdrawal_era_in(self, era: int) -> int:
+        """Give the same for an era to come, if the elections before it make new exposures."""
+        params = self.params
         evidence_eras = -(-self.session.system.params.evidence_age_blocks // params.era_blocks)
-        oldest = self.eras_oldest_exposure[max(era - evidence_eras, 0)]
+        source = max(era - evidence_eras, 0)
+        is_past = source <= self.active_era
+        oldest = self.eras_oldest_exposure[source] if is_past else source
         return min(era, oldest + params.unbonding_eras - EXPOSURE_LAG_ERAS)
 
     # Inside

@@ -10,10 +10,10 @@ that tells the signer why not.
 from collections.abc import Sequence
 from dataclasses import replace
 
+from runtime.frame.parameters import PERBILL
 from runtime.primitives import AccountId
 from runtime.staking.nouns import (
     CHUNKS_MAX,
-    PERBILL,
     CommissionMark,
     CommissionStep,
     CommissionTooHigh,

@@ -43,9 +43,6 @@ HISTORY_DEPTH: Final = 32
 FOREVER: Final = (1 << 32) - 1
 """The era until which a validator is jailed that equivocated: no era is as late."""
 
-PERBILL: Final = 1_000_000_000
-"""The whole, in the parts in which commissions are written."""
-
 INDEX_SCALE: Final = 10**18
 """Parts of a grain in a reward index: rounding costs a nominator less than a grain an era."""
 

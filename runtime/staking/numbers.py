@@ -12,12 +12,11 @@ from typing import Final
 from ext import election, scale
 from runtime.block import VALIDATORS_MAX
 from runtime.frame.context import Context
-from runtime.frame.parameters import Parameter, Place, PlacedParameter, Track, Unit
+from runtime.frame.parameters import PERBILL, Parameter, Place, PlacedParameter, Track, Unit
 from runtime.governance.tracks import TRACKS
 from runtime.primitives import GRAINS_PER_GRIST
 from runtime.staking.nouns import (
     HISTORY_ERAS,
-    PERBILL,
     SEATS_MIN,
     DeferralTooLong,
     ElectionTooLarge,

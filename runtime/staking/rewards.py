@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from runtime.arithmetic import split_exact
+from runtime.frame.parameters import PERBILL
 from runtime.primitives import AccountId
 from runtime.session import ValidatorRecord
 from runtime.staking.nouns import (
     AUTHOR_POINTS,
     INDEX_SCALE,
-    PERBILL,
     SIGNER_POINTS,
     STINTS_MAX,
     Backing,

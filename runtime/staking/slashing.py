@@ -25,7 +25,7 @@ from runtime.frame.call import call
 from runtime.frame.context import Context
 from runtime.frame.module import Check, Module
 from runtime.frame.origins import Root
-from runtime.frame.parameters import Parameter, Unit
+from runtime.frame.parameters import PERBILL, Parameter, Unit
 from runtime.frame.storage import StorageMap, StorageValue, stored
 from runtime.primitives import U32, AccountId, Balance, Weight
 from runtime.session import Session, ValidatorRecord
@@ -33,7 +33,7 @@ from runtime.staking import fractions
 from runtime.staking.cases import PAGES_PER_BLOCK, TWOX, CaseKey, Cases
 from runtime.staking.fractions import NOTHING, Charge, Ratio, Split, charge
 from runtime.staking.module import Staking
-from runtime.staking.nouns import FOREVER, PERBILL, ExposureOverview
+from runtime.staking.nouns import FOREVER, ExposureOverview
 from runtime.staking.reports import (
     EQUIVOCATIONS,
     ERRORS,

@@ -29,7 +29,7 @@ from runtime.frame.call import call
 from runtime.frame.context import Context
 from runtime.frame.module import Check, Module
 from runtime.frame.origins import Root, Signed
-from runtime.frame.parameters import Track
+from runtime.frame.parameters import PERBILL, Track
 from runtime.frame.storage import Hasher, StorageMap, StorageValue, stored
 from runtime.parameters import Parameters
 from runtime.primitives import U32, AccountId, Address, Amount, Balance, Flag, Hash, Weight
@@ -41,7 +41,6 @@ from runtime.treasury.nouns import (
     PARAMETERS,
     SMALL_SPEND,
     STREAM_ERAS_MAX,
-    WHOLE,
     BountyGranted,
     CuratorAccepted,
     Envelope,
@@ -298,7 +297,7 @@ class Treasury(PaymentQueue, Module, index=23, events=EVENTS, errors=ERRORS):
 
     def _bond_for(self, amount: int) -> int:
         """Give what a curator puts down for what it may release, rounded up."""
-        return -(-amount * CURATOR_BOND.read(self.ctx) // WHOLE)
+        return -(-amount * CURATOR_BOND.read(self.ctx) // PERBILL)
 
     def _end_bond(self, curator: AccountId, bond: int, *, is_lost: bool) -> None:
         """Give a bond back, or take it for the treasury."""
@@ -335,7 +334,7 @@ class Treasury(PaymentQueue, Module, index=23, events=EVENTS, errors=ERRORS):
         total, share = self.fee_income(), BUYBACK_SHARE.read(self.ctx)
         income = total - self.income_seen
         self.income_seen = total
-        amount = min(income * share // WHOLE, self.unlocked_funds())
+        amount = min(income * share // PERBILL, self.unlocked_funds())
         if amount:
             self.balances.destroy(BurnCause.BUYBACK, TREASURY, amount, keep_alive=False)
             self.emit(IncomeBurned(era, income, amount))

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 from runtime.frame.declared import Most, Record
 from runtime.frame.errors import ERRORS_BY_FILE, CallError
 from runtime.frame.events import EVENTS_BY_FILE, Event
-from runtime.frame.parameters import PERBILL, Parameter, Track, Unit
+from runtime.frame.parameters import Parameter, Track, Unit
 from runtime.primitives import (
     GRAINS_PER_GRIST,
     U32,
@@ -317,6 +317,3 @@ EVENTS: Final = tuple(EVENTS_BY_FILE[__name__])
 
 ERRORS: Final = tuple(ERRORS_BY_FILE[__name__])
 """Every error of the treasury."""
-
-WHOLE: Final = PERBILL
-"""A whole, of which bonds and limits are parts."""

@@ -9,6 +9,7 @@ from runtime.balances.nouns import OutflowsFrozen
 from runtime.breaker import EMPTY, Window
 from runtime.frame.errors import CallError
 from runtime.frame.module import Check, Part
+from runtime.frame.parameters import PERBILL
 from runtime.frame.storage import Hasher, StorageMap, StorageValue, stored
 from runtime.parameters import Parameters
 from runtime.primitives import U32, AccountId, Balance
@@ -16,7 +17,6 @@ from runtime.treasury.nouns import (
     EXPIRY_ERAS,
     PART_MIN,
     RATE_LIMIT,
-    WHOLE,
     Paid,
     Payment,
     PaymentLapsed,
@@ -70,7 +70,7 @@ class PaymentQueue(Part):
         era_blocks, height = self.constitution.era_blocks, self.ctx.block.height
         outflow = self.outflow
         whole = funds + outflow.level_at(height, era_blocks)
-        limit = whole * RATE_LIMIT.read(self.ctx) // WHOLE
+        limit = whole * RATE_LIMIT.read(self.ctx) // PERBILL
         return min(outflow.room(height, era_blocks, limit), funds)
 
     def monthly_spend(self) -> int:

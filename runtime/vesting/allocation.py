@@ -13,9 +13,9 @@ from typing import Final
 
 from runtime.balances import EXISTENTIAL_DEPOSIT, TREASURY
 from runtime.frame.errors import SpecError
+from runtime.frame.parameters import PERBILL
 from runtime.primitives import AccountId
 from runtime.section import Section
-from runtime.vesting.curves import PERBILL
 from runtime.vesting.module import GRANTS_MAX, Terms
 
 BUCKETS_MAX: Final = 16

@@ -13,6 +13,7 @@ from typing import Annotated, Final
 
 from runtime.arithmetic import split_exact
 from runtime.frame.declared import Most, Record
+from runtime.frame.parameters import PERBILL
 from runtime.primitives import U32, AccountId, Balance, BlockNumber
 
 BUCKETS: Final = 30
@@ -23,9 +24,6 @@ BUCKET_ERAS: Final = 6
 
 LOCKED_SHARE: Final = 750_000_000
 """Three quarters of a reward for work wait (parts per 10^9): who leaves or cheats loses them."""
-
-PERBILL: Final = 10**9
-"""The whole of a share."""
 
 HEIGHT_MAX: Final = (1 << 32) - 1
 """The last height that there can be."""

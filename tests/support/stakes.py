@@ -13,6 +13,7 @@ from runtime.block import Misbehaviour, MisbehaviourKind
 from runtime.executive import Executive
 from runtime.frame.context import NO_BLOCK
 from runtime.frame.origins import Signed
+from runtime.frame.parameters import PERBILL
 from runtime.genesis import build_genesis
 from runtime.primitives import AccountId
 from runtime.runtime import Runtime
@@ -20,7 +21,6 @@ from runtime.session import ValidatorRecord
 from runtime.spec import GenesisAccount
 from runtime.staking.nouns import (
     PAGE_SIZE,
-    PERBILL,
     STAKED,
     ActiveEraInfo,
     StakingParams,

@@ -21,7 +21,7 @@ from runtime.staking.nouns import (
     UnlockChunk,
     ValidatorPrefs,
 )
-from runtime.staking.voter_list import Displaced, ListFull, ListKind
+from runtime.staking.voter_list import Displaced, ListFull, ListKind, Place
 from tests.support.electorate import PREFS, add_candidate, add_voter, named, raise_limits, start
 from tests.support.governance import as_root, refused_as_root
 from tests.support.runtime import Chain, assert_refused, person, stranger
@@ -54,6 +54,11 @@ def ledger_of(chain: Chain, who: Any) -> StakingLedger:
     ledger = chain.runtime.staking.ledger_of(who)
     assert ledger is not None
     return ledger
+
+
+def listed(chain: Chain, kind: ListKind) -> list[Place]:
+    """Who is on a list of elections, ascending by stake."""
+    return chain.runtime.staking.voter_list.page(kind, limit=9)
 
 
 def set_era(chain: Chain, era: int) -> None:
@@ -119,7 +124,7 @@ def test_an_account_that_the_genesis_named_passive_stakes_nothing(
 def test_more_money_joins_a_bond(chain: Chain) -> None:
     do(chain, ALICE, "bond_extra", 7 * GRIST)
     assert ledger_of(chain, ALICE).active == 100_007 * GRIST
-    assert chain.runtime.staking.candidates(None, 9)[-1] == (100_007 * GRIST, ALICE)
+    assert listed(chain, ListKind.CANDIDATES)[-1] == (100_007 * GRIST, ALICE)
     refused(chain, words.ZeroAmount, ALICE, "bond_extra", 0)
     refused(chain, InsufficientBalance, ALICE, "bond_extra", 10**15)
     chain.close()
@@ -255,7 +260,7 @@ def test_standing_for_election_is_told_and_listed_by_stake(chain: Chain) -> None
     who = named("candidate", 1)
     add_candidate(chain.runtime, who, 20_000)
     staking = chain.runtime.staking
-    assert staking.candidates(None, 9)[0] == (20_000 * GRIST, who)
+    assert listed(chain, ListKind.CANDIDATES)[0] == (20_000 * GRIST, who)
     assert (staking.counter_for_validators, who in staking.validators) == (5, True)
     prefs = ValidatorPrefs(5, blocked=True)
     do(chain, who, "validate", prefs)
@@ -291,7 +296,7 @@ def test_nominators_name_1_to_16_validators_each_once(chain: Chain) -> None:
     do(chain, EVE, "nominate", (BOB, ALICE))
     staking = chain.runtime.staking
     assert staking.nominators[EVE] == words.Nominations((BOB, ALICE), 0, suppressed=False)
-    assert staking.voters(None, 9) == [(10 * GRIST, EVE)]
+    assert listed(chain, ListKind.VOTERS) == [(10 * GRIST, EVE)]
     assert last_events(chain) == [words.Nominated(EVE, (BOB, ALICE)).encode()]
     with pytest.raises(Exception, match="16"):
         chain.executive.decode_call(chain.call("Staking", "nominate", (BOB,) * 17))
@@ -344,7 +349,7 @@ def test_who_chills_is_in_no_list_and_keeps_its_bond(chain: Chain) -> None:
     do(chain, ALICE, "chill")
     staking = chain.runtime.staking
     assert last_events(chain) == [words.Chilled(ALICE).encode()]
-    assert [who for _, who in staking.candidates(None, 9)].count(ALICE) == 0
+    assert [who for _, who in listed(chain, ListKind.CANDIDATES)].count(ALICE) == 0
     assert staking.active_stake(ALICE) == 100_000 * GRIST
     refused(chain, words.NothingToChill, ALICE, "chill")
     chain.close()
@@ -362,7 +367,7 @@ def test_a_larger_stake_takes_the_place_of_the_smallest(chain: Chain) -> None:
     do(chain, EVE, "bond_extra", 1)
     do(chain, EVE, "nominate", (BOB,))
     staking, last = chain.runtime.staking, named("voter", 2)
-    assert [who for _, who in staking.voters(None, 9)] == [EVE, named("voter", 1)]
+    assert [who for _, who in listed(chain, ListKind.VOTERS)] == [EVE, named("voter", 1)]
     assert (last in staking.nominators, staking.active_stake(last)) == (False, 20 * GRIST)
     assert last_events(chain, 3) == [
         Displaced(ListKind.VOTERS, last, 20 * GRIST).encode(),
@@ -380,19 +385,19 @@ def test_a_full_list_of_candidates_displaces_too(chain: Chain) -> None:
     add_candidate(chain.runtime, large, 100_001)
     staking = chain.runtime.staking
     assert staking.counter_for_validators == 4
-    assert staking.candidates(None, 9)[-1] == (100_001 * GRIST, large)
+    assert listed(chain, ListKind.CANDIDATES)[-1] == (100_001 * GRIST, large)
 
 
 def test_lists_are_walked_from_the_smallest_stake_page_by_page(chain: Chain) -> None:
     stakes = [300, 20, 65_536, 10, 256]
     for number, grist in enumerate(stakes):
         add_voter(chain.runtime, named("voter", number), grist, (BOB,))
-    staking = chain.runtime.staking
-    whole = staking.voters(None, 9)
+    page, kind = chain.runtime.staking.voter_list.page, ListKind.VOTERS
+    whole = listed(chain, kind)
     assert [stake // GRIST for stake, _ in whole] == sorted(stakes)
-    assert staking.voters(None, 2) + staking.voters(whole[1], 9) == whole
+    assert page(kind, limit=2) + page(kind, after=whole[1], limit=9) == whole
     do(chain, whole[1][1], "chill")
-    assert staking.voters(whole[1], 9) == whole[2:], "the place behind one who left"
+    assert page(kind, after=whole[1], limit=9) == whole[2:], "the place behind one who left"
 
 
 def test_a_list_refuses_to_say_something_else_than_the_ledgers(chain: Chain) -> None:

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.emission.rays import PERBILL, RAY, integer_root, ray_power, ray_root
+from runtime.emission.rays import RAY, integer_root, ray_power, ray_root
+from runtime.frame.parameters import PERBILL
 
 
 @given(value=st.integers(0, 10**60), degree=st.integers(1, 400))
