@@ -1,0 +1,228 @@
+"""`gristmill job list` and `show`: where jobs stand, and whose money is where."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import click
+
+from chain.cli.console import pairs
+from chain.cli.governance import ask_dict
+from chain.cli.job import number_argument
+from chain.cli.market import REFERENCE, at_option, find_job, read_classes, show_due, spoken
+from chain.cli.online import NodeCommand, NodeSession
+from chain.wallet.amounts import format_amount, show_amount
+from chain.wallet.chain_client import parse_int, to_hex
+from chain.wallet.client import RpcError
+from chain.wallet.errors import NotFound
+
+STATES: Final = (
+    "open", "bidding", "revealing", "matched", "running", "window", "disputed",
+    "settled", "cancelled", "expired", "failed",
+)  # fmt: skip
+"""States by which jobs are listed."""
+
+ENDED: Final = ("settled", "cancelled", "expired", "failed")
+"""States from which nothing moves any more."""
+
+WATERFALLS: Final = ("WorkRewards.JobSettled", "WorkRewards.AttemptFailed", "Jobs.JobEnded")
+"""Events that say what became of the money of a job."""
+
+PARTS: Final = (
+    "escrow", "earned", "royalties", "left", "bond", "slash", "extra", "fees", "restored",
+    "bounty", "insurance", "burned", "claimed", "refunded", "emission",
+)  # fmt: skip
+"""Amounts in those events, in the order in which they are read."""
+
+
+@click.command("list", cls=NodeCommand)
+@click.option("--state", type=click.Choice(STATES), help="Only jobs in this state.")
+@click.option("--of", "who", metavar="WHO", help="Only jobs that this account asked for or has.")
+@at_option
+@click.pass_obj
+def list_jobs(session: NodeSession, state: str | None, who: str | None, at: str) -> None:
+    """List the newest jobs, at most 100."""
+    _, block_hash = session.chain.find_block(at)
+    address = None if who is None else session.party(who).address
+    found = ask_dict(session, "gristmill_v1_jobs", state, address, to_hex(block_hash))
+    height = parse_int(found["height"])
+    heads = ("job", "state", "reason", "until", "price", "requester", "provider")
+    cells = [
+        (
+            row["id"],
+            row["state"],
+            spoken(row["reason"]),
+            show_due(parse_int(row["due"]), height),
+            format_amount(parse_int(row["price"])),
+            row["requester"],
+            row["provider"] or "-",
+        )
+        for row in found["jobs"]
+    ]
+    lines = session.console.table(heads, cells)
+    lines.append(f"{found['live']} of {found['count']} jobs live")
+    session.console.answer("job.list/1", found, lines)
+
+
+@click.command(cls=NodeCommand)
+@number_argument
+@at_option
+@click.pass_obj
+def show(session: NodeSession, number: int, at: str) -> None:
+    """Show job NUMBER: where it stands and until when, its money, bids, audit and disputes.
+
+    Of a job that has ended, or whose last attempt failed, it tells what became of the money;
+    `gristmill audit job` tells the whole history.
+    """
+    _, block_hash = session.chain.find_block(at)
+    found = find_job(session, number, block_hash)
+    waterfall = _waterfall(session, found)
+    lines = pairs([*_place(found), *_work(session, found), *_money(found)])
+    lines += [*_bids(session, found), *_audit(session, found), *_disputes(session, found)]
+    lines += [*([""] if waterfall else []), *(_shown(event) for event in waterfall)]
+    session.console.answer("job.show/1", {"job": found, "waterfall": waterfall}, lines)
+
+
+Rows = Iterator[tuple[str, Any]]
+
+
+def _place(found: dict[str, Any]) -> Rows:
+    height, due = parse_int(found["height"]), parse_int(found["due"])
+    state = spoken(found["state"])
+    if found["reason"] != "none":
+        state += f" ({spoken(found['reason'])})"
+    yield "job", f"{found['id']}, attempt {found['attempt']}"
+    yield "state", state
+    is_over = found["state"] in ENDED
+    yield "ended" if is_over else "until", show_due(due, height)
+    yield "requester", found["requester"]
+    if found["payer"] != found["requester"]:
+        yield "payer", found["payer"]
+    yield "provider", found["provider"] or "nobody yet"
+
+
+def _work(session: NodeSession, found: dict[str, Any]) -> Rows:
+    spec, result = found["spec"], found["result"]
+    classes = read_classes(session)
+    class_id = parse_int(spec["classId"])
+    name = classes[class_id]["name"] if class_id in classes else class_id
+    program = "the reference trainer" if spec["program"] == REFERENCE else spec["program"]
+    yield "work", f"{spec['kind']} by {program}, {spec['units']} units of {name}"
+    yield "", f"{spec['steps']} steps in {spec['checkpoints']} checkpoints"
+    if spec["datasets"]:
+        yield "data", " ".join(f"dataset {one}" for one in spec["datasets"])
+    yield "checked by", spec["verification"]
+    yield "time", f"{spec['runBlocks']} blocks, a sign of life every {spec['heartbeat']}"
+    done = f"{found['accepted']} of {spec['checkpoints']} checkpoints"
+    if found["firstCheckpoint"]:
+        done += f", this attempt from {found['firstCheckpoint']} on"
+    yield "accepted", done
+    if result is not None:
+        yield "result", f"{result['finalState']} at #{result['completed']}"
+
+
+def _money(found: dict[str, Any]) -> Rows:
+    amounts = {
+        name: parse_int(found[name])
+        for name in ("price", "datasetFees", "protocolFee", "auditLeft", "escrow")
+    }
+    yield "price", show_amount(amounts["price"])
+    yield (
+        "fees",
+        (
+            f"data {format_amount(amounts['datasetFees'])}, "
+            f"protocol {format_amount(amounts['protocolFee'])}, "
+            f"audits {format_amount(amounts['auditLeft'])}"
+        ),
+    )
+    yield "in escrow", show_amount(amounts["escrow"])
+    bond, report = found["bond"], found["report"]
+    if bond is not None:
+        own, delegated = parse_int(bond["own"]), parse_int(bond["delegated"])
+        yield "work bond", f"{show_amount(own + delegated)}, {format_amount(own)} of it own"
+    if report is not None:
+        verb = "loses" if report["loses"] else "gains"
+        yield "cheating", f"{verb} {show_amount(parse_int(report['loss']))} on average"
+
+
+def _bids(session: NodeSession, found: dict[str, Any]) -> list[str]:
+    if not found["bids"]:
+        return []
+    cells = [
+        (
+            bid["bidder"],
+            format_amount(parse_int(bid["price"])) if bid["isOpen"] else "sealed",
+            format_amount(parse_int(bid["deposit"])),
+        )
+        for bid in found["bids"]
+    ]
+    return ["", *session.console.table(("bidder", "price", "deposit"), cells)]
+
+
+def _audit(session: NodeSession, found: dict[str, Any]) -> list[str]:
+    audit = found["audit"]
+    if audit is None:
+        return []
+    due = show_due(parse_int(audit["due"]), parse_int(found["height"]))
+    lines = ["", f"audit is {audit['phase']} until {due}, round {audit['round']}"]
+    if not audit["seats"]:
+        return lines
+    lines.append("drawn checkpoints " + " ".join(str(one) for one in audit["draws"]))
+    lines.append("the provider " + ("has opened them" if audit["opened"] else "has opened nothing"))
+    cells = [
+        (
+            seat["who"],
+            "yes" if seat["commits"] else "no",
+            "yes" if seat["answers"] else "no",
+        )
+        for seat in audit["seats"]
+    ]
+    return [*lines, *session.console.table(("verifier", "committed", "revealed"), cells)]
+
+
+def _disputes(session: NodeSession, found: dict[str, Any]) -> list[str]:
+    if not found["disputes"]:
+        return []
+    height = parse_int(found["height"])
+    cells = [
+        (
+            one["id"],
+            one["checkpoint"],
+            one["stage"],
+            show_due(parse_int(one["due"]), height) if one["due"] else "-",
+            one["rounds"],
+            f"{one['low']} to {one['high']}",
+            format_amount(parse_int(one["deposit"])),
+            one["challenger"],
+        )
+        for one in found["disputes"]
+    ]
+    heads = ("dispute", "of", "stage", "until", "rounds", "steps", "deposit", "challenger")
+    return ["", *session.console.table(heads, cells)]
+
+
+def _waterfall(session: NodeSession, found: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what the block says of the money in which the job ended, or its last attempt."""
+    if found["state"] in ENDED:
+        height = parse_int(found["due"])
+    elif found["attempt"]:
+        height = parse_int(found["opened"])
+    else:
+        return []
+    try:
+        events = session.chain.events(session.chain.block_hash(height))
+    except (NotFound, RpcError):
+        return []
+    return [
+        {"event": one["event"], "fields": one["fields"]}
+        for one in events
+        if one["event"] in WATERFALLS and one["fields"]["id"] == found["id"]
+    ]
+
+
+def _shown(event: dict[str, Any]) -> str:
+    fields = event["fields"]
+    parts = [f"{name} {format_amount(int(fields[name]))}" for name in PARTS if name in fields]
+    if isinstance(fields.get("fee"), dict):
+        paid = " ".join(f"{name} {format_amount(int(v))}" for name, v in fields["fee"].items())
+        parts.append(f"fee {paid}")
+    return f"{spoken(event['event'].rpartition('.')[2]).capitalize()}: {', '.join(parts)}"
