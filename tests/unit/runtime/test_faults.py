@@ -74,6 +74,17 @@ def spends(world: World) -> None:
     world.vote("Treasury", "stop", 1, True)
 
 
+def bounties(world: World) -> None:
+    """An envelope out of which a bounty is paid, and eras that burn some of the fees' share."""
+    world.vote("Parameters", "set", "treasury.buyback_share", 25_000_000)
+    world.vote("Treasury", "envelope", DAVE, 10 * GRIST)
+    world.block()
+    world.call(DAVE, "Treasury", "accept_curator", 0)
+    world.call(DAVE, "Treasury", "grant_bounty", 0, b"f" * 32, BOB, GRIST)
+    world.chain.apply(b"\x00\x00\x00", ALICE)
+    world.blocks(9)
+
+
 def losses(world: World) -> None:
     """A premium and a claim, as the market will make them in a step of its own."""
     insurance = world.runtime.insurance
@@ -139,6 +150,7 @@ SCRIPTS: dict[str, tuple[Callable[[World], None], Callable[[], Chain]]] = {
     "people": (people, staked),
     "votes": (votes, staked),
     "spends": (spends, staked),
+    "bounties": (bounties, staked),
     "losses": (losses, staked),
     "stakes": (stakes, staked),
     "keys": (keys, staked),
