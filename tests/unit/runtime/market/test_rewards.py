@@ -418,4 +418,4 @@ def test_wash_trading_loses_at_any_stake_share(
     gained = sum(mill.owned(who) for who in me) + delegated - before
     from_stake = result.fee.stakers * stake_share // PERBILL
     assert gained + from_stake < 0
-    assert mill.rewards.rewarded_total > 0 or price < 10_000
+    assert mill.rewards.rewarded_total > 0 or price < 1_000_000, "a unit at least is paid"
