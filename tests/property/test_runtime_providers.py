@@ -190,7 +190,7 @@ class Backings(RuleBasedStateMachine):
             return
         ledger, pool = market.ledgers[who], market.pools[who]
         whole = ledger.total + pools.value(pool)
-        part = market.correlated_share(market._marks(who), share)
+        part = market.correlated_share(who, share)
         taken: list[int] = []
         self.watch(lambda: taken.append(market.slash_security(who, share)))
         assert taken == [-(-whole * part // 10**9)]

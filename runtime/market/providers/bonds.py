@@ -200,15 +200,11 @@ class WorkBonds(Delegations):
         """
         if job in self.tasks:
             raise JobTaken
-        ledger, profile = self._met(who), self._profile(who)
+        ledger = self._met(who)
         found = self.work_bonds.find(job)
         worth = value or (0 if found is None else _price_of(found))
-        task = Task(
-            who, class_id, worth, profile.payout, profile.endpoint, profile.depositor,
-            is_running=True,
-        )  # fmt: skip
-        self.tasks[job] = task
-        self._begin_task(task)
+        self.tasks[job] = Task(who, class_id, worth, is_running=True)
+        self.all_open += worth
         slot = self.slots[who, class_id]
         self.slots[who, class_id] = replace(slot, running=slot.running + 1)
         self.ledgers[who] = replace(
@@ -240,7 +236,7 @@ class WorkBonds(Delegations):
         if task is None or task.provider != who or task.class_id != class_id:
             return
         del self.tasks[job]
-        self._end_task(task)
+        self._count_ended(who, task.value)
         ledger = self._met(who)
         if task.is_running:
             ledger = self._idle(task, ledger)

@@ -1,13 +1,13 @@
 """What always holds of providers: sums over records against the totals made of them."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from runtime.balances import HoldReason
 from runtime.frame.module import Check
 from runtime.frame.storage import Hasher
 from runtime.market.providers import pools
-from runtime.market.providers.groups import Key, keys_of
+from runtime.market.providers.groups import STILL, marks_of
 from runtime.market.providers.nouns import Delegation
 from runtime.primitives import AccountId
 
@@ -24,6 +24,7 @@ def invariants_of(providers: "Providers") -> Iterator[Check]:
     yield from _of_pools(providers)
     yield from _of_bonds(providers)
     yield from _of_tasks(providers)
+    yield from _of_groups(providers)
     yield from _of_deposits(providers)
 
 
@@ -89,18 +90,15 @@ def _of_bonds(providers: "Providers") -> Iterator[Check]:
 
 
 def _of_tasks(providers: "Providers") -> Iterator[Check]:
-    busy: dict[Any, int] = {}
+    busy: dict[tuple[AccountId, int], int] = {}
     counts: dict[AccountId, list[int]] = {}
-    opened: dict[Key, int] = {}
     for task in providers.tasks.values():
         row = counts.setdefault(task.provider, [0, 0, 0])
         for place, amount in enumerate((1, int(task.is_running), task.value)):
             row[place] += amount
         if task.is_running:
-            place_ = (task.provider, task.class_id)
-            busy[place_] = busy.get(place_, 0) + 1
-        for key in keys_of(task):
-            opened[key] = opened.get(key, 0) + task.value
+            key = (task.provider, task.class_id)
+            busy[key] = busy.get(key, 0) + 1
     for who, ledger in providers.ledgers.items():
         found = [ledger.taken, ledger.running, ledger.open_value]
         is_counted = found == counts.pop(who, [0, 0, 0])
@@ -108,9 +106,22 @@ def _of_tasks(providers: "Providers") -> Iterator[Check]:
     yield Check("tasks are of providers", not counts)
     running = {key: slot.running for key, slot in providers.slots.items() if slot.running}
     yield Check("busy devices are those of tasks", running == busy)
-    values = {key: found.open for key, found in providers.group_values.items() if found.open}
-    wanted = {key: value for key, value in opened.items() if value}
-    yield Check("open value of groups is that of tasks", values == wanted)
+    opened = sum(task.value for task in providers.tasks.values())
+    yield Check("all open value is that of tasks", opened == providers.all_open)
+
+
+def _of_groups(providers: "Providers") -> Iterator[Check]:
+    borne = 0
+    for (_, _, who), until in providers.members.items():
+        borne += until == STILL
+        yield Check(f"a mark is of {who.hex()}", who in providers.profiles)
+    wanted = 0
+    for who, profile in providers.profiles.items():
+        for key in marks_of(profile):
+            wanted += 1
+            is_borne = providers.members.find((*key, who)) == STILL
+            yield Check(f"{who.hex()}: is known by its marks", is_borne)
+    yield Check("no mark is borne that nobody has", borne == wanted)
 
 
 def _of_deposits(providers: "Providers") -> Iterator[Check]:

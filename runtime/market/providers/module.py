@@ -119,6 +119,7 @@ class Providers(WorkBonds, Module, index=30, events=EVENTS, errors=ERRORS):
             terms.commission, era, era, deposit, deposit, 0, 0, is_retired=False,
         )  # fmt: skip
         self.ledgers[who] = Ledger(0, (), 0, era, era, 0, 0, 0, 0, 0, 0, 0, 0)
+        self._set_marks(who, self.profiles[who])
         self._set_classes(who, terms.classes)
         self.active += 1
         self.emit(Registered(who, depositor, deposit))
@@ -147,6 +148,7 @@ class Providers(WorkBonds, Module, index=30, events=EVENTS, errors=ERRORS):
             base=base,
             commission_era=era,
         )
+        self._set_marks(who, self.profiles[who])
         self._set_classes(who, terms.classes)
         self.emit(Updated(who, terms.payout, terms.commission))
 
@@ -347,16 +349,20 @@ class Providers(WorkBonds, Module, index=30, events=EVENTS, errors=ERRORS):
     def _give_up_marks(self, who: AccountId, profile: Profile, terms: Terms) -> None:
         """Keep in mind by what a provider was known; raises ChangedTooOften."""
         era = self.constitution.era()
+        until = era + self.unbonding_eras()
         kept = []
         for old in self.former_marks[who]:
-            if era - old.era <= self.unbonding_eras():
+            if old.until >= era:
                 kept.append(old)
             else:
-                self._prune_group((old.mark, old.key))
-        if terms.payout != profile.payout:
-            kept.append(FormerMark(Mark.PAYOUT, profile.payout, era))
-        if terms.endpoint != profile.endpoint:
-            kept.append(FormerMark(Mark.ENDPOINT, profile.endpoint, era))
+                self._drop_mark(who, (old.mark, old.key))
+        for mark, before, after in (
+            (Mark.PAYOUT, profile.payout, terms.payout),
+            (Mark.ENDPOINT, profile.endpoint, terms.endpoint),
+        ):
+            if before != after:
+                kept.append(FormerMark(mark, before, until))
+                self.members[mark, before, who] = until
         if len(kept) > MARKS_MAX:
             raise ChangedTooOften
         self.former_marks[who] = tuple(kept)
@@ -432,8 +438,7 @@ class Providers(WorkBonds, Module, index=30, events=EVENTS, errors=ERRORS):
             self.balances.move(
                 MoveCause.DELEGATION, DELEGATION_POT, TREASURY, pool.amount, keep_alive=False
             )
-        for key in self._marks(who):
-            self._prune_group(key)
-        for entries in (self.profiles, self.ledgers, self.pools, self.former_marks):
+        self._forget_marks(who, profile)
+        for entries in (self.profiles, self.ledgers, self.pools):
             del entries[who]
         self.emit(Forgotten(who))

@@ -175,14 +175,11 @@ class WorkBond(Record):
 
 
 class Task(Record):
-    """A job that a provider has: its value, by which marks it is counted, and if it still runs."""
+    """A job that a provider has: its value, and if it still runs."""
 
     provider: AccountId
     class_id: U16
     value: Balance
-    payout: AccountId
-    endpoint: Hash
-    depositor: AccountId
     is_running: Flag
 
 
@@ -201,18 +198,17 @@ NO_SLOT: Final = Slot(0, 0, 0)
 class Mark(IntEnum):
     """What makes a group of providers."""
 
-    ALL = 0
-    PAYOUT = 1
-    ENDPOINT = 2
-    DEPOSITOR = 3
+    PAYOUT = 0
+    ENDPOINT = 1
+    DEPOSITOR = 2
 
 
 class FormerMark(Record):
-    """A payout account or endpoint that a provider gave up in an era."""
+    """A payout account or endpoint that a provider gave up; it still counts up to an era."""
 
     mark: Mark
     key: Hash
-    era: U32
+    until: U32
 
 
 FormerMarks = Annotated[tuple[FormerMark, ...], Most(MARKS_MAX)]
@@ -220,21 +216,14 @@ FormerMarks = Annotated[tuple[FormerMark, ...], Most(MARKS_MAX)]
 
 
 class Ended(Record):
-    """Value of jobs of a group that ended in an era."""
+    """Value of jobs that ended in an era."""
 
     era: U32
     value: Balance
 
 
-class GroupValue(Record):
-    """Value of the open jobs of a group, and of those that ended in the last eras."""
-
-    open: Balance
-    ended: Annotated[tuple[Ended, ...], Most(WINDOW_ERAS)]
-
-
-NO_VALUE: Final = GroupValue(0, ())
-"""The value of a group without jobs."""
+RecentlyEnded = Annotated[tuple[Ended, ...], Most(WINDOW_ERAS)]
+"""Value of jobs that ended lately, the oldest era first."""
 
 
 class Registered(Event, index=0):

@@ -11,15 +11,13 @@ from runtime.balances import DELEGATION_POT, INSURANCE, Balances, BurnCause, Hol
 from runtime.frame.parameters import PERBILL
 from runtime.frame.storage import StorageMap, StorageValue, stored
 from runtime.market.providers import pools, rules
-from runtime.market.providers.groups import Groups, Key
+from runtime.market.providers.groups import Groups
 from runtime.market.providers.nouns import (
     CHUNKS_MAX,
     EMPTY_POOL,
     Chunk,
     DepositReturned,
-    FormerMarks,
     Ledger,
-    Mark,
     Pool,
     Profile,
     SecuritySlashed,
@@ -43,7 +41,6 @@ class Stakes(Groups):
     profiles: StorageMap[AccountId, Profile] = stored()
     ledgers: StorageMap[AccountId, Ledger] = stored()
     pools: StorageMap[AccountId, Pool] = stored(default=EMPTY_POOL)
-    former_marks: StorageMap[AccountId, FormerMarks] = stored(default=())
     secured: StorageValue[Balance] = stored(default=0)
     pooled: StorageValue[Balance] = stored(default=0)
 
@@ -78,7 +75,7 @@ class Stakes(Groups):
         if who not in self.ledgers:
             return 0
         ledger, pool = self._met(who), self.pools[who]
-        part = self.correlated_share(self._marks(who), share)
+        part = self.correlated_share(who, share)
         loss = -(-(ledger.total + pools.value(pool)) * part // PERBILL)
         own = min(ledger.total, loss)
         self.ledgers[who] = replace(_without(ledger, own), born=self.constitution.era())
@@ -183,22 +180,6 @@ class Stakes(Groups):
         if profile is None or profile.is_retired:
             raise NotRegistered
         return profile
-
-    def _marks(self, who: AccountId) -> tuple[Key, ...]:
-        """Give the marks by which a provider is known, those that it gave up lately too."""
-        profile = self.profiles[who]
-        era = self.constitution.era()
-        former = (
-            (old.mark, old.key)
-            for old in self.former_marks[who]
-            if era - old.era <= self.unbonding_eras()
-        )
-        return (
-            (Mark.PAYOUT, profile.payout),
-            (Mark.ENDPOINT, profile.endpoint),
-            (Mark.DEPOSITOR, profile.depositor),
-            *former,
-        )
 
     def _met(self, who: AccountId) -> Ledger:
         """Give a ledger, its tier that of the running era; raises NotRegistered."""

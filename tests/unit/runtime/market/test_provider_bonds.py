@@ -17,6 +17,7 @@ from runtime.balances import (
     MoveCause,
 )
 from runtime.market.providers import pools, refusals, rules
+from runtime.market.providers.groups import STILL
 from runtime.market.providers.nouns import Pool, WorkBond
 from tests.support.providers import GRIST, H100, OWNER, TERMS, D, E, P, Q, Yard
 from tests.support.runtime import stranger
@@ -479,7 +480,7 @@ def test_fraud_costs_more_the_more_work_the_group_has(yard: Yard) -> None:
     yard.take(2, 125 * GRIST)
     yard.done(P, "deposit_security", 300 * GRIST)
     x = -(-225 * 10**9 // 1_125)
-    assert yard.providers.correlated_share(yard.providers._marks(P), THIRTY) == 9 * x * x // 10**9
+    assert yard.providers.correlated_share(P, THIRTY) == 9 * x * x // 10**9
     assert yard.providers.slash_security(P, THIRTY) == 360 * GRIST
     yard.take(3, 800 * GRIST)
     assert yard.providers.slash_security(P, THIRTY) == 640 * GRIST
@@ -512,6 +513,63 @@ def test_a_group_is_known_by_any_of_its_marks(yard: Yard, mark: str) -> None:
     yard.next()
 
 
+def neighbour(yard: Yard, number: int, **changes: Any) -> Any:
+    """Another provider, with marks of its own but for what is named."""
+    who = stranger(number)
+    yard.give(who, 10_000 * GRIST)
+    own = {"payout": who, "endpoint": bytes([number]) * 32}
+    yard.register(who, **{**own, **changes})
+    return who
+
+
+def test_a_group_is_whoever_shares_any_mark(yard: Yard) -> None:
+    paid = neighbour(yard, 60, payout=OWNER)
+    near = neighbour(yard, 61, endpoint=TERMS.endpoint)
+    neighbour(yard, 62)
+    assert set(yard.providers.group_of(P)) == {P, paid, near}
+    crowd(yard, 700)
+    for job, who in enumerate((P, paid, near)):
+        yard.take(job, 100 * GRIST, who)
+    assert yard.providers.correlated_share(P, 0) == 810_000_000
+    assert yard.providers.correlated_share(paid, 0) == 360_000_000
+    yard.next()
+
+
+def test_a_mark_that_was_given_up_counts_for_an_unbonding_time(yard: Yard) -> None:
+    other = neighbour(yard, 60, payout=OWNER)
+    away = replace(TERMS, payout=E)
+    yard.done(P, "update", away)
+    yard.skip(28)
+    assert set(yard.providers.group_of(P)) == set(yard.providers.group_of(other)) == {P, other}
+    yard.next()
+    yard.skip(1)
+    assert yard.providers.group_of(P) == (P,)
+    assert yard.providers.group_of(other) == (other,)
+    yard.done(P, "update", away)
+    assert (0, OWNER, P) not in yard.providers.members
+    yard.next()
+
+
+def test_a_mark_that_is_taken_up_again_is_not_forgotten(yard: Yard) -> None:
+    other = neighbour(yard, 60, payout=OWNER)
+    yard.done(P, "update", replace(TERMS, payout=E))
+    yard.skip(20)
+    yard.done(P, "update", TERMS)
+    yard.next()
+    yard.skip(20)
+    yard.done(P, "update", replace(TERMS, payout=E))
+    yard.skip(28)
+    yard.done(P, "update", replace(TERMS, payout=E))
+    assert yard.providers.group_of(P) == (P, other)
+    yard.next()
+    yard.done(P, "leave")
+    yard.next(2)
+    yard.skip(28)
+    yard.done(P, "withdraw_security")
+    assert all(key[2] == other for key, _ in yard.providers.members.items())
+    yard.next()
+
+
 def test_strangers_are_no_group(yard: Yard) -> None:
     crowd(yard, 800)
     yard.take(2, 200 * GRIST)
@@ -525,10 +583,9 @@ def test_ended_jobs_count_in_a_group_for_seven_eras(yard: Yard) -> None:
     yard.end(1)
     yard.skip(2)
     yard.end(2)
-    marks = yard.providers._marks(P)
     shares = []
     for _ in range(8):
-        shares.append(yard.providers.correlated_share(marks, 0))
+        shares.append(yard.providers.correlated_share(P, 0))
         yard.skip(1)
     one = -(-(10**9) // 9)
     assert shares == [360_000_000] * 5 + [-(-9 * one * one // 10**9)] * 2 + [0]
@@ -566,7 +623,10 @@ def test_guards_see_money_that_is_not_there(yard: Yard) -> None:
         (lambda p: setattr(p, "pooled", 5), "the total of pools is their sum"),
         (lambda p: setattr(p, "secured", 5), "the total of security is its sum"),
         (lambda p: setattr(p, "bonded", 5), "the total of own bonds is their sum"),
-        (lambda p: p.group_values.__delitem__((0, bytes(32))), "open value of groups"),
+        (lambda p: setattr(p, "all_open", 5), "all open value is that of tasks"),
+        (lambda p: p.members.__delitem__((0, OWNER, P)), "is known by its marks"),
+        (lambda p: p.members.__setitem__((0, E, P), STILL), "no mark is borne that nobody has"),
+        (lambda p: p.members.__setitem__((0, E, E), 5), "a mark is of"),
         (
             lambda p: p.profiles.__setitem__(P, replace(p.profiles[P], deposit=10**12)),
             "deposits are held",
