@@ -223,14 +223,21 @@ class FakeWorkUnits:
         return steps * 1_000 // entry.ops_per_unit if program == METERED else None
 
 
+@cache
+def alone() -> Runtime:
+    """A runtime in which only rewards are left of the market: one mill runs at a time."""
+    runtime = Runtime()
+    rest = [part for part in runtime.market.modules if not isinstance(part, WorkRewards)]
+    runtime.modules = tuple(part for part in runtime.modules if part not in rest)
+    return runtime
+
+
 class Mill:
     """A chain on which jobs are settled; money is looked at before and after."""
 
     def __init__(self, *, has_emission: bool = True) -> None:
-        runtime = Runtime()
+        runtime = alone()
         self.rewards: WorkRewards = runtime.market.rewards
-        rest = [module for module in runtime.market.modules if module is not self.rewards]
-        runtime.modules = tuple(module for module in runtime.modules if module not in rest)
         self.providers, self.datasets = (
             FakeProviders(runtime, Bonds(runtime)),
             FakeDatasets(runtime),
@@ -240,11 +247,10 @@ class Mill:
         self.rewards.datasets = self.datasets
         self.rewards.work_units = self.units
         self.log: list[Any] = []
-        emit = self.rewards.emit
 
         def note(event: Any) -> None:
             self.log.append(event)
-            emit(event)
+            WorkRewards.emit(self.rewards, event)
 
         vars(self.rewards)["emit"] = note
         self.reputation = FakeReputation()
