@@ -9,10 +9,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from chain.market.attempts import begin_trace, plan_of
+from chain.market.bids import bid_salt
 from chain.market.content import DataDirectory, DataMissing, DataSpoiled
 from chain.market.disputant import Defender, Disputant
-from chain.market.door import Desk, Envelope, Peer, fetch_data, fetch_weights
+from chain.market.door import Desk, Envelope, Peer
 from chain.market.memory import AgentMemory
+from chain.market.sealing import disclose, seal, secrets_of
 from chain.market.training import Commitments, Fraud, FraudKind, Plan, Trace
 from chain.market.view import AgentChain
 from ext import signing
@@ -21,22 +24,36 @@ from runtime.market.jobs.auction import seal_bid
 from runtime.market.jobs.book import units_of
 from runtime.market.jobs.receipts import JobReceipt
 from runtime.market.market import Market
-from runtime.market.nouns import Job, JobSpec, JobState
-from runtime.market.trainer import PROGRAM, initial_weights, read_params
-from runtime.market.trees import branch_of
-from runtime.market.verification.records import AuditPhase, Disclosure, Proof
+from runtime.market.nouns import Job, JobSpec, JobState, Verification
+from runtime.market.trainer import PROGRAM
+from runtime.market.verification.records import AuditPhase, ReplicaPhase
 from runtime.primitives import ZERO_HASH
 
 MILESTONES: Final = 4
 """Receipts that the provider offers on the way; each accepted one is paid whatever comes."""
 
-SLICE: Final = 16
-"""Checkpoints that are trained between two looks at the chain."""
+SLICE_STEPS: Final = 4_096
+"""Steps after which the chain is looked at again: about a second."""
+
+TOP_UP_BLOCKS: Final = 20
+"""How long before a part of a long run ends the bond of the next one is locked."""
 
 NEWEST: Final = 64
 """Newest jobs among which work is sought."""
 
-LIVE: Final = (JobState.MATCHED, JobState.RUNNING, JobState.WINDOW, JobState.DISPUTED)
+NEWEST_AT_FIRST: Final = 2_000
+"""Newest jobs that are looked through at the start, for those that this provider has already."""
+
+OPEN: Final = (JobState.OPEN, JobState.BIDDING)
+"""States in which bids are taken."""
+
+LIVE: Final = (
+    JobState.MATCHED,
+    JobState.RUNNING,
+    JobState.PAUSED,
+    JobState.WINDOW,
+    JobState.DISPUTED,
+)
 """States in which a provider has something to do."""
 
 
@@ -55,6 +72,7 @@ class Work:
     job: int
     attempt: int
     trace: Trace
+    is_sealed: bool = False
     commitments: Commitments | None = None
     disputant: Disputant | None = None
 
@@ -87,6 +105,7 @@ class ProviderAgent:
         self.settings = settings
         self._works: dict[int, Work] = {}
         self._seen = 0
+        self._is_begun = False
         self._said: set[str] = set()
 
     def tick(self) -> None:
@@ -97,57 +116,102 @@ class ProviderAgent:
             return
         self._seen = self.chain.height
         market = runtime.market
-        mine = 0
-        count = market.jobs.job_count
-        for number in range(max(count - NEWEST, 0), count):
+        jobs: dict[int, Job] = {}
+        for number in self._numbers(market):
             job = market.jobs.find(number)
-            if job is None:
-                continue
-            if job.provider == self.chain.me and job.state in LIVE:
-                mine += 1
-                self._tend(market, number, job)
-            elif number in self._works:
-                self._leave(number)
-            if job.state in (JobState.OPEN, JobState.BIDDING) and mine < self.settings.jobs_max:
-                self._bid(market, number, job)
-            elif job.state is JobState.REVEALING:
-                self._reveal(market, number, job)
+            if job is not None:
+                jobs[number] = job
+        mine = sorted(number for number, job in jobs.items() if self._is_mine(job))
+        for number in [number for number in self._works if number not in mine]:
+            self._leave(number)
+        for number in mine:
+            self._tend(market, number, jobs[number])
+        self._seek(market, jobs, len(mine))
+        for number in self.memory.jobs():
+            self._forget_if_over(market, number)
         self._train_on(market)
+
+    def _seek(self, market: Market, jobs: dict[int, Job], busy: int) -> None:
+        """Open sealed bids, and bid for more while there is room for it."""
+        bidding = [number for number, job in jobs.items() if self._is_bidding(number, job)]
+        room = self.settings.jobs_max - busy - len(bidding)
+        for number, job in jobs.items():
+            if job.state is JobState.REVEALING:
+                self._reveal(market, number, job)
+            elif job.state in OPEN and number in bidding:
+                self._bid(market, number, job)
+            elif job.state in OPEN and room > 0 and self._bid(market, number, job):
+                room -= 1
+
+    def _numbers(self, market: Market) -> list[int]:
+        """Give the jobs to look at, ascending: the newest, and all of which something is known."""
+        count = market.jobs.job_count
+        newest = NEWEST if self._is_begun else NEWEST_AT_FIRST
+        self._is_begun = True
+        known = [number for number in (*self._works, *self.memory.jobs()) if number < count]
+        return sorted({*known, *range(max(count - newest, 0), count)})
+
+    def _is_mine(self, job: Job) -> bool:
+        return job.provider == self.chain.me and job.state in LIVE
+
+    def _is_bidding(self, number: int, job: Job) -> bool:
+        is_open = job.state in OPEN or job.state is JobState.REVEALING
+        return is_open and self.memory.bid(number, job.attempt) is not None
+
+    def _forget_if_over(self, market: Market, number: int) -> None:
+        """Drop what is written down of a job that nothing moves any more."""
+        job = market.jobs.find(number)
+        if job is None or job.state >= JobState.SETTLED:
+            self.memory.forget(number)
 
     # Auctions
 
-    def _bid(self, market: Market, number: int, job: Job) -> None:
-        """Seal a bid for a job that this machine can do."""
+    def _bid(self, market: Market, number: int, job: Job) -> bool:
+        """Seal a bid for a job that this machine can do; gives whether there is one.
+
+        The price is written down before it leaves. A bid that did not arrive is sent again as it
+        was.
+        """
         me, spec = self.chain.me, market.jobs.spec(number)
-        if spec.program != PROGRAM or self.memory.bid(number, job.attempt) is not None:
-            return
-        if self.chain.height >= job.due or market.jobs.bids.find((number, me)) is not None:
-            return
+        if spec.program != PROGRAM or self.chain.height >= job.due:
+            return False
+        if market.jobs.bids.find((number, me)) is not None:
+            return True
+        price = self.memory.bid(number, job.attempt)
+        if price is None:
+            price = self._price(market, number, job, spec)
+        if price is None:
+            return False
+        salt = bid_salt(self.memory, number, job.attempt)
+        self.memory.keep_bid(number, job.attempt, price)
+        return self.chain.send("Jobs", "commit_bid", number, seal_bid(number, me, price, salt))
+
+    def _price(self, market: Market, number: int, job: Job, spec: JobSpec) -> int | None:
+        """Give what to ask for the rest of a job in grains; None when it cannot be taken."""
+        me, barred = self.chain.me, market.jobs.annexes[number].barred
+        if any(market.providers.share_owner(me, other) for other in barred):
+            return None
         rate = self.settings.price or market.providers.offer(me, spec.class_id)
         if rate is None:
             rate = market.work_units.reference(spec.class_id)
         price = rate * units_of(spec, job.first_checkpoint)
         if not 0 < price <= job.price:
             self._say(f"job {number} pays less than this machine asks")
-            return
+            return None
         try:
             market.providers.check_can_take(me, spec, price)
         except CallError as error:
             self._say(f"job {number} cannot be taken: {type(error).__doc__}")
-            return
-        sealed = seal_bid(number, me, price, self._salt(number, job))
-        self.memory.keep_bid(number, job.attempt, price)
-        self.chain.send("Jobs", "commit_bid", number, sealed)
+            return None
+        return price
 
     def _reveal(self, market: Market, number: int, job: Job) -> None:
         price = self.memory.bid(number, job.attempt)
         bid = market.jobs.bids.find((number, self.chain.me))
         if price is None or bid is None or bid.is_open or self.chain.height >= job.due:
             return
-        self.chain.send("Jobs", "reveal_bid", number, price, self._salt(number, job))
-
-    def _salt(self, number: int, job: Job) -> bytes:
-        return self.memory.secret(f"bid {number}/{job.attempt}")
+        salt = bid_salt(self.memory, number, job.attempt)
+        self.chain.send("Jobs", "reveal_bid", number, price, salt)
 
     # Work
 
@@ -160,6 +224,8 @@ class ProviderAgent:
             self._start(market, number, job, work)
         elif job.state is JobState.RUNNING:
             self._run(market, number, job, work)
+        elif job.state is JobState.PAUSED:
+            self._top_up(number, work)
         else:
             self._answer(market, number, work)
 
@@ -168,20 +234,16 @@ class ProviderAgent:
         work = self._works.get(number)
         if work is not None and work.attempt == job.attempt:
             return work
-        spec = market.jobs.spec(number)
-        params = read_params(spec.params)
         try:
-            leaves = fetch_data(self.data, self.settings.peers, market.jobs.data_root(number))
-            weights = initial_weights(params)
-            if job.first_checkpoint:
-                weights = fetch_weights(self.data, self.settings.peers, job.first_state)
+            plan = plan_of(market.jobs.spec(number))
+            trace = begin_trace(
+                market, number, job, self.data, self.settings.peers, fraud=self._fraud(plan, job)
+            )
         except (DataMissing, DataSpoiled) as error:
             self._say(f"job {number} cannot be worked on: {error}")
             return None
-        plan = Plan(params, spec.steps, spec.checkpoints)
-        fraud = self._fraud(plan, job)
-        trace = Trace(plan, tuple(leaves), job.first_checkpoint, weights, fraud=fraud)
-        work = self._works[number] = Work(number, job.attempt, trace)
+        is_sealed = market.jobs.spec(number).verification is Verification.REPLICATION
+        work = self._works[number] = Work(number, job.attempt, trace, is_sealed)
         return work
 
     def _fraud(self, plan: Plan, job: Job) -> Fraud | None:
@@ -203,12 +265,17 @@ class ProviderAgent:
             is_running = job is not None and job.state is JobState.RUNNING
             if not is_running and not self._is_behind(job, work):
                 continue
-            for _ in range(SLICE):
-                if work.trace.is_whole or self._has_vanished(work):
-                    break
-                run = work.trace.advance()
-                if work.trace.done in self._milestones(work):
-                    self.data.write_weights(run.weights)
+            self._train(work)
+
+    def _train(self, work: Work) -> None:
+        """Train to the next milestone, where a receipt is offered, or for about a second."""
+        for _ in range(max(SLICE_STEPS // work.trace.plan.steps_each, 1)):
+            if work.trace.is_whole or self._will_vanish(work):
+                return
+            run = work.trace.advance()
+            if work.trace.done in self._milestones(work):
+                self.data.write_weights(run.weights)
+                return
 
     @staticmethod
     def _is_behind(job: Job | None, work: Work) -> bool:
@@ -216,7 +283,8 @@ class ProviderAgent:
         is_posted = job is not None and job.state in (JobState.WINDOW, JobState.DISPUTED)
         return is_posted and not work.trace.is_whole
 
-    def _has_vanished(self, work: Work) -> bool:
+    def _will_vanish(self, work: Work) -> bool:
+        """Whether this is a drill in which half of the work is done, and no more will be."""
         is_half = 2 * len(work.trace.runs) >= work.trace.plan.checkpoints - work.trace.first
         return self.settings.cheat is Cheat.VANISH and is_half
 
@@ -244,23 +312,49 @@ class ProviderAgent:
             self.chain.send("Jobs", "start", number, signed.receipt, signed.requester)
 
     def _run(self, market: Market, number: int, job: Job, work: Work) -> None:
-        """Beat, bring receipts that came back, offer the next, complete."""
-        if self._has_vanished(work):
+        """Beat, bring receipts that came back, offer the next, complete.
+
+        Who vanishes in a drill has half of the work accepted first, if the requester signs, so that
+        there is something to go on from.
+        """
+        will_vanish = self._will_vanish(work)
+        if will_vanish and job.accepted > job.first_checkpoint:
             return
         spec = market.jobs.spec(number)
         signed = self.desk.signed(number)
         if signed is not None and signed.receipt.checkpoint > job.accepted:
-            self.desk.withdraw(number)
             self.chain.send("Jobs", "post_receipt", number, signed.receipt, signed.requester)
             return
+        if will_vanish:
+            self._offer_next(market, number, job, work)
+            return
+        if self._needs_bond(market, number, job, spec):
+            self._top_up(number, work)
         if work.trace.is_whole:
             self._complete(number, spec, work)
             return
         if 2 * (self.chain.height - job.heard) >= spec.heartbeat:
             self.chain.send("Jobs", "heartbeat", number)
-        reached = [one for one in self._milestones(work) if job.accepted < one <= work.trace.done]
+        self._offer_next(market, number, job, work)
+
+    def _offer_next(self, market: Market, number: int, job: Job, work: Work) -> None:
+        """Offer a receipt for the last milestone, unless one further on was written down before."""
+        least = max(job.accepted + 1, self.memory.last_receipt(number, job.attempt))
+        reached = [one for one in self._milestones(work) if least <= one <= work.trace.done]
         if reached:
             self._offer(self._receipt(market, number, job, work, reached[-1]))
+
+    def _needs_bond(self, market: Market, number: int, job: Job, spec: JobSpec) -> bool:
+        """Whether the part of a long run ends soon whose bond is locked."""
+        annex = market.jobs.annexes[number]
+        if annex.parts_backed >= annex.parts:
+            return False
+        end = job.started + spec.run_blocks * annex.parts_backed // annex.parts
+        return self.chain.height + TOP_UP_BLOCKS >= end
+
+    def _top_up(self, number: int, work: Work) -> None:
+        if not self._will_vanish(work):
+            self.chain.send("Jobs", "top_up", number)
 
     def _receipt(
         self, market: Market, number: int, job: Job, work: Work, checkpoint: int
@@ -302,9 +396,15 @@ class ProviderAgent:
 
     def _commitments(self, work: Work) -> Commitments:
         if work.commitments is None:
-            secret = self.memory.secret(f"salt {work.job}/{work.attempt}")
-            work.commitments = work.trace.commit(secret)
+            secret = self._secret(work)
+            if work.is_sealed:
+                work.commitments = seal(work.trace, self.chain.me, secret)
+            else:
+                work.commitments = work.trace.commit(secret)
         return work.commitments
+
+    def _secret(self, work: Work) -> bytes:
+        return self.memory.secret(f"salt {work.job}/{work.attempt}")
 
     # After the result
 
@@ -312,10 +412,8 @@ class ProviderAgent:
         """Open what an audit drew, and play the disputes."""
         if not work.trace.is_whole:
             return
-        audit = market.verification.audits.find(number)
-        if audit is not None and audit.phase is AuditPhase.REVEALING and not audit.opened:
-            opened = tuple(self._disclosure(work, checkpoint) for checkpoint in audit.draws)
-            self.chain.send("Verification", "disclose", number, opened)
+        self._answer_audit(market, number, work)
+        self._answer_group(market, number, work)
         if work.disputant is None:
             side = Defender(self.chain.me, work.trace, self._commitments(work))
             work.disputant = Disputant(side)
@@ -323,15 +421,28 @@ class ProviderAgent:
             if not self.chain.send_bytes(f"Disputes.{move.name}", move.call()):
                 work.disputant.forget(move.dispute)
 
-    def _disclosure(self, work: Work, checkpoint: int) -> Disclosure:
-        commitments, trace = self._commitments(work), work.trace
-        before = None
-        if checkpoint > trace.first:
-            before = _proof(commitments, checkpoint - 1)
-        states = trace.run_of(checkpoint).states
-        return Disclosure(
-            _proof(commitments, checkpoint), before, branch_of(states, len(states) - 1)
-        )
+    def _answer_audit(self, market: Market, number: int, work: Work) -> None:
+        """Open what an audit drew."""
+        audit = market.verification.audits.find(number)
+        if audit is None or audit.phase is not AuditPhase.REVEALING or audit.opened:
+            return
+        sealed = self._commitments(work)
+        opened = tuple(disclose(work.trace, sealed, drawn) for drawn in audit.draws)
+        self.chain.send("Verification", "disclose", number, opened)
+
+    def _answer_group(self, market: Market, number: int, work: Work) -> None:
+        """Open what was drawn of a replicated job, with the secrets of its seals."""
+        siblings = market.jobs.siblings(number)
+        group = market.verification.groups.find(siblings[0]) if siblings else None
+        if group is None or group.phase is not ReplicaPhase.REVEALING:
+            return
+        replica = next(one for one in group.replicas if one.job == number)
+        if replica.opened or not replica.is_complete or self.chain.height >= group.due:
+            return
+        drawn = group.checkpoint
+        opened = disclose(work.trace, self._commitments(work), drawn)
+        secrets = secrets_of(self._secret(work), drawn)
+        self.chain.send("Verification", "disclose_replica", number, opened, *secrets)
 
     def _leave(self, number: int) -> None:
         """Forget a job that is over."""
@@ -343,7 +454,3 @@ class ProviderAgent:
         if sentence not in self._said:
             self._said.add(sentence)
             self.chain.tell(sentence)
-
-
-def _proof(commitments: Commitments, checkpoint: int) -> Proof:
-    return Proof(commitments.opening(checkpoint), commitments.branch(checkpoint))

@@ -128,6 +128,7 @@ class AgentChain(ChainReader):
         self.me = AccountId(pair.public)
         self.tell = tell
         self._next: tuple[int, int] | None = None
+        self._refusals: dict[str, str] = {}
 
     def send(self, module: str, name: str, *arguments: Any) -> bool:
         """Sign a call and hand it to the node; tells why, and gives False, when it is refused.
@@ -150,16 +151,23 @@ class AgentChain(ChainReader):
                 if error == NONCE_AHEAD:
                     return False
                 if error is not None:
-                    self.tell(f"{title} is not sent: {error[0]}. {error[1]}")
+                    self._tell_refusal(title, f"{error[0]}. {error[1]}")
                     return False
             self.client.submit(extrinsic)
         except RpcError as error:
             self._next = None
-            self.tell(f"{title} is not sent: {error}")
+            self._tell_refusal(title, str(error))
             return False
         self._next = (self._height, draft.nonce + 1)
+        self._refusals.pop(title, None)
         self.tell(f"{title} sent")
         return True
+
+    def _tell_refusal(self, title: str, reason: str) -> None:
+        """Tell why a call is not sent, once for as long as it is the same."""
+        if self._refusals.get(title) != reason:
+            self._refusals[title] = reason
+            self.tell(f"{title} is not sent: {reason}")
 
     def _following(self) -> int | None:
         """Give the nonce behind what was sent in this look, if anything was."""
