@@ -5,6 +5,7 @@ from functools import cached_property
 from typing import Any
 
 from ext import hashing
+from runtime.balances import HoldReason
 from runtime.executive import Executive
 from runtime.frame.errors import CallError
 from runtime.market.datasets import Datasets
@@ -173,8 +174,6 @@ class Library:
 
     def use(self, number: int, requester: AccountId, amount: int, job: int = 1) -> None:
         """Let a job of a requester pay for a use, out of escrow that it puts down for it."""
-        from runtime.balances import HoldReason
-
         self.runtime.balances.hold(requester, HoldReason.ESCROW, amount)
         self.module.pay_use(number, job, requester, requester, amount)
 
