@@ -12,7 +12,8 @@ from ext import hashing
 from runtime.balances import BurnCause, HoldReason
 from runtime.frame.errors import CallError
 from runtime.frame.parameters import PERBILL
-from runtime.market.jobs.book import Book, units_of
+from runtime.market.jobs.backing import Backing
+from runtime.market.jobs.book import units_of
 from runtime.market.jobs.nouns import (
     AlreadyBid,
     Bid,
@@ -41,7 +42,6 @@ from runtime.market.jobs.numbers import (
 )
 from runtime.market.nouns import NOBODY, Job, JobSpec, JobState, Reason
 from runtime.market.reputation import BOND_RATIO_MAX
-from runtime.market.terms import cheat_report
 from runtime.primitives import AccountId
 
 PRICE_BYTES: Final = 8
@@ -84,7 +84,7 @@ def compute_price(ranks: Sequence[Rank], place: int, highest: int, only: int) ->
     return max(rank.price, min(highest, price), 1)
 
 
-class Auctions(Book):
+class Auctions(Backing):
     """How a job finds its provider."""
 
     # Inside, bids
@@ -212,18 +212,9 @@ class Auctions(Book):
         self._check_bidder(id_, provider)
         near.providers.check_can_take(provider, spec, price)
         job = self._lower_price(id_, job, price)
-        bond = near.providers.required_bond(provider, price)
-        own = near.providers.lock_bond(provider, id_, bond, price=price)
-        near.providers.note_taken(provider, id_, spec.class_id, price)
         job = replace(job, provider=provider, table=near.work_units.version)
-        self.reports[id_] = cheat_report(
-            spec.verification,
-            price,
-            own,
-            bond=bond,
-            checkpoints=spec.checkpoints,
-            replicas=spec.replicas,
-        )
+        bond, own = self._back(id_, job, 1)
+        near.providers.note_taken(provider, id_, spec.class_id, price)
         self.emit(JobMatched(id_, provider, job.attempt, price, bond, own))
         due = self.ctx.block.height + START_BLOCKS.read(self.ctx)
         return self._move_on(id_, job, JobState.MATCHED, due)

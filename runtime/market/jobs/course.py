@@ -6,6 +6,8 @@
     EXPIRED <────────────────┘            v           (third: FAILED)         v
                                      CANCELLED                             SETTLED
 
+A long run is PAUSED while its provider owes bond, see `runtime.market.jobs.backing`.
+
 Whatever ends a state does so once: by a call, by the wheel when it is due, or, if the wheel was
 full, by anybody's `advance`.
 """
@@ -17,7 +19,7 @@ from runtime.balances import BurnCause, HoldReason
 from runtime.frame.parameters import PERBILL
 from runtime.frame.storage import StorageValue, stored
 from runtime.market.jobs.auction import Auctions
-from runtime.market.jobs.book import MAIN, ONCE, highest_price
+from runtime.market.jobs.book import MAIN, ONCE, highest_price, silent_from
 from runtime.market.jobs.nouns import (
     CannotCancel,
     DeadlinePassed,
@@ -57,7 +59,13 @@ from runtime.market.nouns import (
 from runtime.market.terms import earned_part
 from runtime.primitives import ZERO_HASH, AccountId
 
-JUDGED: Final = (JobState.MATCHED, JobState.RUNNING, JobState.WINDOW, JobState.DISPUTED)
+JUDGED: Final = (
+    JobState.MATCHED,
+    JobState.RUNNING,
+    JobState.PAUSED,
+    JobState.WINDOW,
+    JobState.DISPUTED,
+)
 """Where a provider has a bond behind a job, and can lose it."""
 
 RESULT_STATES: Final = (JobState.WINDOW, JobState.DISPUTED)
@@ -71,6 +79,7 @@ WORK_OF: Final = {
     JobState.OPEN: WORK_EXPIRY,
     JobState.MATCHED: WORK_UNSTARTED,
     JobState.RUNNING: WORK_FAILURE,
+    JobState.PAUSED: WORK_FAILURE,
     JobState.WINDOW: WORK_SETTLEMENT,
     JobState.DISPUTED: WORK_SETTLEMENT,
 }
@@ -126,7 +135,7 @@ class Course(Auctions):
 
     def _advance(self, id_: int, job: Job) -> None:
         """End the state of a job, which is over."""
-        if job.state is JobState.RUNNING:
+        if job.state in (JobState.RUNNING, JobState.PAUSED):
             self._end_run(id_, job)
         elif job.state in RESULT_STATES:
             reason = Reason.NO_VERDICT if job.cases else job.reason
@@ -146,10 +155,17 @@ class Course(Auctions):
             self._end(id_, job, JobState.EXPIRED, reason)
 
     def _end_run(self, id_: int, job: Job) -> None:
-        """End a run whose time is over, or whose provider was silent too long."""
-        if job.accepted == self.specs[id_].checkpoints:
+        """End a run whose time is over, or whose provider was silent or did not add to its bond."""
+        height, spec = self.ctx.block.height, self.specs[id_]
+        is_running = job.state is JobState.RUNNING
+        silent = silent_from(job, spec)
+        if job.accepted == spec.checkpoints:
             self._settle(id_, job, JobState.SETTLED, Reason.ACCEPTED)
-        elif self.ctx.block.height >= job.due:
+        elif is_running and self._pause_at(id_, job) < min(job.due, silent):
+            self._pause(id_, job)
+        elif not is_running:
+            self._fail(id_, job, Fault.LATE, Reason.NO_TOP_UP, None)
+        elif height >= job.due:
             self._fail(id_, job, Fault.LATE, Reason.LATE, None)
         else:
             self._fail(id_, job, Fault.OFFLINE, Reason.OFFLINE, None)
@@ -211,7 +227,12 @@ class Course(Auctions):
         del self.reports[id_]
         annex = self.annexes[id_]
         self.annexes[id_] = replace(
-            annex, receipt=ZERO_HASH, is_by_acceptance=False, barred=(*annex.barred, failed)
+            annex,
+            receipt=ZERO_HASH,
+            is_by_acceptance=False,
+            barred=(*annex.barred, failed),
+            parts=0,
+            parts_backed=0,
         )
         bond_part = self.annexes[id_].compensation
         self.emit(JobReopened(id_, job.attempt, job.first_checkpoint, price, bond_part))
@@ -268,22 +289,27 @@ class Course(Auctions):
         self._end(id_, job, JobState.CANCELLED, reason)
 
     def _cancel_run(self, id_: int, job: Job) -> None:
-        """End a run for the requester: what is done or its time is paid, and a part of the rest."""
+        """End a run for the requester: what is done or its time is paid, and a part of the rest.
+
+        Of a run that pauses no more than what is done: its provider keeps it waiting.
+        """
         spec = self.specs[id_]
         whole, done = spec.checkpoints - job.first_checkpoint, job.accepted - job.first_checkpoint
-        elapsed = self.ctx.block.height - job.started
-        earned = max(job.price * done // whole, job.price * elapsed // spec.run_blocks)
-        price = earned + (job.price - earned) * CANCEL_SHARE.read(self.ctx) // PERBILL
+        price = earned_part(job.price, done, whole)
+        if job.state is JobState.RUNNING:
+            elapsed = self.ctx.block.height - job.started
+            price = max(price, job.price * elapsed // spec.run_blocks)
+            price += (job.price - price) * CANCEL_SHARE.read(self.ctx) // PERBILL
         job = self._lower_price(id_, replace(job, emission=0), max(price, 1))
         self._settle(id_, job, JobState.CANCELLED, Reason.BY_REQUESTER)
 
     def _cancel(self, id_: int, job: Job) -> None:
         """End a job because its requester wants to, at the cost that is fair where it stands."""
-        if job.state > JobState.RUNNING:
+        if job.state > JobState.PAUSED:
             raise CannotCancel
         if self.ctx.block.height >= self._wake_of(id_, job):
             raise DeadlinePassed
-        if job.state is JobState.RUNNING:
+        if job.state >= JobState.RUNNING:
             self._cancel_run(id_, job)
         elif job.state is JobState.MATCHED:
             self._end_unstarted(id_, job, Reason.BY_REQUESTER)

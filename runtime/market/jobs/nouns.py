@@ -33,7 +33,8 @@ class Annex(Record):
     `data_root` is over the leaves that it trains on, `leaf_count` their number. `receipt` is the
     hash of the last receipt that both signed, `units` what it counts. `is_by_acceptance` says that
     the requester judges the result, whatever was ordered. `group` is the first of `siblings` equal
-    jobs.
+    jobs. `barred` failed it before. Of the `parts` of a long run the bond of `parts_backed` is
+    locked; `run_ends` is when a run that pauses has to be done.
     """
 
     compensation: Balance
@@ -49,6 +50,9 @@ class Annex(Record):
     group: U32
     siblings: U8
     barred: Barred
+    parts: U32
+    parts_backed: U32
+    run_ends: BlockNumber
 
 
 NO_ANNEX: Final = Annex(
@@ -65,6 +69,9 @@ NO_ANNEX: Final = Annex(
     group=0,
     siblings=0,
     barred=(),
+    parts=0,
+    parts_backed=0,
+    run_ends=0,
 )
 """What a job has beside itself that has nothing."""
 
@@ -237,6 +244,16 @@ class AuditPaid(Event, index=15):
     amount: Balance
 
 
+class BondRaised(Event, index=16):
+    """More of the bond of a long job is locked: that of so many of its parts."""
+
+    id_: U32
+    parts_backed: U32
+    whole: U32
+    bond: Balance
+    own_bond: Balance
+
+
 class UnknownJob(CallError, index=0):
     """There is no such job, or it ended long ago; `gristmill job list` shows those that live."""
 
@@ -383,6 +400,10 @@ class NotLive(CallError, index=35):
 
 class FailedBefore(CallError, index=36):
     """The account, or one of the same owner, failed an attempt of this job; others may try."""
+
+
+class FullyBacked(CallError, index=37):
+    """All of the bond is locked; there is nothing to add."""
 
 
 EVENTS: Final = tuple(EVENTS_BY_FILE[__name__])

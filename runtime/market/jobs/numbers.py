@@ -110,7 +110,21 @@ KEEP_ERAS: Final = Parameter(
 )  # fmt: skip
 """28 eras: rewards are paid and canaries shown long before; blocks keep it for ever."""
 
+PART_BLOCKS: Final = Parameter(
+    "jobs.part_blocks", 302_400, low=20, high=1_209_600, step=43_200, unit=Unit.BLOCKS,
+    docs="Longest part of a run whose bond is locked at once; a longer run has several.",
+)  # fmt: skip
+"""Seven eras: as long as the longest window binds a bond anyway."""
+
+PAUSE_BLOCKS: Final = Parameter(
+    "jobs.pause_blocks", 3_600, low=5, high=43_200, step=1_800, unit=Unit.BLOCKS,
+    docs="How long a job waits for the bond of the next part of its run.",
+)  # fmt: skip
+"""Two hours of a public chain: money is moved meanwhile."""
+
 PARAMETERS: Final = (
+    PART_BLOCKS,
+    PAUSE_BLOCKS,
     OPEN_BLOCKS,
     BIDDING_BLOCKS,
     REVEALING_BLOCKS,

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from runtime.balances import HoldReason
 from runtime.frame.module import Check
+from runtime.market.jobs.course import JUDGED
 from runtime.market.jobs.numbers import (
     BIDS_MAX,
     KEEP_ERAS,
@@ -13,9 +14,6 @@ from runtime.market.jobs.numbers import (
 from runtime.market.jobs.verdicts import Verdicts
 from runtime.market.nouns import NOBODY, Job, JobState
 from runtime.primitives import AccountId, Weight
-
-WITH_PROVIDER = (JobState.MATCHED, JobState.RUNNING, JobState.WINDOW, JobState.DISPUTED)
-"""Where a job has a provider and a bond."""
 
 
 class Records(Verdicts):
@@ -73,11 +71,15 @@ class Records(Verdicts):
         parts = job.price + job.dataset_fees + job.protocol_fee + job.audit_left
         yield Check(f"the escrow of job {id_} is its parts", job.escrow == parts)
         yield Check(f"job {id_} owes no more to bonds", annex.compensation <= job.escrow)
-        has_provider = job.state in WITH_PROVIDER
+        has_provider = job.state in JUDGED
         yield Check(f"job {id_} has its provider", has_provider == (job.provider != NOBODY))
         has_bond = near.providers.bond(id_) is not None
         yield Check(f"job {id_} has its bond", has_provider == has_bond)
+        backed = annex.parts_backed if has_provider else 0
+        yield Check(f"job {id_} has the bond of its parts", (backed > 0) == has_provider)
+        yield Check(f"job {id_} has no more parts than its run", backed <= annex.parts)
         has_result = job.state in (JobState.WINDOW, JobState.DISPUTED)
+        yield Check(f"job {id_} is wholly backed", not has_result or backed == annex.parts)
         yield Check(f"job {id_} has its result", has_result == (id_ in self.results))
         yield Check(f"job {id_} has cases only with a result", has_result or not job.cases)
         is_ordered = spec is None or job.first_checkpoint <= job.accepted <= spec.checkpoints
