@@ -6,20 +6,16 @@ from typing import Any
 import pytest
 
 from chain.market.content import DataDirectory
-from chain.market.memory import AgentMemory
-from chain.market.provider import Cheat
-from chain.market.provider import Settings as ProviderSettings
+from chain.market.provider import Cheat, Settings
 from chain.market.sealing import disclose, seal, secrets_of
 from chain.market.training import Plan, train
-from chain.market.verifier import Settings, VerifierAgent
-from chain.seams import SystemChance
+from chain.market.verifier import VerifierAgent
 from runtime.balances import HoldReason
 from runtime.market.nouns import JobState, Reason
 from runtime.market.trainer import TrainerParams
 from runtime.market.verification import audits
 from runtime.market.verification.numbers import COMMIT_BLOCKS, REVEAL_BLOCKS
 from runtime.market.verification.records import Audit
-from tests.support.runtime import GENESIS_HASH
 from tests.support.town import GRIST, Town
 from tests.support.verification import LEAVES
 
@@ -33,37 +29,24 @@ class Watched(Town):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.at_work: dict[str, VerifierAgent] = {}
+        self.is_without_data: tuple[str, ...] = ()
 
     def settle_in(self, cheat: Cheat | None = None) -> int:
         """Let everybody take part, and a job be submitted."""
-        self.set_pace(20)
-        self.add_verifiers(*VERIFIERS)
-        self.add_dataset("Eve", GRIST)
-        self.add_provider("Paula", ProviderSettings(cheat=cheat))
-        for name in VERIFIERS:
-            self.start_verifier(name)
-        return self.submit("Dave", self.spec())
-
-    def set_pace(self, blocks: int) -> None:
         runtime = self.chain.open()
         for parameter in (COMMIT_BLOCKS, REVEAL_BLOCKS):
-            parameter.begin(runtime.ctx, blocks)
+            parameter.begin(runtime.ctx, 20)
         self.chain.close()
+        self.add_verifiers(*VERIFIERS)
+        self.add_dataset("Eve", GRIST)
+        self.add_provider("Paula", Settings(cheat=cheat))
+        return self.submit("Dave", self.spec())
 
-    def start_verifier(self, name: str, *, has_data: bool = True) -> None:
-        chain = self.client(name)
-        memory = AgentMemory(
-            self.path / f"verifier-{name}.json",
-            genesis=GENESIS_HASH,
-            account=chain.pair.public,
-            chance=SystemChance(),
-        )
-        data = DataDirectory(self.path / f"verifier-{name}")
-        if has_data:
-            data.write(self.data.read(self.root))
-        agent = VerifierAgent(chain, data, memory, Settings())
-        self.agents.append(agent.tick)
-        self.at_work[name] = agent
+    def start_verifier(self, name: str) -> VerifierAgent:
+        agent = self.at_work[name] = super().start_verifier(name)
+        if name in self.is_without_data:
+            agent.data = DataDirectory(self.path / "nothing")
+        return agent
 
     def audit(self, number: int) -> Audit:
         audit: Audit = self.market.verification.audits[number]
@@ -89,11 +72,11 @@ def test_verifiers_run_an_honest_job_again_and_it_settles_as_audited(town: Watch
     assert all(town.free(name) > before[name] for name in VERIFIERS)
 
 
-@pytest.mark.parametrize(("drawn", "is_shown"), [(5, False), (20, True)])
+@pytest.mark.parametrize(("drawn", "is_shown"), [(0, False), (20, True)])
 def test_verifiers_find_skipped_work_where_it_was_skipped(
     town: Watched, monkeypatch: pytest.MonkeyPatch, *, drawn: int, is_shown: bool
 ) -> None:
-    """The work is skipped from the middle on: an audit of the first half cannot see it."""
+    """The work is skipped from the second checkpoint on: an audit of the first cannot see it."""
     monkeypatch.setattr(audits, "draw_checkpoints", lambda *_: (drawn,))
     number = town.settle_in(Cheat.SKIP_WORK)
     town.until(number, JobState.WINDOW)
@@ -115,13 +98,8 @@ def test_a_verifier_that_is_started_again_says_the_same(town: Watched) -> None:
 
 
 def test_a_verifier_without_the_data_says_so_and_is_silent(town: Watched) -> None:
-    town.set_pace(20)
-    town.add_verifiers(*VERIFIERS)
-    town.add_dataset("Eve", GRIST)
-    town.add_provider("Paula", ProviderSettings())
-    for name in VERIFIERS:
-        town.start_verifier(name, has_data=name != "Bob")
-    number = town.submit("Dave", town.spec())
+    town.is_without_data = ("Bob",)
+    number = town.settle_in()
     town.until(number, JobState.WINDOW)
     while town.bonds()[1] == BOND:
         town.block()
