@@ -187,9 +187,12 @@ class Disputes(Bisection, Module, index=35, events=EVENTS, errors=ERRORS):
         return 0 if self.jobs.spec(job).program == PROGRAM else self._jury_fee(0)
 
     def _docket_of(self, id_: int, job: Job) -> Docket:
-        """Give the docket of the running attempt; raises WindowClosed when it takes no more."""
+        """Give the docket of the running attempt; raises WindowClosed when it takes no more.
+
+        That of an earlier attempt went with it.
+        """
         docket = self.dockets.find(id_)
-        if docket is None or docket.attempt != job.attempt:
+        if docket is None:
             extra = EXTRA_ERAS.read(self.ctx) * self.constitution.era_blocks
             docket = Docket(job.attempt, job.due + extra, (), ())
         height = self.ctx.block.height

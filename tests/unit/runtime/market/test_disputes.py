@@ -470,7 +470,10 @@ def test_an_answer_is_refused_for_each_part_that_was_not_committed_to(court: Cou
     for answer in bad_answers(right):
         court.refused(words.BadAnswer, PROVIDER, "answer", number, asked, answer)
     court.refused(words.BadAnswer, PROVIDER, "answer", number, asked, TRUE.answer(asked))
-    court.refused(words.BadAnswer, PROVIDER, "answer", number, asked, WRONG.answer(asked + 1))
+    for other in range(1, WRONG.states + 1):
+        if other != asked:
+            elsewhere = WRONG.answer(other)
+            court.refused(words.BadAnswer, PROVIDER, "answer", number, asked, elsewhere)
     court.done(PROVIDER, "answer", number, asked, right)
 
 
