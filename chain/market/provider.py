@@ -180,11 +180,20 @@ class ProviderAgent:
         price = self.memory.bid(number, job.attempt)
         if price is None:
             price = self._price(market, number, job, spec)
-        if price is None:
+        if price is None or not self._has_data(market, number):
             return False
         salt = bid_salt(self.memory, number, job.attempt)
         self.memory.keep_bid(number, job.attempt, price)
         return self.chain.send("Jobs", "commit_bid", number, seal_bid(number, me, price, salt))
+
+    def _has_data(self, market: Market, number: int) -> bool:
+        """Whether the data of a job are here or can be fetched: who has none does not bid."""
+        try:
+            fetch_data(self.data, self.settings.peers, market.jobs.data_root(number))
+        except (DataMissing, DataSpoiled) as error:
+            self._say(f"job {number} is not bid for: {error}")
+            return False
+        return True
 
     def _price(self, market: Market, number: int, job: Job, spec: JobSpec) -> int | None:
         """Give what to ask for the rest of a job in grains; None when it cannot be taken."""
