@@ -13,7 +13,7 @@ from chain.market.attempts import begin_trace, plan_of
 from chain.market.bids import bid_salt
 from chain.market.content import DataDirectory, DataMissing, DataSpoiled
 from chain.market.disputant import Defender, Disputant
-from chain.market.door import Desk, Envelope, Peer
+from chain.market.door import Desk, Envelope, Peer, fetch_data
 from chain.market.memory import AgentMemory
 from chain.market.sealing import disclose, seal, secrets_of
 from chain.market.training import Commitments, Fraud, FraudKind, Plan, Trace
