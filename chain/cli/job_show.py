@@ -8,7 +8,7 @@ import click
 from chain.cli.console import pairs
 from chain.cli.governance import ask_dict
 from chain.cli.job import number_argument
-from chain.cli.market import REFERENCE, at_option, find_job, read_classes, show_due, spoken
+from chain.cli.market import ENDED, REFERENCE, at_option, find_job, read_classes, show_due, spoken
 from chain.cli.online import NodeCommand, NodeSession
 from chain.wallet.amounts import format_amount, show_amount
 from chain.wallet.chain_client import parse_int, to_hex
@@ -20,9 +20,6 @@ STATES: Final = (
     "settled", "cancelled", "expired", "failed",
 )  # fmt: skip
 """States by which jobs are listed."""
-
-ENDED: Final = ("settled", "cancelled", "expired", "failed")
-"""States from which nothing moves any more."""
 
 WATERFALLS: Final = ("WorkRewards.JobSettled", "WorkRewards.AttemptFailed", "Jobs.JobEnded")
 """Events that say what became of the money of a job."""
@@ -43,13 +40,14 @@ def list_jobs(session: NodeSession, state: str | None, who: str | None, at: str)
     """List the newest jobs, at most 100."""
     _, block_hash = session.chain.find_block(at)
     address = None if who is None else session.party(who).address
-    found = ask_dict(session, "gristmill_v1_jobs", state, address, to_hex(block_hash))
+    named = None if state is None else state.capitalize()
+    found = ask_dict(session, "gristmill_v1_jobs", named, address, to_hex(block_hash))
     height = parse_int(found["height"])
     heads = ("job", "state", "reason", "until", "price", "requester", "provider")
     cells = [
         (
             row["id"],
-            row["state"],
+            spoken(row["state"]),
             spoken(row["reason"]),
             show_due(parse_int(row["due"]), height),
             format_amount(parse_int(row["price"])),
@@ -88,7 +86,7 @@ Rows = Iterator[tuple[str, Any]]
 def _place(found: dict[str, Any]) -> Rows:
     height, due = parse_int(found["height"]), parse_int(found["due"])
     state = spoken(found["state"])
-    if found["reason"] != "none":
+    if found["reason"] != "None":
         state += f" ({spoken(found['reason'])})"
     yield "job", f"{found['id']}, attempt {found['attempt']}"
     yield "state", state
@@ -106,11 +104,11 @@ def _work(session: NodeSession, found: dict[str, Any]) -> Rows:
     class_id = parse_int(spec["classId"])
     name = classes[class_id]["name"] if class_id in classes else class_id
     program = "the reference trainer" if spec["program"] == REFERENCE else spec["program"]
-    yield "work", f"{spec['kind']} by {program}, {spec['units']} units of {name}"
+    yield "work", f"{spoken(spec['kind'])} by {program}, {spec['units']} units of {name}"
     yield "", f"{spec['steps']} steps in {spec['checkpoints']} checkpoints"
     if spec["datasets"]:
         yield "data", " ".join(f"dataset {one}" for one in spec["datasets"])
-    yield "checked by", spec["verification"]
+    yield "checked by", spoken(spec["verification"])
     yield "time", f"{spec['runBlocks']} blocks, a sign of life every {spec['heartbeat']}"
     done = f"{found['accepted']} of {spec['checkpoints']} checkpoints"
     if found["firstCheckpoint"]:
@@ -163,7 +161,7 @@ def _audit(session: NodeSession, found: dict[str, Any]) -> list[str]:
     if audit is None:
         return []
     due = show_due(parse_int(audit["due"]), parse_int(found["height"]))
-    lines = ["", f"audit is {audit['phase']} until {due}, round {audit['round']}"]
+    lines = ["", f"audit is {spoken(audit['phase'])} until {due}, round {audit['round']}"]
     if not audit["seats"]:
         return lines
     lines.append("drawn checkpoints " + " ".join(str(one) for one in audit["draws"]))
@@ -187,7 +185,7 @@ def _disputes(session: NodeSession, found: dict[str, Any]) -> list[str]:
         (
             one["id"],
             one["checkpoint"],
-            one["stage"],
+            spoken(one["stage"]),
             show_due(parse_int(one["due"]), height) if one["due"] else "-",
             one["rounds"],
             f"{one['low']} to {one['high']}",

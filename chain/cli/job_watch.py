@@ -15,7 +15,7 @@ from chain.cli.agents import (
 )
 from chain.cli.console import pairs
 from chain.cli.job import data_options, number_argument
-from chain.cli.market import find_job, show_due, spoken
+from chain.cli.market import ENDED, find_job, show_due, spoken
 from chain.cli.online import NodeCommand, NodeSession
 from chain.market.content import DataDirectory
 from chain.market.door import Desk, Peer
@@ -24,9 +24,6 @@ from chain.market.view import AgentChain, ChainReader
 from chain.wallet.amounts import show_amount
 from chain.wallet.chain_client import parse_int, to_hex
 from chain.wallet.errors import WalletError
-
-ENDS: Final = ("settled", "cancelled", "expired", "failed")
-"""States from which nothing moves any more."""
 
 STEPS: Final = ("attempt", "state", "reason", "accepted")
 """What of a job is told when it changes."""
@@ -49,7 +46,7 @@ class Follower:
     @property
     def is_over(self) -> bool:
         """Whether the job has ended."""
-        return self.state in ENDS
+        return self.state in ENDED
 
     def look(self) -> None:
         """Look at every block since the last look."""
@@ -76,13 +73,13 @@ class Follower:
         fields = {name: found[name] for name in (*STEPS, "due", "provider", "price")}
         fields |= {"job": self._number, "height": height}
         line = f"#{height}  job {self._number} is {spoken(self.state)}"
-        if self.reason != "none":
+        if self.reason != "None":
             line += f" ({spoken(self.reason)})"
         if not self.is_over:
             line += f", until {show_due(parse_int(found['due']), height)}"
         if found["provider"] is not None:
             line += f", attempt {found['attempt']} of {found['provider']}"
-        if self.state == "running":
+        if self.state == "Running":
             line += f", accepted {found['accepted']} of {spec['checkpoints']} checkpoints"
         self._session.console.answer("job.watch/1", fields, [line])
 
@@ -133,7 +130,7 @@ def watch(
 
     with open_door(session, directory, Desk(), serve):
         Looker(session, chain, blocks).look_until(tick)
-    if follower.is_over and follower.state != "settled":
+    if follower.is_over and follower.state != "Settled":
         raise WalletError(
             f"job {number} is {spoken(follower.state)}: {spoken(follower.reason)}",
             f"gristmill job show {number} shows what became of the money",
@@ -215,7 +212,7 @@ def dispute(
         raise WalletError(f"the provider was not convicted: {spoken(str(ending['ending']))}")
 
 
-GUILTY: Final = ("proven", "providerSilent", "outvoted")
+GUILTY: Final = ("Proven", "ProviderSilent", "Outvoted")
 """Endings in which the provider lost."""
 
 
@@ -264,10 +261,9 @@ class DisputeFollower:
                     f"found in {fields['rounds']} rounds"
                 )
             if event["event"] == "Disputes.DisputeEnded":
-                ending = str(fields["ending"])
                 self._ending = {
                     "dispute": self._dispute,
-                    "ending": ending[0].lower() + ending[1:],
+                    "ending": str(fields["ending"]),
                     "step": parse_int(fields["step"]),
                     "paid": str(fields["paid"]),
                     "burned": str(fields["burned"]),

@@ -37,6 +37,9 @@ USD_DECIMALS: Final = 6
 USD_MAX: Final = (1 << 63) - 1
 """Micro-USD that fit an amount."""
 
+ENDED: Final = ("Settled", "Cancelled", "Expired", "Failed")
+"""States of jobs from which nothing moves any more."""
+
 _USD: Final = re.compile(r"(\d{1,13})(?:\.(\d{1,6}))?(?: ?USD)?", re.ASCII)
 
 at_option = click.option(
@@ -136,8 +139,8 @@ def show_usd(micro: int) -> str:
 
 
 def spoken(name: str) -> str:
-    """Return a name of the chain in words: `wrongCheckpoint` is `wrong checkpoint`."""
-    return re.sub(r"(?<=[a-z0-9])([A-Z])", lambda match: " " + match[1].lower(), name)
+    """Return a name of the chain in words: `WrongCheckpoint` is `wrong checkpoint`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).lower()
 
 
 def show_due(due: int, height: int) -> str:
