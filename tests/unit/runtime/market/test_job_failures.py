@@ -366,3 +366,53 @@ def test_a_report_of_fraud_costs_no_fee(market: Market) -> None:
     # The bounty, and nothing less
     assert market.free(CLEO) - before == 150 * GRIST // 5
     market.next()
+
+
+# Named attacks
+
+
+def test_a_provider_that_gives_notice_finishes_what_runs(market: Market) -> None:
+    """Exit while running: no new jobs, and the bond stays until the job has ended."""
+    wealth = market.wealth(ANN)
+    market.started()
+    market.done(ANN, "Providers", "leave")
+    market.submit()
+    market.refused(words.NoOffer, REQUESTER, "take_offer", 1, ANN.id)
+    market.next(10)
+    assert market.providers.is_registered(ANN.id)
+    assert market.held(ANN, HoldReason.WORK_BOND) == 150 * GRIST
+    market.complete()
+    market.done(REQUESTER, "Jobs", "accept", 0)
+    assert market.wealth(ANN) - wealth == 50 * GRIST
+    market.until(market.height + 20)
+    assert market.held(ANN, HoldReason.WORK_BOND) == 0
+
+
+@pytest.mark.parametrize(
+    "way", ["never starts", "cancels", "signs nothing", "cancels the next", "lets it expire"]
+)
+def test_whoever_makes_a_job_fail_has_less_than_before(market: Market, way: str) -> None:
+    """The requester withholds, cancels, or waits for a failure that is not its own."""
+    before = market.wealth(REQUESTER)
+    market.matched(50 * GRIST, spec_of(max_price=60 * GRIST))
+    if way == "never starts":
+        market.until(market.job().due)
+    elif way == "cancels":
+        market.start()
+        market.next(3)
+        market.done(REQUESTER, "Jobs", "cancel", 0)
+    elif way == "signs nothing":
+        market.start()
+        market.complete()
+        market.until(market.job().due)
+    else:
+        market.start()
+        market.post(1)
+        market.next(20)
+        market.stands(JobState.OPEN, Reason.OFFLINE)
+        if way == "cancels the next":
+            market.done(REQUESTER, "Jobs", "cancel", 0)
+        else:
+            market.until(market.job().due)
+    assert market.wealth(REQUESTER) < before
+    market.all_is_released()

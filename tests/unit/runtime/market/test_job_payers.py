@@ -129,6 +129,34 @@ def test_without_a_price_or_enough_credits_no_job_is_taken(market: Market) -> No
     market.submit()
 
 
+def test_a_price_that_jumps_changes_no_job_that_is_submitted(market: Market) -> None:
+    """An oracle's spike: the job is in GRIST from then on, and the same dollars come back."""
+    with_credits(market)
+    escrow = market.job().escrow
+    oracle = market.runtime.market.oracle
+    oracle.price = oracle.mean = lambda: 50 * DOLLAR
+    market.done(REQUESTER, "Jobs", "take_offer", 0, ANN.id)
+    assert (market.job().price, escrow) == (50 * GRIST, 102 * GRIST)
+    market.done(REQUESTER, "Jobs", "cancel", 0)
+    market.stands(JobState.CANCELLED, Reason.BY_REQUESTER)
+    # Half a GRIST of 102 went to the provider, and that much of the credits with it
+    assert abs(usd(market) - 39_800_000 * 203 // 204) <= 1
+    market.all_is_released()
+
+
+def test_without_an_oracle_all_other_jobs_go_on(market: Market) -> None:
+    """An oracle's outage: what is quoted in GRIST is submitted, matched and settled."""
+    with_credits(market)
+    oracle = market.runtime.market.oracle
+    oracle.price = oracle.mean = lambda: None
+    market.done(REQUESTER, "Jobs", "take_offer", 0, ANN.id)
+    market.start()
+    market.complete()
+    market.done(REQUESTER, "Jobs", "accept", 0)
+    market.stands(JobState.SETTLED, Reason.ACCEPTED)
+    market.stands(JobState.WINDOW, id_=market.completed(50 * GRIST))
+
+
 def test_an_organisation_pays_and_counts_what_came_back(market: Market) -> None:
     account = organisation(market)
     before = market.chain.free(account)
