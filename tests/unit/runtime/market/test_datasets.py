@@ -124,6 +124,8 @@ def test_terms_that_cannot_be_kept_are_refused(library: Library) -> None:
     for share in (10**9 - 1, 10**9 + 1):
         bad = replace(terms, royalties=(Share(BOB, share),))
         library.refused(words.BadShares, "Alice", name, root, salt, bad, bond)
+    bad = replace(terms, royalties=(Share(BOB, 10**9), Share(ALICE, 0)))
+    library.refused(words.BadShares, "Alice", name, root, salt, bad, bond)
     bad = replace(terms, royalties=(Share(TREASURY, 10**9),))
     library.refused(words.WrongBeneficiary, "Alice", name, root, salt, bad, bond)
     library.refused(InsufficientBalance, "Alice", name, root, salt, terms, 10**9 * GRIST)
