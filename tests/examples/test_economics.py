@@ -18,7 +18,14 @@ from runtime.emission.schedule import (
     validation_bound,
     work_bounds,
 )
+from runtime.emission.waiting import BREAKER
+from runtime.runtime import Runtime
 from runtime.spec import load_spec
+from runtime.staking import numbers
+from runtime.staking.ballot import counted_vesting
+from runtime.staking.numbers import VESTING_SHARE
+from runtime.system import BLOCK_BYTES_MAX
+from runtime.treasury.nouns import BUYBACK_SHARE
 from runtime.vesting.curves import EMPTY_RING, Grant, add_reward, split_reward
 from tests.support.runtime import ROOT
 
@@ -129,6 +136,41 @@ def test_what_votes_may_change_is_declared_so():
     )
 
 
+def test_the_other_rows_have_the_bounds_that_are_declared():
+    limits = {row[0]: row[2] for row in tables()[3]}
+    breaker, share, burned = BREAKER, VESTING_SHARE, BUYBACK_SHARE
+    bond, size = numbers.MIN_VALIDATOR_BOND, BLOCK_BYTES_MAX
+    assert limits["how much a pool makes in an era, in its scheduled budgets"] == (
+        f"{breaker.low // 10**9} to {breaker.high // 10**9}, a tenth at a time"
+    )
+    assert (breaker.default, breaker.step) == (11 * 10**8, 10**8)
+    assert limits["what of an election's stake may be locked"] == (
+        f"{percent(share.low)} to {percent(share.high)}, {share.step // 10**7} points at a time"
+    )
+    assert limits["what the treasury burns of its fee income"] == (
+        f"{percent(burned.low)} to {percent(burned.high)}, {burned.step / 10**7:g} points at a time"
+    )
+    assert limits["validators that an election seats"] == (
+        f"{numbers.SEATS.low} to {numbers.SEATS.high}, {numbers.SEATS.step} at a time"
+    )
+    assert limits["least stake to validate"] == (
+        f"{whole(bond.low)} to {whole(bond.high)} GRIST, {whole(bond.step)} at a time"
+    )
+    assert limits["the bytes of a block"].startswith(
+        f"{size.low >> 10} to {size.high >> 10:,} KiB, {size.step >> 10} at a time"
+    )
+    names = load_runtime_names()
+    assert not any(
+        name.startswith("staking.") and ("era_reward" in name or "unbonding" in name)
+        for name in names
+    )
+
+
+def load_runtime_names() -> list[str]:
+    """Every parameter there is."""
+    return sorted(Runtime().parameters.declared)
+
+
 def era_100() -> str:
     row = schedule()[100]
     return (
@@ -165,6 +207,15 @@ def validation() -> str:
         f"Example. With 100,000,000 GRIST at stake, 15 % a year is {cut(unbound)} GRIST an era. "
         f"The pool of era 0 has {cut(pool)}, so {cut(made)} can be made and {cut(pool - made)} "
         "are cancelled."
+    )
+
+
+def locked_stake() -> str:
+    stake, vesting = 400_000_000 * GRIST, 300_000_000 * GRIST
+    counted = counted_vesting(stake, vesting, VESTING_SHARE.default)
+    return (
+        f"Example. {whole(stake)} GRIST are at stake, and {whole(vesting)} of them are locked. The "
+        f"other {whole(stake - vesting)} count in full, of the locked ones {cut(counted)}."
     )
 
 
@@ -222,7 +273,7 @@ FORMULAS = (
     "compute + data <= floor x their budget + kappa x S",
     "validation <= the smaller of its pool and 15 % a year of all stake",
 )
-COMPUTED = (era_100, work, lock_up, validation, ceiling, fee, vesting, slashed)
+COMPUTED = (era_100, work, lock_up, validation, locked_stake, ceiling, fee, vesting, slashed)
 
 
 @pytest.mark.parametrize("example", COMPUTED, ids=lambda example: example.__name__)
@@ -253,6 +304,9 @@ def test_the_sentences_between_say_the_constants():
         f"fallen below {percent(emission.RESUME_SHARE)} of it",
     ):
         assert sentence in said
+    assert VESTING_SHARE.default * 4 == 10**9, "a quarter"
+    assert (BUYBACK_SHARE.default, percent(BUYBACK_SHARE.high)) == (0, "10 %")
+    assert "1.1 times what the schedule gives it" in said
     kappas = [phase.kappa for phase in PLAN.phases]
     assert kappas == [10**9, 10**9, 9 * 10**8]
     assert "kappa is 1, 1 and 0.9" in said

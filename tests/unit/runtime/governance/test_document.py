@@ -3,12 +3,14 @@
 import re
 
 from runtime.balances import nouns
+from runtime.deadlines import PUT_BACK_BLOCKS, PUT_BACK_DOUBLINGS
 from runtime.frame.parameters import PERBILL, Track
 from runtime.governance.tracks import SUBMISSION_DEPOSIT, TRACKS, UNDECIDING_TIMEOUT
 from runtime.governance.votes import LOCK_PERIOD, Conviction, compute_periods, compute_votes
 from runtime.safety import PAUSE_ERAS_MAX
+from runtime.staking.numbers import SLASH_DEFERRAL, SLASH_VOTE
 from runtime.treasury.nouns import CURATOR_BOND, EXPIRY_ERAS, RATE_LIMIT, SMALL_SPEND
-from tests.support.runtime import ROOT
+from tests.support.runtime import ROOT, spec_of
 
 TEXT = (ROOT / "docs" / "governance.md").read_text()
 GRIST = 10**9
@@ -52,7 +54,15 @@ def test_other_figures_are_those_of_the_code() -> None:
         f"more than {RATE_LIMIT.default * 100 // PERBILL} % of the unlocked funds",
         f"after {EXPIRY_ERAS.default} eras it lapses",
         f"for {PAUSE_ERAS_MAX.default} eras at most",
+        f"rested for {EXPIRY_ERAS.default} eras",
+        f"put back, for {PUT_BACK_BLOCKS} blocks, then for twice as long each time",
+        f"each time up to {PUT_BACK_BLOCKS << PUT_BACK_DOUBLINGS:,}",
     ):
         assert re.search(re.escape(figure).replace("\\ ", r"\s+"), TEXT), figure
+    for name in ("dev", "local", "test"):
+        spec = spec_of(name)
+        periods = [spec.parameters[part.name] for part in SLASH_VOTE]
+        assert (sum(periods), spec.staking.rules.params.slash_deferral_eras) == (600, 1)
+    assert SLASH_DEFERRAL.default == 7
     assert CURATOR_BOND.default * 10 == PERBILL, "a tenth of the grant"
     assert nouns.TREASURY in nouns.PROTECTED
