@@ -12,7 +12,7 @@ or nil}. A door trusts nobody: what it takes it checks, and it gives nothing tha
 import http.client
 import http.server
 import threading
-from collections.abc import Callable
+import time
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -38,7 +38,10 @@ TIMEOUT_S: Final = 10.0
 """Seconds that a peer has for a request or an answer."""
 
 VISITORS_MAX: Final = 16
-"""Requests that a door answers at once."""
+"""Requests that a door answers at once; each has a thread, and nobody else gets one."""
+
+VISIT_S: Final = 60.0
+"""Seconds after which a visitor has to make room for another; a whole dataset takes a few."""
 
 
 class BadEnvelope(GristmillError):
@@ -74,11 +77,11 @@ def read_envelope(data: bytes) -> Envelope:
     if len(data) > ENVELOPE_BYTES_MAX:
         raise BadEnvelope(f"an envelope has at most {ENVELOPE_BYTES_MAX} bytes")
     try:
-        fields: Any = msgpack.unpackb(data, strict_map_key=True, max_buffer_size=ENVELOPE_BYTES_MAX)
-        if not isinstance(fields, dict) or sorted(fields) != ["provider", "receipt", "requester"]:
+        fields: Any = msgpack.unpackb(data, strict_map_key=True)
+        if not isinstance(fields, dict) or {*fields} != {"provider", "receipt", "requester"}:
             raise BadEnvelope("an envelope holds receipt, provider and requester")
         receipt = JobReceipt.wire.decode(_checked(fields["receipt"], None))
-    except (ValueError, TypeError, msgpack.UnpackException) as error:
+    except (ValueError, msgpack.UnpackException) as error:
         raise BadEnvelope(f"this is no envelope: {error}") from error
     provider = _checked(fields["provider"], SIGNATURE_BYTES)
     requester = fields["requester"]
@@ -132,13 +135,73 @@ class Desk:
             return self._signed.get(job)
 
 
-class Door:
-    """An HTTP server on the loopback for a data directory and a desk, in threads of its own."""
+class DoorServer(http.server.ThreadingHTTPServer):
+    """A server with a thread for each of a few visitors; who comes when it is full is sent away.
 
-    def __init__(self, data: DataDirectory, desk: Desk, port: int = 0) -> None:
+    A visitor that has stayed too long, byte by byte, makes room for the next.
+    """
+
+    daemon_threads = True
+
+    def __init__(
+        self, address: tuple[str, int], visit: type[http.server.BaseHTTPRequestHandler]
+    ) -> None:
+        self._lock = threading.Lock()
+        self._visitors: dict[Any, float] = {}
+        super().__init__(address, visit)
+
+    @property
+    def visitors(self) -> int:
+        """How many are inside."""
+        with self._lock:
+            return len(self._visitors)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Give a visitor a thread, if there is one."""
+        with self._lock:
+            is_let_in = self._make_room()
+            if is_let_in:
+                self._visitors[request] = time.monotonic()
+        if is_let_in:
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Answer a visitor, and let the next one in."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            with self._lock:
+                self._visitors.pop(request, None)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a visitor that went away in the middle."""
+
+    def _make_room(self) -> bool:
+        """Whether there is room; who has stayed longest leaves if that was too long."""
+        if len(self._visitors) < VISITORS_MAX:
+            return True
+        oldest = min(self._visitors, key=self._visitors.__getitem__)
+        if time.monotonic() - self._visitors[oldest] < VISIT_S:
+            return False
+        del self._visitors[oldest]
+        self.shutdown_request(oldest)
+        return True
+
+
+class Door:
+    """An HTTP server for a data directory and a desk, in threads of its own.
+
+    It is on the loopback unless another address is named.
+    """
+
+    def __init__(
+        self, data: DataDirectory, desk: Desk, port: int = 0, host: str = "127.0.0.1"
+    ) -> None:
         self.data = data
         self.desk = desk
-        self._visitors = threading.BoundedSemaphore(VISITORS_MAX)
+        self.host = host
         door = self
 
         class Visit(http.server.BaseHTTPRequestHandler):
@@ -150,24 +213,23 @@ class Door:
 
             def do_GET(self) -> None:
                 """Give a file or a receipt."""
-                door.answer(self, door.find)
+                _reply(self, *door.find(self))
 
             def do_POST(self) -> None:
                 """Take a signed receipt."""
-                door.answer(self, door.take)
+                _reply(self, *door.take(self))
 
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the parent's name
                 """Say nothing: the chain tells what matters."""
 
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Visit)
-        self._server.daemon_threads = True
-        self.port = int(self._server.server_address[1])
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self.server = DoorServer((host, port), Visit)
+        self.port = int(self.server.server_address[1])
+        self._thread = threading.Thread(target=self.server.serve_forever, daemon=True)
 
     @property
     def url(self) -> str:
         """Where the door is."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     def open(self) -> None:
         """Begin to answer."""
@@ -175,22 +237,8 @@ class Door:
 
     def close(self) -> None:
         """Answer no more."""
-        self._server.shutdown()
-        self._server.server_close()
-
-    def answer(
-        self,
-        visit: http.server.BaseHTTPRequestHandler,
-        handler: Callable[[http.server.BaseHTTPRequestHandler], tuple[int, bytes]],
-    ) -> None:
-        """Answer a request, or say that too many are at the door."""
-        if not self._visitors.acquire(blocking=False):
-            _reply(visit, 503, b"too many requests at once; try again")
-            return
-        try:
-            _reply(visit, *handler(visit))
-        finally:
-            self._visitors.release()
+        self.server.shutdown()
+        self.server.server_close()
 
     def find(self, visit: http.server.BaseHTTPRequestHandler) -> tuple[int, bytes]:
         """Give what a path names."""
