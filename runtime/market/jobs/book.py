@@ -210,7 +210,7 @@ class Book(Part):
         if annex.organisation is not None:
             annex = replace(annex, returned=annex.returned + returned)
         self.annexes[id_] = annex
-        self.emit(EscrowReturned(id_, returned, job.is_credit))
+        self.emit(EscrowReturned(id_, returned, burned, job.is_credit))
         return replace(job, escrow=job.escrow - amount)
 
     def _refund(self, id_: int, job: Job) -> Refund:

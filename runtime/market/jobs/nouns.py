@@ -215,10 +215,14 @@ class JobEnded(Event, index=11):
 
 
 class EscrowReturned(Event, index=12):
-    """A part of the escrow that is not needed went back to the payer, or into the reserve."""
+    """A part of the escrow that is not needed went back to the payer, or into the reserve.
+
+    `burned` of it came out of a bond, for a dearer provider, and is nobody's.
+    """
 
     id_: U32
     amount: Balance
+    burned: Balance
     is_reserved: Flag
 
 
