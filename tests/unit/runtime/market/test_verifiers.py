@@ -94,6 +94,8 @@ def test_who_leaves_is_bound_until_the_notice_has_run_out() -> None:
     bench.refused(AlreadyLeaving, SET[0], "leave")
     bench.refused(AlreadyLeaving, SET[0], "join", GRIST)
     assert SET[0] in bench.module.draw(SEED, 2, (), before=LATER)
+    height = bench.height + 3
+    bench.module.verifiers[SET[0]] = replace(bench.module.verifiers[SET[0]], leaving=height)
     bench.until(height - 1)
     bench.refused(NoticeRunning, SET[0], "withdraw")
     bench.next()
