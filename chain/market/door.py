@@ -12,7 +12,6 @@ or nil}. A door trusts nobody: what it takes it checks, and it gives nothing tha
 import http.client
 import http.server
 import threading
-import time
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -28,6 +27,7 @@ from chain.market.content import (
     check_content,
     check_weights,
 )
+from chain.seams import Clock, SystemClock
 from runtime.market.jobs.receipts import SIGNATURE_BYTES, JobReceipt
 from runtime.market.trainer import WEIGHTS_BYTES_MAX
 
@@ -144,8 +144,12 @@ class DoorServer(http.server.ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(
-        self, address: tuple[str, int], visit: type[http.server.BaseHTTPRequestHandler]
+        self,
+        address: tuple[str, int],
+        visit: type[http.server.BaseHTTPRequestHandler],
+        clock: Clock,
     ) -> None:
+        self._clock = clock
         self._lock = threading.Lock()
         self._visitors: dict[Any, float] = {}
         super().__init__(address, visit)
@@ -161,7 +165,7 @@ class DoorServer(http.server.ThreadingHTTPServer):
         with self._lock:
             is_let_in = self._make_room()
             if is_let_in:
-                self._visitors[request] = time.monotonic()
+                self._visitors[request] = self._clock.elapsed()
         if is_let_in:
             super().process_request(request, client_address)
         else:
@@ -183,7 +187,7 @@ class DoorServer(http.server.ThreadingHTTPServer):
         if len(self._visitors) < VISITORS_MAX:
             return True
         oldest = min(self._visitors, key=self._visitors.__getitem__)
-        if time.monotonic() - self._visitors[oldest] < VISIT_S:
+        if self._clock.elapsed() - self._visitors[oldest] < VISIT_S:
             return False
         del self._visitors[oldest]
         self.shutdown_request(oldest)
@@ -197,7 +201,13 @@ class Door:
     """
 
     def __init__(
-        self, data: DataDirectory, desk: Desk, port: int = 0, host: str = "127.0.0.1"
+        self,
+        data: DataDirectory,
+        desk: Desk,
+        port: int = 0,
+        *,
+        host: str = "127.0.0.1",
+        clock: Clock | None = None,
     ) -> None:
         self.data = data
         self.desk = desk
@@ -222,7 +232,7 @@ class Door:
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the parent's name
                 """Say nothing: the chain tells what matters."""
 
-        self.server = DoorServer((host, port), Visit)
+        self.server = DoorServer((host, port), Visit, clock or SystemClock())
         self.port = int(self.server.server_address[1])
         self._thread = threading.Thread(target=self.server.serve_forever, daemon=True)
 
