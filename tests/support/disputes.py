@@ -210,6 +210,10 @@ class FakeVerification:
     excluded: tuple[AccountId, ...] = ()
     before: int | None = None
     charged: list[AccountId] = field(default_factory=list)
+    overturned: list[tuple[int, int]] = field(default_factory=list)
+
+    def note_overturned(self, id_: int, checkpoint: int) -> None:
+        self.overturned.append((id_, checkpoint))
 
     def charge_silence(self, who: AccountId, _: int) -> None:
         self.charged.append(who)

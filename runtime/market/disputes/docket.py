@@ -15,7 +15,7 @@ from runtime.deadlines import Deadlines, Lane, WheelFull
 from runtime.frame.module import Check, Part
 from runtime.frame.storage import Hasher, StorageMap, StorageValue, stored
 from runtime.market.disputes.geometry import Attempt
-from runtime.market.disputes.neighbours import UsesJobs, UsesReputation
+from runtime.market.disputes.neighbours import UsesJobs, UsesReputation, UsesVerification
 from runtime.market.disputes.nouns import (
     CLOCK,
     MOVE,
@@ -55,6 +55,7 @@ class Dockets(Part):
     balances: Balances
     deadlines: Deadlines
     reputation: UsesReputation
+    verification: UsesVerification
     jobs: UsesJobs
 
     dispute_count: StorageValue[U32] = stored(default=0)
@@ -174,6 +175,10 @@ class Dockets(Part):
         """Convict the provider, once: nothing of the attempt can be disputed any more."""
         docket = self.dockets[dispute.job]
         del self.dockets[dispute.job]
+        if ending is Ending.PROVEN:
+            spec, step = self.jobs.spec(dispute.job), self._attempt_step(dispute)
+            checkpoint = step * spec.checkpoints // spec.steps
+            self.verification.note_overturned(dispute.job, checkpoint)
         self._settle(number, dispute, ending)
         for other in (*docket.active, *docket.queued):
             if other != number:

@@ -64,5 +64,8 @@ class UsesVerification(Protocol):
         `before` is the epoch in which what is judged was committed.
         """
 
+    def note_overturned(self, id_: int, checkpoint: int, /) -> None:
+        """Learn that the chain found a step of a checkpoint wrong: who passed it pays."""
+
     def charge_silence(self, who: AccountId, job: int, /) -> None:
         """Charge a verifier that had a seat and said nothing."""

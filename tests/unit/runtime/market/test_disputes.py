@@ -575,3 +575,17 @@ def test_answers_and_proofs_cost_no_fee(court: Court) -> None:
     assert chain.free(EVE) == before
     assert FeeReturned.head in chain.executive._receipts[-1]
     assert court.jobs.convictions != []
+
+
+def test_verifiers_learn_of_the_checkpoint_in_which_the_chain_found_a_step_wrong(
+    court: Court,
+) -> None:
+    """State 6 is behind step 5, the second of checkpoint 2; silence proves nothing of a step."""
+    job = court.job(WRONG)
+    settle(court, court.challenge(job))
+    assert court.verification.overturned == [(job, 2)]
+    other = court.job(WRONG)
+    number = court.challenge(other)
+    court.until(court.dispute(number).due + 1)
+    assert court.is_over(number)
+    assert court.verification.overturned == [(job, 2)]
