@@ -9,6 +9,7 @@ audit = LazyGroup(
         "emission": Place(
             "chain.cli.audit_emission:emission", "Prove each era's mints by the schedule."
         ),
+        "job": Place("chain.cli.audit_job:job", "Follow a job: states, waterfall, cheating."),
         "slashes": Place("chain.cli.audit_run:slashes", "List every slash and who paid."),
         "supply": Place("chain.cli.audit_run:supply", "Prove the issuance by cause."),
     },

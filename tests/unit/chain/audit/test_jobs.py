@@ -1,0 +1,186 @@
+"""The history of a job as an auditor follows it, on the blocks of a town of agents."""
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from chain.audit.jobs import JobReport, trace_job
+from chain.events import EventReader
+from chain.market.provider import Cheat, Settings
+from ext import hashing, store
+from runtime.market.nouns import JobState, Reason
+from tests.support.town import GRIST, Town
+
+
+class Recorded:
+    """A source of blocks that were made in the process."""
+
+    genesis_hash = bytes(32)
+    spec_text = ""
+
+    def __init__(self, blocks: list[Any]) -> None:
+        self.made = blocks
+
+    def blocks(self) -> Any:
+        return iter(self.made)
+
+    def last_height(self) -> None:
+        return None
+
+    def database(self) -> None:
+        return None
+
+    def close(self) -> None:
+        pass
+
+
+def record(town: Town) -> list[Any]:
+    """Keep what each block of a town did, as an archive would."""
+    blocks: list[Any] = []
+    finalize = town.chain.executive.finalize_block
+
+    def finalize_and_keep() -> Any:
+        result = finalize()
+        changes = sorted(town.chain.overlay.changes())
+        header = SimpleNamespace(consensus=SimpleNamespace(receipts_root=result.receipts_root))
+        blocks.append(
+            SimpleNamespace(
+                height=town.chain.height + 1,
+                receipts=result.receipts,
+                difference=store.encode_difference(changes),
+                block=SimpleNamespace(header=header),
+            )
+        )
+        return result
+
+    town.chain.executive.finalize_block = finalize_and_keep
+    return blocks
+
+
+def lived(path: Path, cheat: Cheat | None) -> tuple[Town, list[Any]]:
+    """A town in which one job came to its end, with a cheat at first if one is named."""
+    town = Town(path)
+    town.add_verifiers("Alice", "Bob", "Charlie", "Dave")
+    town.add_dataset("Eve", GRIST)
+    town.add_provider("Ann", Settings(cheat=cheat), rate=GRIST // 100)
+    town.add_provider("Ben", Settings(), rate=GRIST // 90)
+    blocks = record(town)
+    number = town.submit("Ferdie", town.spec())
+    town.until(number, *(state for state in JobState if state >= JobState.SETTLED))
+    return town, blocks
+
+
+@pytest.fixture(scope="module")
+def honest(tmp_path_factory: pytest.TempPathFactory) -> tuple[Town, list[Any]]:
+    return lived(tmp_path_factory.mktemp("honest"), None)
+
+
+@pytest.fixture(scope="module")
+def cheated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Town, list[Any]]:
+    return lived(tmp_path_factory.mktemp("cheated"), Cheat.WRONG_CHECKPOINT)
+
+
+def traced(blocks: list[Any], number: int = 0) -> JobReport:
+    return trace_job(Recorded(blocks), number)
+
+
+def test_an_honest_job_comes_out_even(honest: tuple[Town, list[Any]]) -> None:
+    town, blocks = honest
+    report = traced(blocks)
+    assert report.findings == []
+    assert (report.state, report.reason) == (JobState.SETTLED, Reason.AUDIT_PASSED)
+    assert report.requester == town.id("Ferdie")
+    assert sum(report.escrow_in.values()) == sum(report.escrow_out.values())
+    assert set(report.escrow_in) == {"submitted"}
+    assert report.flows[town.id("Ann")] == report.escrow_out["earned"]
+    audits = sum(report.flows.get(town.id(name), 0) for name in ("Alice", "Bob", "Charlie", "Dave"))
+    assert audits == report.escrow_out["audits"]
+
+
+def test_the_report_on_cheating_is_computed_again(honest: tuple[Town, list[Any]]) -> None:
+    (match,) = traced(honest[1]).matches
+    assert match.stored is not None
+    assert match.stored == match.computed
+    assert match.stored.loses
+
+
+def test_a_cheat_pays_and_the_next_provider_finishes(cheated: tuple[Town, list[Any]]) -> None:
+    town, blocks = cheated
+    report = traced(blocks)
+    assert report.findings == []
+    assert report.state is JobState.SETTLED
+    assert [match.provider for match in report.matches] == [town.id("Ann"), town.id("Ben")]
+    assert report.flows[town.id("Ann")] < 0 < report.flows[town.id("Ben")]
+    assert "from bonds" in report.escrow_in
+    assert report.flows["burned"] > 0
+    names = [step.what for step in report.steps]
+    assert names.index("WorkRewards.AttemptFailed") < names.index("Jobs.JobReopened")
+
+
+def test_a_job_that_is_not_there_is_said_to_be_none(honest: tuple[Town, list[Any]]) -> None:
+    report = traced(honest[1], 7)
+    assert not report.is_found
+    assert report.findings == [f"there is no job 7 up to block {report.height}"]
+
+
+def test_receipts_of_another_block_are_seen(honest: tuple[Town, list[Any]]) -> None:
+    blocks = list(honest[1])
+    spoiled = SimpleNamespace(**vars(blocks[3]))
+    spoiled.receipts = (*spoiled.receipts[:-1], spoiled.receipts[-1] + b"\x00")
+    spoiled.block = blocks[3].block
+    root = hashing.merkle_root(spoiled.receipts)
+    assert root != spoiled.block.header.consensus.receipts_root
+    blocks[3] = spoiled
+    with pytest.raises(ValueError, match="left over"):
+        traced(blocks)
+
+
+@pytest.mark.parametrize(
+    ("part", "finding"),
+    [("earned", "the parts of the settlement are not its escrow"), ("left", "settlement")],
+)
+def test_a_waterfall_that_does_not_sum_is_named(
+    cheated: tuple[Town, list[Any]], part: str, finding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoil(monkeypatch, "JobSettled", part)
+    assert any(finding in sentence for sentence in traced(cheated[1]).findings)
+
+
+@pytest.mark.parametrize("part", ["slash", "burned", "insurance", "extra"])
+def test_a_slash_that_does_not_sum_is_named(
+    cheated: tuple[Town, list[Any]], part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoil(monkeypatch, "AttemptFailed", part)
+    assert any("parts of the slash" in sentence for sentence in traced(cheated[1]).findings)
+
+
+def test_an_escrow_that_does_not_come_out_even_is_named(
+    honest: tuple[Town, list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoil(monkeypatch, "JobEnded", "refunded")
+    assert any("came into the escrow" in sentence for sentence in traced(honest[1]).findings)
+
+
+def test_another_report_on_cheating_is_named(
+    honest: tuple[Town, list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoil(monkeypatch, "JobMatched", "own_bond")
+    assert any("report on cheating" in sentence for sentence in traced(honest[1]).findings)
+
+
+def spoil(monkeypatch: pytest.MonkeyPatch, name: str, part: str) -> None:
+    """Let the auditor read a grain more in one field of an event."""
+    honest = EventReader.decode
+
+    def decode(self: EventReader, receipt: bytes) -> list[Any]:
+        found = []
+        for event in honest(self, receipt):
+            if event.name == name:
+                event = replace(event, fields={**event.fields, part: event.fields[part] + 1})  # noqa: PLW2901 - the spoiled one
+            found.append(event)
+        return found
+
+    monkeypatch.setattr(EventReader, "decode", decode)
