@@ -44,21 +44,13 @@ from runtime.market.waterfalls import (
     WorkSkipped,
 )
 from runtime.parameters import Parameters
-from runtime.primitives import GRAINS_PER_GRIST, U32, U128, AccountId, Balance, Weight
+from runtime.primitives import U32, U128, AccountId, Balance, Weight
 
 SHARE_MAX: Final = Parameter(
     "rewards.share_max", 50_000_000, low=20_000_000, high=200_000_000, step=10_000_000,
     unit=Unit.PERBILL, docs="Part of the pool of an era that one provider gets at most.",
 )  # fmt: skip
 """5 %: twenty providers at least share what an era mints for work."""
-
-DISCOUNT_STAKE: Final = Parameter(
-    "rewards.discount_stake", 50_000 * GRAINS_PER_GRIST,
-    low=5_000 * GRAINS_PER_GRIST, high=500_000 * GRAINS_PER_GRIST,
-    step=5_000 * GRAINS_PER_GRIST, unit=Unit.GRAINS,
-    docs="Stake with which a requester's job fees are a fifth lower; less of it, less of that.",
-)  # fmt: skip
-"""50,000 GRIST: five validators' minimum, which who buys training for a living can have bonded."""
 
 PAID_PER_BLOCK: Final = 16
 """Steps of a payout in a block: one mints, locks three quarters, and writes two records."""
@@ -84,7 +76,7 @@ TWOX: Final = Hasher.TWOX_64_CONCAT
 class WorkRewards(Module, index=37, events=EVENTS):
     """What proven work and paid data earn of the new money of an era."""
 
-    parameters = (SHARE_MAX, DISCOUNT_STAKE)
+    parameters = (SHARE_MAX,)
 
     shares: StorageMap[tuple[U32, U32], Share] = stored(hasher=(TWOX, TWOX))
     share_counts: StorageMap[U32, U32] = stored(default=0, hasher=TWOX)

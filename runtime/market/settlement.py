@@ -26,7 +26,7 @@ from runtime.frame.errors import CallError
 from runtime.insurance import Insurance
 from runtime.market import terms
 from runtime.market.nouns import NOBODY, Fault, Job, JobSpec, Outcome
-from runtime.market.rewards import DISCOUNT_STAKE, WorkRewards
+from runtime.market.rewards import WorkRewards
 from runtime.market.terms import FeeSplit, SlashSplit
 from runtime.market.waterfalls import (
     AttemptFailed,
@@ -173,14 +173,6 @@ class Settlement:
             compensation=slash.extra,
         )
 
-    def discount(self, requester: AccountId) -> int:
-        """Give the part of the fee that a requester's stake takes off, parts per 10^9."""
-        bond = self.staking.ledger.find(requester) if self.staking.is_enabled else None
-        if bond is None:
-            return 0
-        full = DISCOUNT_STAKE.read(self.ctx)
-        return terms.DISCOUNT_MAX * min(bond.active, full) // full
-
     # Inside: the escrow
 
     def _pay(self, id_: int, spec: JobSpec, job: Job, done: int, whole: int) -> Earned:
@@ -188,7 +180,7 @@ class Settlement:
         price = terms.earned_part(job.price, done, whole)
         royalties = terms.earned_part(job.dataset_fees, done, whole)
         gross = min(terms.protocol_fee(price + royalties), job.protocol_fee)
-        discount = self.discount(job.requester)
+        discount = self.reputation.discount(job.requester)
         fee = terms.split_fee(gross, discount)
         payer, escrow = job.payer, HoldReason.ESCROW
         uses = self.datasets.split_agreed(id_, spec.datasets, royalties) if royalties else ()

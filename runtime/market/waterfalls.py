@@ -266,7 +266,10 @@ class UsesDatasets(Protocol):
 
 
 class UsesReputation(Protocol):
-    """What settlement tells Reputation."""
+    """What settlement asks of Reputation, and tells it."""
+
+    def discount(self, who: AccountId, /) -> int:
+        """Give the part of a fee that an account's stake and score take off, parts per 10^9."""
 
     def note_settled(self, provider: AccountId, requester: AccountId, burned: int, /) -> None:
         """Learn of a settled job by the fee that was burned for it."""

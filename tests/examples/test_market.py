@@ -10,7 +10,8 @@ import pytest
 from runtime.balances import BurnCause, HoldReason, MintCause
 from runtime.market import terms
 from runtime.market.nouns import Fault, Reason, Verification
-from runtime.market.rewards import DISCOUNT_STAKE, SHARE_MAX
+from runtime.market.reputation import DISCOUNT_MAX, DISCOUNT_STAKE, STAKE_ERAS
+from runtime.market.rewards import SHARE_MAX
 from runtime.market.settlement import SECURITY_SHARE
 from runtime.market.terms import PERBILL, CheatReport, cheat_report
 from runtime.market.waterfalls import AttemptFailed, FeePaid, JobSettled
@@ -217,7 +218,6 @@ def test_the_cheats_of_the_page_are_worth_what_it_says() -> None:
 
 def discounted() -> str:
     split = terms.split_fee(20 * GRIST, terms.DISCOUNT_MAX)
-    assert DISCOUNT_STAKE.default == 50_000 * GRIST
     return (
         f"Example. With the whole discount the fee of 20 GRIST is {grist(split.total)}: "
         f"{grist(split.burned)} are burned, {grist(split.treasury)} go to the treasury, "
@@ -267,6 +267,9 @@ def test_the_page_names_the_numbers_that_the_code_has() -> None:
     assert "85 % of the\nfee" in TEXT
     assert f"m is {terms.RECYCLED_MULTIPLE / PERBILL}" in TEXT
     assert f"at most {SHARE_MAX.default // 10**7} % of the pool" in TEXT
+    assert f"{DISCOUNT_STAKE.default // GRIST:,} GRIST at stake" in TEXT
+    assert f"there for {STAKE_ERAS.default} eras, pays a tenth less" in TEXT
+    assert DISCOUNT_MAX.default == DISCOUNT_MAX.high == terms.DISCOUNT_MAX == PERBILL // 5
     assert f"{terms.INSURANCE_PERCENT} % of the rest insures" in TEXT
     assert f"at most {terms.COVER_PREMIUMS} times" in " ".join(TEXT.split())
     assert terms.COVER_PERCENT == 10

@@ -197,9 +197,13 @@ class FakeDatasets:
 
 @dataclass
 class FakeReputation:
-    """Notes."""
+    """Notes; discounts as told."""
 
     settled: list[tuple[AccountId, AccountId, int]] = field(default_factory=list)
+    discounts: dict[AccountId, int] = field(default_factory=dict)
+
+    def discount(self, who: AccountId, /) -> int:
+        return self.discounts.get(who, 0)
 
     def note_settled(self, provider: AccountId, requester: AccountId, burned: int, /) -> None:
         self.settled.append((provider, requester, burned))

@@ -4,8 +4,10 @@ import pytest
 
 from runtime.balances import STAKERS_POT, MintCause
 from runtime.market.nouns import JobState, Reason
+from runtime.market.reputation import STAKE_ERAS, StakeSource
 from runtime.market.rewards import PAID_PER_BLOCK
 from runtime.market.waterfalls import Stage
+from runtime.primitives import AccountId
 from tests.support.emission import public_table, rules_of
 from tests.support.jobs import ANN, GRIST, REQUESTER, Market
 
@@ -70,6 +72,30 @@ def test_the_stakers_part_leaves_its_pot_within_seven_eras_and_nothing_is_minted
     assert staking.fees_owed == market.chain.free(STAKERS_POT)
     paid = sum(staking.eras_validator_reward.values())
     assert 0 < balances.minted[MintCause.STAKING] <= paid
+
+
+def settled_fee(market: Market) -> int:
+    """What the fee of a job for 50 GRIST comes to, and what it cost beside the price."""
+    before = market.wealth(REQUESTER)
+    settle_one(market)
+    return before - market.wealth(REQUESTER) - 50 * GRIST
+
+
+def stake_of_requester(who: AccountId) -> int:
+    return 100_000 * GRIST * (who == REQUESTER.id)
+
+
+def test_stake_makes_a_fee_lower_when_it_has_been_there_long_enough(market: Market) -> None:
+    reputation = market.reputation
+    reputation.stakes.append(StakeSource(stake_of_requester, lambda: 28))
+    STAKE_ERAS.begin(market.runtime.ctx, 2)
+    assert settled_fee(market) == GRIST
+    next_era(market)
+    assert settled_fee(market) == GRIST
+    next_era(market)
+    # Half of the largest discount; the other half is for a score, which nobody vouched for yet
+    assert reputation.score(REQUESTER.id) == 0
+    assert settled_fee(market) == GRIST * 9 // 10
 
 
 def test_a_failed_attempt_ends_the_tenure_of_its_provider(market: Market) -> None:

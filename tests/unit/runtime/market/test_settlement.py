@@ -130,8 +130,8 @@ def test_what_was_not_needed_stays_with_the_payer(mill: Mill) -> None:
     assert purse(REQUESTER) == -51 * GRIST
 
 
-def test_a_stake_of_fifty_thousand_makes_the_fee_a_fifth_lower(mill: Mill) -> None:
-    assert mill.runtime.staking.active_stake(STAKER) == 100_000 * GRIST
+def test_the_whole_discount_makes_the_fee_a_fifth_lower(mill: Mill) -> None:
+    mill.reputation.discounts[STAKER] = PERBILL // 5
     spec, job = mill.job(350 * GRIST, payer=STAKER, requester=STAKER)
     told = mill.settle(spec, job)
     assert told.fee == FeePaid(
@@ -141,11 +141,16 @@ def test_a_stake_of_fifty_thousand_makes_the_fee_a_fifth_lower(mill: Mill) -> No
     mill.next()
 
 
-def test_half_of_that_stake_is_half_of_the_discount(mill: Mill) -> None:
-    bond = mill.runtime.staking.ledger[STAKER]
-    mill.runtime.staking.ledger[STAKER] = replace(bond, active=25_000 * GRIST)
-    assert mill.settlement.discount(STAKER) == PERBILL // 10
-    assert mill.settlement.discount(REQUESTER) == 0
+def test_a_stake_that_is_not_known_to_have_been_there_takes_nothing_off(mill: Mill) -> None:
+    assert mill.runtime.staking.active_stake(STAKER) == 100_000 * GRIST
+    told = mill.settle(*mill.job(350 * GRIST, payer=STAKER, requester=STAKER))
+    assert told.fee.discount == 0
+
+
+def test_the_discount_is_the_requesters_whoever_pays(mill: Mill) -> None:
+    mill.reputation.discounts[REQUESTER] = PERBILL // 10
+    told = mill.settle(*mill.job(350 * GRIST, payer=STAKER))
+    assert told.fee.discount == 700_000_000
 
 
 def test_royalties_go_by_the_prices_of_the_datasets(mill: Mill) -> None:
@@ -428,12 +433,11 @@ def test_a_failure_adds_up_and_enriches_nobody(
 @given(
     st.integers(1, 10**15),
     st.lists(st.integers(0, 10**12), max_size=4),
-    st.integers(0, 100_000 * GRIST),
+    st.integers(0, PERBILL // 5),
 )
-def test_a_settled_escrow_adds_up(price: int, data: list[int], stake: int) -> None:
+def test_a_settled_escrow_adds_up(price: int, data: list[int], discount: int) -> None:
     mill = fresh()
-    bond = mill.runtime.staking.ledger[STAKER]
-    mill.runtime.staking.ledger[STAKER] = replace(bond, active=stake)
+    mill.reputation.discounts[STAKER] = discount
     for number, dear in enumerate(data):
         mill.dataset(number, dear, OWNER)
     spec, job = mill.job(price, make_spec(range(len(data))), requester=STAKER)
