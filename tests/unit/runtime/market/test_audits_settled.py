@@ -1,15 +1,17 @@
 """Audits and replicas of real jobs: who is paid out of the escrow, and what a conviction costs."""
 
+from dataclasses import replace
 from typing import Any
 
 from chain.market.training import Fraud, FraudKind, Trace
 from runtime.balances import HoldReason
 from runtime.frame.parameters import PERBILL
+from runtime.market.disputes.nouns import MOVE, DisputeStage, StateAnswer
 from runtime.market.jobs.numbers import EMISSION_BASE
 from runtime.market.nouns import JobSpec, JobState, Reason
 from runtime.market.nouns import Verification as Mode
 from runtime.market.trainer import PROGRAM, TrainerParams
-from runtime.market.trees import tree_root
+from runtime.market.trees import branch_of, tree_root
 from runtime.market.verification.numbers import COMMIT_BLOCKS, REVEAL_BLOCKS
 from runtime.market.verification.records import (
     Audit,
@@ -85,6 +87,22 @@ class Checked(Market):
         result = attempt.result()
         self.done(who, "Jobs", "complete", id_, result.commitments, result.final_state, 1_000)
 
+    def play(self, attempt: Attempt, truth: Trace) -> None:
+        """Make the next move of the dispute, whoever's it is."""
+        dispute, lie = self.runtime.market.disputes.disputes[0], attempt.trace
+        asked, step = dispute.asked, dispute.asked - 1
+        if dispute.stage is DisputeStage.ANSWER:
+            run = lie.run_of(lie.plan.checkpoint_of(step))
+            opened = attempt.proof(run.checkpoint)
+            leaf = branch_of(run.states, step % lie.plan.steps_each)
+            said = StateAnswer(lie.state_at(asked), opened.opening, leaf, opened.branch)
+            self.done(ANN, "Disputes", "answer", 0, asked, said)
+        elif dispute.stage is DisputeStage.REPLY:
+            agrees = dispute.middle_state == truth.state_at(asked)
+            self.done(BEN, "Disputes", "reply", 0, asked, agrees)
+        else:
+            self.done(BEN, "Disputes", "prove", 0, truth.witness(dispute.high - 1))
+
     def audit(self, id_: int) -> Audit:
         audit: Audit = self.module.audits[id_]
         return audit
@@ -133,6 +151,27 @@ def test_a_convicted_provider_loses_its_bond_and_the_job_opens_again() -> None:
     assert list(market.module.audits.items()) == []
     assert all(verifier.seats == 0 for verifier in market.module.verifiers.values())
     market.next(3)
+
+
+def test_a_bought_panel_pays_when_the_chain_does_the_step_again() -> None:
+    """All seats swear to what a cheat committed; somebody else has trained the job, too."""
+    market = Checked()
+    disputes = market.runtime.market.disputes
+    market.jobs.watchers.append(disputes)
+    MOVE.begin(market.runtime.ctx, MOVE.low)
+    lie = cheated(SKIPPED)
+    attempt = Attempt.of(lie, ANN.id)
+    id_ = market.posted(attempt)
+    market.module.audits[id_] = replace(market.audit(id_), draws=(0,))
+    market.hear(id_, attempt, lie)
+    assert market.job(id_).reason is Reason.AUDIT_PASSED
+    market.done(BEN, "Disputes", "challenge", id_, 0)
+    while disputes.disputes.find(0) is not None:
+        market.play(attempt, honest())
+    market.stands(JobState.OPEN, Reason.WRONG_CHECKPOINT, id_)
+    held = [market.runtime.balances.held(who, HoldReason.SERVICE) for who in PANEL[:3]]
+    assert held == [BOND - BOND // 20] * 3
+    market.next()
 
 
 def test_a_provider_that_opens_nothing_is_convicted_by_time() -> None:
