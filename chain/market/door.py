@@ -40,6 +40,9 @@ TIMEOUT_S: Final = 10.0
 VISITORS_MAX: Final = 16
 """Requests that a door answers at once; each has a thread, and nobody else gets one."""
 
+CLOSING_S: Final = 0.05
+"""Seconds that a door takes to notice that it is to close."""
+
 VISIT_S: Final = 60.0
 """Seconds after which a visitor has to make room for another; a whole dataset takes a few."""
 
@@ -142,6 +145,7 @@ class DoorServer(http.server.ThreadingHTTPServer):
     """
 
     daemon_threads = True
+    request_queue_size = 64
 
     def __init__(
         self,
@@ -234,7 +238,9 @@ class Door:
 
         self.server = DoorServer((host, port), Visit, clock or SystemClock())
         self.port = int(self.server.server_address[1])
-        self._thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+        self._thread = threading.Thread(
+            target=self.server.serve_forever, args=(CLOSING_S,), daemon=True
+        )
 
     @property
     def url(self) -> str:
@@ -301,11 +307,15 @@ class Peer:
     """Somebody else's door."""
 
     def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        if parts.scheme != "http" or parts.hostname is None:
+        try:
+            parts = urlsplit(url)
+            host, port = parts.hostname, parts.port or 80
+        except ValueError:
+            host, port = None, 0
+        if host is None or not url.startswith("http://"):
             raise PeerSilent(f"{url} is no door: write http://HOST:PORT")
         self.url = url
-        self._host, self._port = parts.hostname, parts.port or 80
+        self._host, self._port = host, port
 
     def data(self, root: bytes) -> list[bytes]:
         """Fetch the leaves of a dataset. Raises PeerSilent and DataSpoiled."""

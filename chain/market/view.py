@@ -92,7 +92,7 @@ class ChainReader:
     def __init__(self, client: ChainClient) -> None:
         self.client = client
         self._runtime = Runtime()
-        self._height = 0
+        self._height: int | None = None
 
     @property
     def genesis(self) -> bytes:
@@ -111,8 +111,8 @@ class ChainReader:
 
     @property
     def height(self) -> int:
-        """The height that `look` looked at last."""
-        return self._height
+        """The height that `look` looked at last; 0 before the first look."""
+        return self._height or 0
 
     def storage(self, key: bytes) -> bytes | None:
         """Give an entry of the state that `look` looked at last."""
@@ -158,7 +158,7 @@ class AgentChain(ChainReader):
             self._next = None
             self._tell_refusal(title, str(error))
             return False
-        self._next = (self._height, draft.nonce + 1)
+        self._next = (self.height, draft.nonce + 1)
         self._refusals.pop(title, None)
         self.tell(f"{title} sent")
         return True
@@ -171,6 +171,6 @@ class AgentChain(ChainReader):
 
     def _following(self) -> int | None:
         """Give the nonce behind what was sent in this look, if anything was."""
-        if self._next is None or self._next[0] != self._height:
+        if self._next is None or self._next[0] != self.height:
             return None
         return self._next[1]
