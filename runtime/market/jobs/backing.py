@@ -61,13 +61,14 @@ class Backing(Book):
         own = providers.lock_bond(who, id_, bond, price=price) if bond else 0
         self.annexes[id_] = replace(annex, parts=parts, parts_backed=backed)
         if bond:
-            # The whole bond will be as much the provider's own as this part of it is
+            # Drawn from what this attempt has to do; the whole bond will be as much the provider's
+            # own as this part of it is
             self.reports[id_] = cheat_report(
                 spec.verification,
                 job.price,
                 own * whole // bond,
                 bond=whole,
-                checkpoints=spec.checkpoints,
+                checkpoints=spec.checkpoints - job.first_checkpoint,
                 replicas=spec.replicas,
             )
         return bond, own

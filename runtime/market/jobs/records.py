@@ -52,6 +52,9 @@ class Records(Verdicts):
         for who, amount in escrows.items():
             held = self.near.balances.held(who, HoldReason.ESCROW)
             yield Check(f"the escrow of {who.hex()} is that of its jobs", held == amount)
+        if self.job_count:
+            held = self.near.balances.held_totals[HoldReason.ESCROW]
+            yield Check("no escrow is held but for jobs", held == self.escrow_total)
         yield from self._check_deposits()
         ended = [entry.job for _, entry in self.ended.items()]
         yield Check("what ended is kept once", len(ended) == len(dict.fromkeys(ended)))
