@@ -9,7 +9,7 @@ job whose escrow does not come out even, a report on cheating that is not what i
 Execution is not repeated here; `replay` does that.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -17,8 +17,10 @@ from chain.audit.source import Source
 from chain.events import DecodedEvent, EventReader
 from chain.storage.archive import ArchivedBlock
 from ext import hashing, store
+from runtime.frame.parameters import PERBILL
 from runtime.market.jobs import Jobs
 from runtime.market.nouns import NOBODY, Fault, JobSpec, JobState, Reason
+from runtime.market.reputation import BOND_DISCOUNT, BOND_RATIO_MAX
 from runtime.market.terms import CheatReport, cheat_report
 
 BURNED: Final = "burned"
@@ -112,6 +114,7 @@ class _Reader:
         self._changes: dict[bytes, bytes | None] | None = None
         self._specs = _storage_key("Specs", report.number)
         self._reports = _storage_key("Reports", report.number)
+        self._first_checkpoint = 0
 
     def read(self, stored: ArchivedBlock) -> None:
         """Take the next block."""
@@ -162,21 +165,36 @@ class _Reader:
         price, bond, own = fields["price"], fields["bond"], fields["own_bond"]
         raw = (self._changes or {}).get(self._reports)
         stored = None if raw is None else CheatReport.wire.decode(raw)
-        computed, spec = None, self.report.spec
-        if spec is not None:
-            computed = cheat_report(
-                spec.verification,
-                price,
-                own,
-                bond=bond,
-                checkpoints=spec.checkpoints,
-                replicas=spec.replicas,
-            )
+        computed = self._compute(price, bond, own, stored)
         if stored is not None and computed is not None and stored != computed:
             self._find(f"block {height}: the report on cheating is not what its numbers give")
         self.report.matches.append(
             Match(height, fields["attempt"], fields["provider"], price, bond, own, stored, computed)
         )
+
+    def _compute(
+        self, price: int, bond: int, own: int, stored: CheatReport | None
+    ) -> CheatReport | None:
+        """Give the report on cheating that a match gives: the stored one if its numbers do."""
+        spec = self.report.spec
+        if spec is None:
+            return None
+        found = [
+            cheat_report(
+                spec.verification,
+                price,
+                own * whole // bond if bond else own,
+                bond=whole,
+                checkpoints=spec.checkpoints - self._first_checkpoint,
+                replicas=spec.replicas,
+            )
+            for whole in _whole_bonds(price, bond, own, stored)
+        ]
+        return next((report for report in found if report == stored), found[0])
+
+    def _on_Jobs_JobReopened(self, height: int, fields: dict[str, Any]) -> None:  # noqa: N802 - after the event
+        del height
+        self._first_checkpoint = fields["first_checkpoint"]
 
     def _on_Jobs_StateChanged(self, height: int, fields: dict[str, Any]) -> None:  # noqa: N802 - after the event
         del height
@@ -254,6 +272,21 @@ class _Reader:
 
     def _find(self, sentence: str) -> None:
         self.report.findings.append(sentence)
+
+
+def _whole_bonds(price: int, bond: int, own: int, stored: CheatReport | None) -> Sequence[int]:
+    """Give what all of a bond can be, of which a match locked `bond`; never nothing.
+
+    Of a long run a match locks the first part, and the report is about the whole. No event tells
+    the whole; by its own part in the stored report it is one of a few neighbouring numbers.
+    """
+    least = (BOND_RATIO_MAX - BOND_DISCOUNT) * price // PERBILL
+    if stored is None or not own or bond >= least:
+        return (bond,)
+    first = -(-stored.bond * bond // own)
+    behind = -(-(stored.bond + 1) * bond // own)
+    most = -(-BOND_RATIO_MAX * price // PERBILL)
+    return range(max(first, least), min(behind, most + 1)) or (bond,)
 
 
 def expected_fault(report: JobReport) -> Fault | None:

@@ -11,7 +11,9 @@ from chain.audit.jobs import JobReport, trace_job
 from chain.events import EventReader
 from chain.market.provider import Cheat, Settings
 from ext import hashing, store
-from runtime.market.nouns import JobState, Reason
+from runtime.market.jobs.numbers import PART_BLOCKS
+from runtime.market.nouns import JobSpec, JobState, Reason
+from tests.support.jobs import BEN, CPU, REQUESTER, Market, reference_spec
 from tests.support.town import GRIST, Town
 
 
@@ -37,8 +39,8 @@ class Recorded:
         pass
 
 
-def record(town: Town) -> list[Any]:
-    """Keep what each block of a town did, as an archive would."""
+def record(town: Any) -> list[Any]:
+    """Keep what each block of a chain did, as an archive would."""
     blocks: list[Any] = []
     finalize = town.chain.executive.finalize_block
 
@@ -171,15 +173,71 @@ def test_another_report_on_cheating_is_named(
     assert any("report on cheating" in sentence for sentence in traced(honest[1]).findings)
 
 
-def spoil(monkeypatch: pytest.MonkeyPatch, name: str, part: str) -> None:
-    """Let the auditor read a grain more in one field of an event."""
+def vanished(market: Market, spec: JobSpec) -> list[Any]:
+    """Let Ann vanish in the middle of a job that Ben takes then; gives the blocks."""
+    blocks = record(market)
+    market.next()
+    market.started(50 * GRIST, spec)
+    market.post(16)
+    market.next(20)
+    market.stands(JobState.OPEN, Reason.OFFLINE)
+    market.done(BEN, "Providers", "set_offer", CPU, GRIST // 20)
+    market.done(REQUESTER, "Jobs", "take_offer", 0, BEN.id)
+    market.next()
+    return blocks
+
+
+def test_the_report_on_a_second_attempt_is_about_what_is_left_to_do() -> None:
+    report = traced(vanished(Market(), reference_spec()))
+    assert report.findings == []
+    first, second = (match.stored for match in report.matches)
+    assert first is not None
+    assert second is not None
+    assert (first.checkpoints, second.checkpoints) == (32, 16)
+    assert [match.computed for match in report.matches] == [first, second]
+
+
+def test_a_report_on_all_of_a_job_that_is_half_done_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    blocks = vanished(Market(), reference_spec())
+    spoil(monkeypatch, "JobReopened", "first_checkpoint", less=16)
+    assert any("report on cheating" in sentence for sentence in traced(blocks).findings)
+
+
+def parted() -> Market:
+    """A market in which a run of sixty blocks has three parts."""
+    market = Market()
+    PART_BLOCKS.begin(market.runtime.ctx, 20)
+    return market
+
+
+def test_the_report_on_a_long_run_is_about_all_of_its_bond() -> None:
+    report = traced(vanished(parted(), reference_spec()))
+    assert report.findings == []
+    (match, _) = report.matches
+    assert match.stored is not None
+    assert match.stored == match.computed
+    assert match.bond < 2 * match.price < match.stored.bond
+
+
+@pytest.mark.parametrize("part", ["bond", "own_bond", "price"])
+def test_another_report_on_a_long_run_is_named(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks = vanished(parted(), reference_spec())
+    spoil(monkeypatch, "JobMatched", part, less=-GRIST)
+    assert any("report on cheating" in sentence for sentence in traced(blocks).findings)
+
+
+def spoil(monkeypatch: pytest.MonkeyPatch, name: str, part: str, *, less: int = -1) -> None:
+    """Let the auditor read something less in one field of an event, or a grain more."""
     honest = EventReader.decode
 
     def decode(self: EventReader, receipt: bytes) -> list[Any]:
         found = []
         for event in honest(self, receipt):
             if event.name == name:
-                event = replace(event, fields={**event.fields, part: event.fields[part] + 1})  # noqa: PLW2901 - the spoiled one
+                fields = {**event.fields, part: event.fields[part] - less}
+                event = replace(event, fields=fields)  # noqa: PLW2901 - the spoiled one
             found.append(event)
         return found
 

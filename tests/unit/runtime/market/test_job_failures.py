@@ -160,6 +160,23 @@ def test_half_done_and_gone_is_half_paid_and_the_rest_is_done_elsewhere(market: 
     market.all_is_released()
 
 
+def test_what_cheating_at_the_rest_would_be_worth_counts_the_checkpoints_of_the_rest(
+    market: Market,
+) -> None:
+    market.started(spec=reference_spec())
+    market.post(16)
+    market.next(20)
+    reopened(market, Reason.OFFLINE)
+    assert market.jobs.report(0) is None
+    market.done(BEN, "Providers", "set_offer", CPU, GRIST // 20)
+    market.done(REQUESTER, "Jobs", "take_offer", 0, BEN.id)
+    report = market.jobs.report(0)
+    assert report is not None
+    # One of sixteen: the least that a draw can see, 95 times in a hundred
+    assert (report.checkpoints, report.wrong, report.draws) == (16, 1, 1)
+    assert (report.caught.above, report.caught.below) == (95, 1_600)
+
+
 def test_a_job_that_is_accepted_to_the_end_is_paid_when_its_provider_is_gone(
     market: Market,
 ) -> None:
