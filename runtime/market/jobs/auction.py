@@ -162,6 +162,10 @@ class Auctions(Backing):
         """End an auction: NONE when somebody has the job now, else why nobody has."""
         bids = {who: bid for (_, who), bid in self.bids.walk(id_, limit=BIDS_MAX)}
         factor = self.near.reputation.factor
+        for who in [who for who in bids if self._is_barred(id_, who)]:
+            # It could not know when it bid: its other bid won, or its owner's
+            bid = bids.pop(who)
+            self._end_bid(id_, who, bid, is_burned=not bid.is_open)
         ranks = compute_ranks(
             [(who, bid.price, factor(who)) for who, bid in bids.items() if bid.is_open],
             self.near.beacon.randomness,
@@ -224,6 +228,13 @@ class Auctions(Backing):
         per_unit = self.near.providers.offer(provider, spec.class_id)
         units = units_of(spec, job.first_checkpoint)
         return None if per_unit is None else max(per_unit * units, 1)
+
+    def _is_barred(self, id_: int, who: AccountId) -> bool:
+        try:
+            self._check_bidder(id_, who)
+        except (FailedBefore, SameProvider):
+            return True
+        return False
 
     def _check_bidder(self, id_: int, who: AccountId) -> None:
         """Refuse a provider that failed the job before, or has another replica of it.

@@ -12,7 +12,7 @@ from runtime.market.jobs import nouns as words
 from runtime.market.jobs import seal_bid
 from runtime.market.jobs.auction import compute_price, compute_ranks
 from runtime.market.jobs.numbers import BIDDING_BLOCKS, REVEALING_BLOCKS
-from runtime.market.nouns import JobState, Reason
+from runtime.market.nouns import JobState, Reason, Verification
 from runtime.market.providers.refusals import NotRegistered, ValueTooLarge
 from runtime.primitives import AccountId
 from tests.support.jobs import (
@@ -27,6 +27,7 @@ from tests.support.jobs import (
     REQUESTER,
     Market,
     key,
+    reference_spec,
     spec_of,
 )
 
@@ -153,6 +154,25 @@ def test_who_cannot_lock_the_bond_loses_the_deposit_and_the_next_one_has_the_job
     market.until(market.job().due)
     assert (market.job().provider, market.job().price) == (ANN.id, 60 * GRIST)
     assert wealth - market.wealth(BEN) == 5 * GRIST
+
+
+def test_who_bids_for_two_replicas_gets_one_and_its_other_deposit_back(market: Market) -> None:
+    deposits = {who: market.held(who, HoldReason.DEPOSIT) for who in PROVIDERS}
+    again = {"verification": Verification.REPLICATION, "replicas": 3}
+    market.submit(reference_spec(**again))
+    for who, price in ((ANN, 50 * GRIST), (BEN, 60 * GRIST)):
+        for id_ in (0, 1):
+            market.bid(who, price, id_)
+    market.until(market.job().due)
+    for who, price in ((ANN, 50 * GRIST), (BEN, 60 * GRIST)):
+        for id_ in (0, 1):
+            market.reveal(who, price, id_)
+    market.until(market.job().due)
+    assert [market.job(id_).provider for id_ in (0, 1)] == [ANN.id, BEN.id]
+    # Of two bids Ben's is the second, and of the one that is left the only one
+    assert [market.job(id_).price for id_ in (0, 1)] == [60 * GRIST, 60 * GRIST]
+    assert {who: market.held(who, HoldReason.DEPOSIT) for who in PROVIDERS} == deposits
+    market.next()
 
 
 def test_with_no_bond_at_all_the_job_expires_and_costs_nothing(market: Market) -> None:
