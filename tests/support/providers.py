@@ -81,6 +81,9 @@ class Yard:
         self.providers.constitution = self.clock
         self.reputation.constitution = self.clock
         self.chain.open()
+        # By the numbers of the rules, whatever a test chain begins with
+        for number in (*self.providers.parameters, *self.reputation.parameters):
+            number.begin(self.runtime.ctx, number.default)
         for entry in CLASSES:
             self.runtime.market.work_units.classes[0, entry.class_id] = entry
         for who in (P, Q, D, E, OWNER):

@@ -1,5 +1,6 @@
 """Chain specs: ours are right, and every wrong one is refused with the key and what to write."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ from ext import store
 from runtime.balances import EXISTENTIAL_DEPOSIT, TREASURY
 from runtime.frame.errors import SpecError
 from runtime.genesis import build_genesis
+from runtime.market.providers.rules import DEPOSIT_ERAS, TIER_AGES, UNBONDING_ERAS
+from runtime.market.reputation import STAKE_ERAS
 from runtime.section import find_account
 from runtime.spec import load_spec
 from runtime.totals import decode_totals
@@ -45,6 +48,19 @@ def test_entries_are_in_order_and_the_same_each_time(name: str) -> None:
     again = build_genesis(load_spec((ROOT / "genesis" / f"{name}.toml").read_text()))
     assert again == genesis_of(name)
     assert list(again.entries) == sorted(again.entries)
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_security_of_providers_is_liable_as_long_as_stake(name: str) -> None:
+    runtime = Chain.start(name).look()
+    limits = tomllib.loads((ROOT / "genesis" / f"{name}.toml").read_text())["limits"]
+    unbonding = limits["unbonding_eras"]
+    assert UNBONDING_ERAS.read(runtime.ctx) == unbonding
+    assert STAKE_ERAS.read(runtime.ctx) == unbonding
+    ages = [age.read(runtime.ctx) for age in TIER_AGES]
+    assert ages == sorted(ages)
+    # A deposit that comes back before security could leave would cost made-up providers nothing
+    assert DEPOSIT_ERAS.read(runtime.ctx) > unbonding
 
 
 def test_the_keys_in_the_specs_are_those_of_the_development_phrase() -> None:
