@@ -2,7 +2,8 @@
 
 import importlib
 import os
-from typing import Any
+from enum import IntEnum
+from typing import Any, Final
 
 import click
 
@@ -14,7 +15,11 @@ from chain.wallet.amounts import show_amount
 from chain.wallet.errors import NotFound, WalletError
 from chain.wallet.ss58 import encode_address
 
-ACCOUNT_BYTES = 32
+ACCOUNTS: Final = (
+    "bidder", "challenger", "juror", "jurors", "manager", "payer", "provider", "requester", "seats",
+    "who",
+)  # fmt: skip
+"""Fields of events that name accounts; other bytes are hashes."""
 
 
 @click.command(cls=Command)
@@ -50,7 +55,7 @@ def _fields(report: Any) -> dict[str, Any]:
             {
                 "height": step.height,
                 "event": step.what,
-                "fields": {name: _plain(value) for name, value in step.fields.items()},
+                "fields": {name: _plain(name, value) for name, value in step.fields.items()},
             }
             for step in report.steps
         ],
@@ -80,8 +85,8 @@ def _match_fields(match: Any) -> dict[str, Any]:
             "checkpoints": cheat.checkpoints,
             "draws": cheat.draws,
             "seats": cheat.seats,
-            "caught": f"{cheat.caught.numerator}/{cheat.caught.denominator}",
-            "needed": f"{cheat.needed.numerator}/{cheat.needed.denominator}",
+            "caught": f"{cheat.caught.above}/{cheat.caught.below}",
+            "needed": f"{cheat.needed.above}/{cheat.needed.below}",
             "bond_needed": str(cheat.bond_needed),
             "bounty": str(cheat.bounty),
             "loses": cheat.loses,
@@ -98,7 +103,7 @@ def _lines(report: Any) -> list[str]:
     ]
     lines = [*pairs(rows), "", "history"]
     for step in report.steps:
-        told = " ".join(f"{name}={_short(value)}" for name, value in step.fields.items())
+        told = " ".join(f"{name}={_short(name, value)}" for name, value in step.fields.items())
         lines.append(f"  #{step.height} {step.what} {told}".rstrip())
     lines += ["", "escrow"]
     lines += _amounts((f"in: {way}", amount) for way, amount in report.escrow_in.items())
@@ -123,8 +128,8 @@ def _cheat_lines(match: Any) -> list[str]:
         verdict = "loses" if cheat.loses else "wins"
         rows += [
             ("best cheat", f"{cheat.wrong} of {cheat.checkpoints} checkpoints"),
-            ("is caught", f"in {caught.numerator} of {caught.denominator} cases"),
-            ("pays from", f"{needed.numerator} of {needed.denominator} cases down"),
+            ("is caught", f"in {caught.above} of {caught.below} cases"),
+            ("pays from", f"{needed.above} of {needed.below} cases down"),
             ("so it", f"{verdict} {show_amount(cheat.loss)} on average"),
         ]
         if match.stored is not None and match.computed is not None:
@@ -147,21 +152,21 @@ def _words(value: Any) -> str:
     return words
 
 
-def _plain(value: Any) -> Any:
+def _plain(name: str, value: Any) -> Any:
     """Return a field of an event as JSON: amounts as strings, bytes as hex, lists as lists."""
     if isinstance(value, bool) or value is None or isinstance(value, str):
         return value
-    if hasattr(value, "name") and isinstance(value, int):
+    if isinstance(value, IntEnum):
         return _words(value)
     if isinstance(value, int):
         return str(value)
     if isinstance(value, bytes):
-        return encode_address(value) if len(value) == ACCOUNT_BYTES else "0x" + value.hex()
+        return encode_address(value) if name in ACCOUNTS else "0x" + value.hex()
     if isinstance(value, (tuple, list)):
-        return [_plain(item) for item in value]
-    return {name: _plain(part) for name, part in vars(value).items()}
+        return [_plain(name, item) for item in value]
+    return {part: _plain(part, inner) for part, inner in vars(value).items()}
 
 
-def _short(value: Any) -> str:
-    text = str(_plain(value))
+def _short(name: str, value: Any) -> str:
+    text = str(_plain(name, value))
     return text if len(text) <= 60 else f"{text[:56]}…"

@@ -1,5 +1,6 @@
 """The history of a job as an auditor follows it, on the blocks of a town of agents."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,8 +9,10 @@ from typing import Any
 import pytest
 
 from chain.audit.jobs import JobReport, trace_job
+from chain.cli import audit_job
 from chain.events import EventReader
 from chain.market.provider import Cheat, Settings
+from chain.wallet.ss58 import encode_address
 from ext import hashing, store
 from runtime.market.jobs.numbers import PART_BLOCKS
 from runtime.market.nouns import JobSpec, JobState, Reason
@@ -242,3 +245,16 @@ def spoil(monkeypatch: pytest.MonkeyPatch, name: str, part: str, *, less: int = 
         return found
 
     monkeypatch.setattr(EventReader, "decode", decode)
+
+
+def test_a_history_is_told_in_lines_and_in_json(cheated: tuple[Town, list[Any]]) -> None:
+    town, blocks = cheated
+    report = traced(blocks)
+    lines, told = audit_job._lines(report), audit_job._fields(report)
+    assert json.loads(json.dumps(told)) == told
+    ann = encode_address(town.id("Ann"))
+    assert any("AttemptFailed" in line and f"provider={ann}" in line for line in lines)
+    assert any(line.split()[0] == "stored" for line in lines if line.strip())
+    posted = [step for step in told["steps"] if step["event"] == "Jobs.JobCompleted"]
+    assert all(step["fields"]["final_state"].startswith("0x") for step in posted)
+    assert told["matches"][0]["cheating"]["caught"] == "95/3200"
