@@ -121,8 +121,8 @@ class Market:
         yield units, "set_class", units.judge_class
         yield units, "set_program", _judge_program(units)
         yield units, "set_framework", units.judge_framework
-        yield checkers, "name_manager", _judge_name
-        yield checkers, "name_vendor", _judge_name
+        yield checkers, "name_manager", lambda who, is_: checkers.judge_manager(who, is_named=is_)
+        yield checkers, "name_vendor", lambda key, is_: checkers.judge_vendor(key, is_listed=is_)
 
 
 def _judge_program(units: WorkUnits) -> Callable[..., Track]:
@@ -130,7 +130,3 @@ def _judge_program(units: WorkUnits) -> Callable[..., Track]:
         return units.judge_program(program, is_listed=is_listed)
 
     return judge
-
-
-def _judge_name(_: bytes, is_named: bool) -> Track:  # noqa: FBT001, ARG001 - as the calls have it
-    return Track.PARAMETERS
