@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import pytest
 
+from runtime.market import terms
 from runtime.primitives import GRAINS_PER_GRIST
 from runtime.staking import fractions, rewards
 from runtime.staking.nouns import AUTHOR_POINTS, SIGNER_POINTS, TARGETS_MAX, ExposureOverview
@@ -71,6 +72,23 @@ def test_the_example_of_rewards_is_what_is_paid() -> None:
     assert f"together {grist(own)} GRIST. The nominators share {grist(others)};" in FLAT
     assert f"100,000 gets {grist(one)} GRIST" in FLAT
     assert f"{AUTHOR_POINTS} for making a block, and {SIGNER_POINTS} a block" in FLAT
+
+
+def test_the_example_of_job_fees_is_what_is_paid() -> None:
+    deposit = terms.split_fee(1_400 * GRAINS_PER_GRIST, 0).stakers
+    parts = {rewards.fee_part(deposit, era) for era in range(1, rewards.FEE_ERAS + 1)}
+    assert len(parts) == 1
+    part = parts.pop()
+    share = rewards.part_by_stake(part, BEHIND.total, 4 * BEHIND.total)
+    own, others = rewards.divide(share, 50_000_000, BEHIND)
+    one = 50_000 * GRAINS_PER_GRIST * rewards.reward_index(others, BEHIND) // rewards.INDEX_SCALE
+    assert terms.FEE_SHARES[-1] == 15
+    assert "15 % of the protocol fee" in FLAT
+    assert f"Of these {grist(deposit)} are for stake, {grist(part)} in each" in FLAT
+    assert f"equal stake have {grist(share)} each. That of above keeps {grist(own)} GRIST" in FLAT
+    assert f"of its nominators gets {grist(one)} GRIST an era" in FLAT
+    assert rewards.FEE_ERAS == 7
+    assert "over the seven eras after it" in FLAT
 
 
 def test_the_example_of_a_slash_is_what_is_taken() -> None:
