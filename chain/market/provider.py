@@ -271,19 +271,20 @@ class ProviderAgent:
         """Train a slice of each job that runs."""
         for number, work in self._works.items():
             job = market.jobs.find(number)
-            is_running = job is not None and job.state is JobState.RUNNING
-            if not is_running and not self._is_behind(job, work):
-                continue
-            self._train(work)
+            if job is not None and job.state is JobState.RUNNING:
+                self._train(work, stops=self._milestones(work))
+            elif self._is_behind(job, work):
+                self._train(work, stops=[])
 
-    def _train(self, work: Work) -> None:
-        """Train to the next milestone, where a receipt is offered, or for about a second."""
+    def _train(self, work: Work, *, stops: list[int]) -> None:
+        """Train for about a second, or to a checkpoint at which a receipt is to be offered."""
         for _ in range(max(SLICE_STEPS // work.trace.plan.steps_each, 1)):
             if work.trace.is_whole or self._will_vanish(work):
                 return
             run = work.trace.advance()
             if work.trace.done in self._milestones(work):
                 self.data.write_weights(run.weights)
+            if work.trace.done in stops:
                 return
 
     @staticmethod
