@@ -87,11 +87,13 @@ def teller(session: NodeSession) -> Callable[[str], None]:
 
 
 @contextmanager
-def open_memory(session: NodeSession, party: Party, path: Path | None) -> Iterator[AgentMemory]:
-    """Open the memory of an account on this chain; nobody else has it open meanwhile."""
+def open_memory(
+    session: NodeSession, party: Party, path: Path | None, *, role: str = "provider"
+) -> Iterator[AgentMemory]:
+    """Open the memory of an account in a role on this chain; nobody else has it open meanwhile."""
     genesis = session.chain.identity.genesis_hash
     if path is None:
-        name = f"{genesis.hex()[:16]}-{party.address}.json"
+        name = f"{role}-{genesis.hex()[:16]}-{party.address}.json"
         path = Path(session.settings["home"]).expanduser() / "market" / name
     memory = AgentMemory(
         path, genesis=genesis, account=party.public, chance=SystemChance(), is_exclusive=True

@@ -35,6 +35,6 @@ def run(session: NodeSession, /, **options: Any) -> None:
     chain = open_chain(session, options)
     party = session.signer(options["signer"])
     settings = Settings(peers=[Peer(url) for url in options["peers"]])
-    with open_memory(session, party, options["memory"]) as memory:
+    with open_memory(session, party, options["memory"], role="verifier") as memory:
         agent = VerifierAgent(chain, DataDirectory(options["data"]), memory, settings)
         Looker(session, chain, options["blocks"]).look_until(agent.tick)

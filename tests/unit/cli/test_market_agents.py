@@ -137,7 +137,7 @@ def test_a_bid_is_sealed_written_down_and_opened(gristmill, live, town):
     job = town.market.jobs.find(number)
     assert bytes(job.provider) == key_of("Ferdie").public
     kept = [path.name for path in (town.path.parent / "home" / "market").iterdir()]
-    assert f"{GENESIS_HASH.hex()[:16]}-{dev_address('Ferdie')}.json" in kept
+    assert f"provider-{GENESIS_HASH.hex()[:16]}-{dev_address('Ferdie')}.json" in kept
 
 
 def test_two_receipts_of_one_place_are_kept_and_reported(gristmill, live, town):
