@@ -6,7 +6,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-DRILLS := $(addprefix tests/e2e/test_,staking.py governance.py economy.py upgrade.py)
+DRILLS := $(addprefix tests/e2e/test_,staking.py governance.py economy.py upgrade.py market.py)
 NATIVE := $(wildcard ext/native/*.pyx ext/native/*.pxd ext/native/*.pxi ext/native/*.h)
 
 .PHONY: help setup devnet test test-fast check sim e2e drills bench bench-quick bless docs format lock clean
@@ -52,7 +52,7 @@ e2e: setup  ## drive real networks with stock clients and long drills (needs Nod
 	@scripts/js-clients.sh
 	$(BIN)/python -m pytest -m "" -rs tests/e2e --long $(addprefix --ignore=,$(DRILLS)) $(ARGS)
 
-drills: setup  ## drill staking, votes, grants and upgrades on real networks (about ten minutes)
+drills: setup  ## drill staking, votes, grants, upgrades and the market on real networks (about twenty minutes)
 	$(BIN)/python -m pytest -m "" -rs $(DRILLS) --long $(ARGS)
 
 bench: setup  ## print every performance figure against its goal and draw the growth curves
