@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from runtime.balances import HoldReason
+from runtime.frame.parameters import PERBILL
 from runtime.market.jobs import nouns as words
 from runtime.market.jobs.backing import price_of_parts
 from runtime.market.jobs.numbers import PART_BLOCKS, PAUSE_BLOCKS
@@ -82,6 +83,9 @@ def test_who_never_adds_to_the_bond_has_failed_the_rest(market: Market) -> None:
     # Half of the price is earned; half of the bond there is, for the half that is not done
     assert market.wealth(ANN) - wealth == 30 * GRIST - 15 * GRIST
     assert market.jobs.annexes[0].parts_backed == 0
+    # It was there all the time, and did not deliver
+    axes = market.reputation.axes(ANN.id)
+    assert axes.delivery < axes.uptime == PERBILL
     market.next()
 
 
