@@ -21,7 +21,7 @@ from chain.market.view import AgentChain
 from ext import signing
 from runtime.frame.errors import CallError
 from runtime.market.jobs.auction import seal_bid
-from runtime.market.jobs.book import units_of
+from runtime.market.jobs.book import units_at, units_of
 from runtime.market.jobs.receipts import JobReceipt
 from runtime.market.market import Market
 from runtime.market.nouns import Job, JobSpec, JobState, Verification
@@ -106,6 +106,7 @@ class ProviderAgent:
         self._works: dict[int, Work] = {}
         self._seen = 0
         self._is_begun = False
+        self._over: set[int] = set()
         self._said: set[str] = set()
 
     def tick(self) -> None:
@@ -121,6 +122,9 @@ class ProviderAgent:
             job = market.jobs.find(number)
             if job is not None:
                 jobs[number] = job
+            if job is None or job.state >= JobState.SETTLED:
+                self._over.add(number)
+        self._is_begun = True
         mine = sorted(number for number, job in jobs.items() if self._is_mine(job))
         for number in [number for number in self._works if number not in mine]:
             self._leave(number)
@@ -144,12 +148,15 @@ class ProviderAgent:
                 room -= 1
 
     def _numbers(self, market: Market) -> list[int]:
-        """Give the jobs to look at, ascending: the newest, and all of which something is known."""
+        """Give the jobs to look at, ascending: the newest, and all of which something is known.
+
+        What is over is not looked at again.
+        """
         count = market.jobs.job_count
-        newest = NEWEST if self._is_begun else NEWEST_AT_FIRST
-        self._is_begun = True
-        known = [number for number in (*self._works, *self.memory.jobs()) if number < count]
-        return sorted({*known, *range(max(count - newest, 0), count)})
+        first = max(count - (NEWEST if self._is_begun else NEWEST_AT_FIRST), 0)
+        known = {number for number in (*self._works, *self.memory.jobs()) if number < count}
+        self._over = {number for number in self._over if number >= first}
+        return sorted((known | {*range(first, count)}) - self._over)
 
     def _is_mine(self, job: Job) -> bool:
         return job.provider == self.chain.me and job.state in LIVE
@@ -378,7 +385,7 @@ class ProviderAgent:
             market.jobs.data_root(number),
             job.accepted_state,
             work.trace.run_of(checkpoint - 1).state,
-            spec.units * checkpoint // spec.checkpoints,
+            units_at(spec, checkpoint),
             market.jobs.annexes[number].receipt,
         )
 
