@@ -9,10 +9,13 @@ from runtime.market.trainer import PROGRAM, initial_weights, read_params
 
 
 def plan_of(spec: JobSpec) -> Plan:
-    """Give what a job of the reference trainer trains. Raises DataMissing for another program."""
+    """Give what a job of the reference trainer trains. Raises DataMissing for any other."""
     if spec.program != PROGRAM:
         raise DataMissing(f"the program {spec.program.hex()} is not the reference trainer")
-    return Plan(read_params(spec.params), spec.steps, spec.checkpoints)
+    try:
+        return Plan(read_params(spec.params), spec.steps, spec.checkpoints)
+    except ValueError as error:
+        raise DataMissing(f"the job cannot be trained: {error}") from error
 
 
 def begin_trace(

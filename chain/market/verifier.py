@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from chain.market.attempts import begin_trace
 from chain.market.content import DataDirectory, DataMissing, DataSpoiled
-from chain.market.door import Peer, fetch_data, fetch_weights
+from chain.market.door import Peer
 from chain.market.memory import AgentMemory
-from chain.market.training import Plan, Trace
+from chain.market.training import Trace
 from chain.market.view import AgentChain
 from runtime.market.market import Market
 from runtime.market.nouns import Job
-from runtime.market.trainer import PROGRAM, BadParams, initial_weights, read_params
 from runtime.market.verification.records import (
     Audit,
     AuditAnswer,
@@ -137,21 +137,11 @@ class VerifierAgent:
         rerun = self._reruns.get(number)
         if rerun is not None and rerun.attempt == job.attempt:
             return rerun
-        spec = market.jobs.spec(number)
-        if spec.program != PROGRAM:
-            self._say(f"job {number} is of a program that this agent does not know")
-            return None
         try:
-            params = read_params(spec.params)
-            leaves = fetch_data(self.data, self.settings.peers, market.jobs.data_root(number))
-            weights = initial_weights(params)
-            if job.first_checkpoint:
-                weights = fetch_weights(self.data, self.settings.peers, job.first_state)
-        except (DataMissing, DataSpoiled, BadParams) as error:
+            trace = begin_trace(market, number, job, self.data, self.settings.peers)
+        except (DataMissing, DataSpoiled) as error:
             self._say(f"job {number} cannot be run again: {error}")
             return None
-        plan = Plan(params, spec.steps, spec.checkpoints)
-        trace = Trace(plan, tuple(leaves), job.first_checkpoint, weights)
         rerun = self._reruns[number] = Rerun(job.attempt, trace)
         return rerun
 

@@ -348,3 +348,5 @@ def test_only_the_reference_trainer_has_a_plan(matched: Place) -> None:
     assert plan_of(spec).params == PARAMS
     with pytest.raises(DataMissing):
         plan_of(replace(spec, program=OTHER))
+    with pytest.raises(DataMissing):
+        plan_of(replace(spec, params=b"\0\1\0\0"))
