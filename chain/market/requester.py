@@ -19,6 +19,7 @@ from chain.market.training import Measure, Trace, measure
 from chain.market.view import AgentChain
 from chain.storage import durable
 from ext import signing
+from runtime.market.jobs.book import units_at
 from runtime.market.jobs.module import is_first
 from runtime.market.jobs.receipts import JobReceipt
 from runtime.market.market import Market
@@ -77,7 +78,7 @@ def _check_progress(market: Market, number: int, job: Job, receipt: JobReceipt) 
         raise ReceiptRefused("it does not begin where the last accepted one ended")
     if receipt.previous != annex.receipt:
         raise ReceiptRefused("it does not follow the last accepted one")
-    most = spec.units * receipt.checkpoint // spec.checkpoints
+    most = units_at(spec, receipt.checkpoint)
     if not annex.units <= receipt.units <= most:
         raise ReceiptRefused(
             f"{receipt.units} units are not between the {annex.units} of the last one and {most}"

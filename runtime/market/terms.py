@@ -169,6 +169,16 @@ def earned_part(price: int, done: int, whole: int) -> int:
     return price * done // whole
 
 
+def earned_by_units(price: int, units: int, *, whole: int, first: int, checkpoints: int) -> int:
+    """Give what the `units` of a receipt earn of the price of an attempt, rounded down.
+
+    `whole` units are asked for, and the attempt began at checkpoint `first` of all `checkpoints`,
+    whose part of the units others did.
+    """
+    done = max(units * checkpoints - whole * first, 0)
+    return price * done // (whole * (checkpoints - first))
+
+
 def bond_slash(fault: Fault, bond: int, *, left: int, whole: int) -> int:
     """Give what a fault costs of a work bond, with `left` of `whole` checkpoints undone.
 

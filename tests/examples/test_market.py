@@ -225,6 +225,14 @@ def discounted() -> str:
     )
 
 
+def served() -> str:
+    earned = terms.earned_by_units(50 * GRIST, 270, whole=1_000, first=0, checkpoints=32)
+    return (
+        "Example. A job of 50 GRIST for 1,000 units, of which 270 are signed for: "
+        f"{grist(earned)} GRIST are paid, and a fee of {grist(terms.protocol_fee(earned))} GRIST."
+    )
+
+
 def recycled() -> str:
     fee = terms.split_fee(terms.protocol_fee(PRICE + DATA), 0)
     earned = terms.emission_cap(fee, terms.RECYCLED_MULTIPLE, price=PRICE, base=PRICE)
@@ -256,7 +264,7 @@ def self_report() -> str:
     )
 
 
-@pytest.mark.parametrize("example", [discounted, recycled, least_bond, self_report])
+@pytest.mark.parametrize("example", [discounted, served, recycled, least_bond, self_report])
 def test_an_example_of_the_page_comes_out_as_it_says(example: Callable[[], str]) -> None:
     assert example() in examples()
 

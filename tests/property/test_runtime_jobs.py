@@ -15,6 +15,7 @@ from runtime.frame.events import Event
 from runtime.market.budgets import organisation_account
 from runtime.market.disputes.nouns import APPEAL_ERAS, CLOCK, JURY_COMMIT, JURY_REVEAL, MOVE
 from runtime.market.jobs import seal_bid
+from runtime.market.jobs.book import units_at
 from runtime.market.jobs.course import RESULT_STATES
 from runtime.market.jobs.numbers import (
     BIDDING_BLOCKS,
@@ -260,7 +261,10 @@ class Walk:
             id_, job = found
             checkpoint = min(job.accepted + self.random.randrange(12), 33)
             receipt = self.market.receipt(checkpoint, id_, units=0)
-            receipt = replace(receipt, units=self.market.jobs.annexes[id_].units)
+            units, spec = self.market.jobs.annexes[id_].units, self.market.jobs.spec(id_)
+            if self.random.random() < 0.9 and spec.kind is not JobKind.TRAIN:
+                units = max(units, min(units_at(spec, checkpoint) + 7, spec.units))
+            receipt = replace(receipt, units=units)
             signed = self.requester(job).sign(receipt) if self.random.random() < 0.8 else None
             self.call(self.worker(job), "post_receipt", id_, receipt, signed)
 

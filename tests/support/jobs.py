@@ -8,6 +8,7 @@ from runtime.arithmetic import split_exact
 from runtime.balances import Balances, HoldReason, MintCause, MoveCause
 from runtime.frame.errors import CallError
 from runtime.market.jobs import Jobs, seal_bid
+from runtime.market.jobs.book import units_at
 from runtime.market.jobs.numbers import OPEN_BLOCKS
 from runtime.market.jobs.receipts import JobReceipt
 from runtime.market.nouns import Job, JobKind, JobSpec, JobState, Reason, Verification
@@ -277,10 +278,11 @@ class Market:
     def receipt(self, checkpoint: int, id_: int = 0, **changes: Any) -> JobReceipt:
         """A receipt for so many finished checkpoints."""
         state = hashing.blake2b_256(b"checkpoint" + checkpoint.to_bytes(2, "little"))
+        spec = self.jobs.spec(id_)
         parts = {
             "checkpoint": checkpoint,
             "checkpoint_out": state,
-            "units": 10 * checkpoint,
+            "units": units_at(spec, checkpoint) if spec.kind else 10 * checkpoint,
             "previous": self.jobs.annexes[id_].receipt,
         }
         return self.first_receipt(id_, **{**parts, **changes})
@@ -289,9 +291,9 @@ class Market:
         receipt, who = self.first_receipt(id_), self.provider_of(id_)
         self.done(who, "Jobs", "start", id_, receipt, REQUESTER.sign(receipt))
 
-    def post(self, checkpoint: int, id_: int = 0) -> None:
+    def post(self, checkpoint: int, id_: int = 0, **changes: Any) -> None:
         """Post a receipt that the requester signed."""
-        receipt, who = self.receipt(checkpoint, id_), self.provider_of(id_)
+        receipt, who = self.receipt(checkpoint, id_, **changes), self.provider_of(id_)
         self.done(who, "Jobs", "post_receipt", id_, receipt, REQUESTER.sign(receipt))
 
     def complete(self, id_: int = 0) -> None:

@@ -255,6 +255,11 @@ def highest_price(room: int, dataset_fees: int) -> int:
     return price
 
 
+def units_at(spec: JobSpec, checkpoint: int) -> int:
+    """Give the fewest units with which so many checkpoints of a job are done, rounded up."""
+    return -(-spec.units * checkpoint // spec.checkpoints)
+
+
 def units_of(spec: JobSpec, first_checkpoint: int) -> int:
     """Give the units of what is to do from a checkpoint on, rounded up."""
     left = spec.checkpoints - first_checkpoint

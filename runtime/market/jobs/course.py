@@ -56,7 +56,7 @@ from runtime.market.nouns import (
     Outcome,
     Reason,
 )
-from runtime.market.terms import earned_part
+from runtime.market.terms import earned_by_units, earned_part
 from runtime.primitives import ZERO_HASH, AccountId
 
 JUDGED: Final = (
@@ -159,7 +159,7 @@ class Course(Auctions):
         height, spec = self.ctx.block.height, self.specs[id_]
         is_running = job.state is JobState.RUNNING
         silent = silent_from(job, spec)
-        if job.accepted == spec.checkpoints:
+        if job.accepted == spec.checkpoints or self._is_served(job, spec):
             self._settle(id_, job, JobState.SETTLED, Reason.ACCEPTED)
         elif is_running and self._pause_at(id_, job) < min(job.due, silent):
             self._pause(id_, job)
@@ -169,6 +169,16 @@ class Course(Auctions):
             self._fail(id_, job, Fault.LATE, Reason.LATE, None)
         else:
             self._fail(id_, job, Fault.OFFLINE, Reason.OFFLINE, None)
+
+    def _is_served(self, job: Job, spec: JobSpec) -> bool:
+        """Whether the time of work by receipts is over, without a fault: what was asked for is.
+
+        Who was silent before, or has no receipt that both signed, failed like anybody else.
+        """
+        is_over = self.ctx.block.height >= job.due <= silent_from(job, spec)
+        is_running = job.state is JobState.RUNNING
+        has_receipt = job.accepted > job.first_checkpoint
+        return spec.kind is not JobKind.TRAIN and is_running and is_over and has_receipt
 
     def _check_due(self, id_: int) -> None:
         """Do what is due of a job that the wheel did not; raises NotDue."""
@@ -249,19 +259,27 @@ class Course(Auctions):
     def _settle(self, id_: int, job: Job, state: JobState, reason: Reason) -> None:
         """Pay a job by its waterfall, and end it.
 
-        Training is paid whole, for its result; other work by what both signed for.
+        Training is paid whole, for its result; other work by the last receipt that both signed.
         """
         spec = self.specs[id_]
         if spec.kind is not JobKind.TRAIN and state is JobState.SETTLED:
-            whole = spec.checkpoints - job.first_checkpoint
-            earned = earned_part(job.price, job.accepted - job.first_checkpoint, whole)
-            job = self._lower_price(id_, job, max(earned, 1))
+            job = self._lower_price(id_, job, max(self._accepted_part(id_, job, spec), 1))
         before = self._held(job)
         self.near.settlement.settle(id_, spec, job)
         job = self._count_escrow(job, before)
         self.annexes[id_] = replace(self.annexes[id_], compensation=0)
         self._end_work(id_, spec, job, is_good=True)
         self._end(id_, job, state, reason)
+
+    def _accepted_part(self, id_: int, job: Job, spec: JobSpec) -> int:
+        """Give what the last receipt that both signed earns: by checkpoints, or by its units."""
+        first = job.first_checkpoint
+        if spec.kind is JobKind.TRAIN:
+            return earned_part(job.price, job.accepted - first, spec.checkpoints - first)
+        units = self.annexes[id_].units
+        return earned_by_units(
+            job.price, units, whole=spec.units, first=first, checkpoints=spec.checkpoints
+        )
 
     def _count_escrow(self, job: Job, before: int) -> Job:
         """Take what a waterfall paid, or brought, off the escrow; `before` is what was held."""
@@ -294,8 +312,7 @@ class Course(Auctions):
         Of a run that pauses no more than what is done: its provider keeps it waiting.
         """
         spec = self.specs[id_]
-        whole, done = spec.checkpoints - job.first_checkpoint, job.accepted - job.first_checkpoint
-        price = earned_part(job.price, done, whole)
+        price = self._accepted_part(id_, job, spec)
         if job.state is JobState.RUNNING:
             elapsed = self.ctx.block.height - job.started
             price = max(price, job.price * elapsed // spec.run_blocks)

@@ -18,7 +18,7 @@ from runtime.frame.call import DispatchClass, call
 from runtime.frame.context import Context
 from runtime.frame.module import Check, Module
 from runtime.frame.origins import Signed
-from runtime.market.jobs.book import Neighbours, silent_from
+from runtime.market.jobs.book import Neighbours, silent_from, units_at
 from runtime.market.jobs.course import JUDGED, RESULT_STATES
 from runtime.market.jobs.intake import audit_fee_of
 from runtime.market.jobs.neighbours import (
@@ -73,6 +73,7 @@ from runtime.market.nouns import (
     NOBODY,
     Fault,
     Job,
+    JobKind,
     JobResult,
     JobSpec,
     JobState,
@@ -256,7 +257,8 @@ class Jobs(Records, Module, index=33, events=EVENTS, errors=ERRORS):
     ) -> None:
         """Say how far the work is; with the requester's signature that much is accepted.
 
-        What is accepted is paid even if the rest is never done. It is a heartbeat, too.
+        What is accepted is paid even if the rest is never done. It is a heartbeat, too. Work other
+        than training is paid by the units of the last receipt that both signed.
         """
         job = self._running(id_, origin.who)
         self._check_receipt(id_, job, receipt)
@@ -450,7 +452,12 @@ class Jobs(Records, Module, index=33, events=EVENTS, errors=ERRORS):
         place = (self.ctx.block.genesis_hash, id_, job.attempt, self.annexes[id_].data_root)
         if place != (receipt.genesis, receipt.job, receipt.attempt, receipt.data_root):
             raise WrongReceipt
-        if receipt.units > self.specs[id_].units:
+        spec = self.specs[id_]
+        # Where units are paid, no checkpoint is done before its units are: a failed attempt is
+        # paid by checkpoints, and must not earn more than one that ends well
+        is_by_units = spec.kind is not JobKind.TRAIN and receipt.checkpoint > job.first_checkpoint
+        least = units_at(spec, receipt.checkpoint) if is_by_units else 0
+        if not least <= receipt.units <= spec.units:
             raise WrongReceipt
 
 

@@ -371,7 +371,7 @@ class BondTooSmall(CallError, index=27):
 
 
 class WrongReceipt(CallError, index=28):
-    """The receipt is not of this chain, job, attempt, data or place; make another."""
+    """The receipt is not of this chain, job, attempt, data or place, or its units do not fit it."""
 
 
 class WrongSignature(CallError, index=29):

@@ -25,7 +25,7 @@ from runtime.market.jobs.numbers import (
     START_BLOCKS,
     WORK_EXPIRY,
 )
-from runtime.market.nouns import JobKind, JobState, Reason, Verification
+from runtime.market.nouns import JobState, Reason, Verification
 from runtime.market.providers.refusals import TierTooLow
 from runtime.market.terms import protocol_fee
 from runtime.market.trainer import initial_state, read_params
@@ -372,16 +372,6 @@ def test_only_the_provider_at_work_completes_and_not_more_than_was_asked(market:
     market.start()
     market.refused(words.NotProvider, BEN, "complete", 0, bytes(32), bytes(32), 1)
     market.refused(words.BadUnits, ANN, "complete", 0, bytes(32), bytes(32), 1_001)
-
-
-def test_work_by_receipts_is_paid_as_far_as_both_signed(market: Market) -> None:
-    provider = market.wealth(ANN)
-    market.started(spec=spec_of(kind=JobKind.INFER))
-    market.post(8)
-    market.complete()
-    market.done(REQUESTER, "Jobs", "accept", 0)
-    assert market.wealth(ANN) - provider == 50 * GRIST // 4
-    market.all_is_released()
 
 
 # Cases
