@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 
 import pytest
 
@@ -9,6 +10,7 @@ from chain.cli import agents
 from chain.market.door import Envelope
 from chain.market.provider import Cheat
 from chain.wallet.accounts import dev_address
+from chain.wallet.errors import BadContent, NodeUnreachable, TryAgain
 from ext import signing
 from runtime.market.nouns import JobState, Reason, Verification
 from tests.support.runtime import GENESIS_HASH
@@ -236,3 +238,69 @@ def test_an_organisation_is_made_shown_and_pays(gristmill, live, town):
     lines = gristmill("org", "show", 0).out
     assert "open jobs     1" in lines
     assert gristmill("org", "show", 9).code == 66
+
+
+class Quiet:
+    """A session whose console is remembered."""
+
+    def __init__(self):
+        self.warned, self.noted = [], []
+        self.console = self
+
+    def warn(self, text):
+        self.warned.append(text)
+
+    def note(self, text):
+        self.noted.append(text)
+
+
+class Heights:
+    height = 5
+
+
+def test_a_node_that_is_away_is_waited_for_and_told_of_once(monkeypatch):
+    monkeypatch.setattr(agents.time, "sleep", lambda _: None)
+    session, turns = Quiet(), iter([NodeUnreachable("gone"), TryAgain("busy"), None, True])
+
+    def tick():
+        turn = next(turns)
+        if isinstance(turn, Exception):
+            raise turn
+        return turn
+
+    agents.Looker(session, Heights(), None).look_until(tick)
+    assert session.warned == ["gone; waiting for it"]
+    assert session.noted == ["the node answers again"]
+
+
+def test_a_fault_of_the_agent_ends_it(monkeypatch):
+    monkeypatch.setattr(agents.time, "sleep", lambda _: None)
+
+    def tick():
+        raise BadContent("not what it should be")
+
+    with pytest.raises(BadContent):
+        agents.Looker(Quiet(), Heights(), None).look_until(tick)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_lets_a_look_end_and_is_handled_as_before_afterwards(monkeypatch, number):
+    monkeypatch.setattr(agents.time, "sleep", lambda _: None)
+    before, looks = signal.getsignal(number), []
+
+    def tick():
+        looks.append(1)
+        if len(looks) == 3:
+            signal.raise_signal(number)
+
+    agents.Looker(Quiet(), Heights(), None).look_until(tick)
+    assert len(looks) == 3
+    assert signal.getsignal(number) is before
+
+
+def test_a_door_that_is_taken_is_named(gristmill, live, town):
+    town.add_provider("Paula", Settings())
+    port = live.open_door("Paula").rpartition(":")[2]
+    done = gristmill("provider", "run", "--from", "//Ferdie", "--serve", port, "--blocks", 1)
+    assert done.code == 2
+    assert f"port {port} cannot be opened" in done.err
