@@ -121,7 +121,7 @@ def test_every_checkpoint_is_drawn_about_as_often() -> None:
 
 def test_parties_of_the_job_do_not_sit_in_its_panel() -> None:
     bench = Bench(6)
-    number = bench.job(provider=SET[0])
+    number = bench.job(provider=SET[0], price=20_000 * GRIST)
     bench.jobs.jobs[number] = replace(bench.jobs.jobs[number], requester=SET[1], payer=SET[2])
     bench.module.job_completed(number)
     bench.drawn(number)
@@ -261,6 +261,14 @@ def test_who_commits_and_does_not_reveal_was_silent() -> None:
     bench.until(bench.audit(number).due)
     assert bench.held(seats[0]) == BOND - BOND // 200
     assert bench.jobs.vindicated == [number]
+
+
+def test_seats_that_are_silent_count_against_a_verdict() -> None:
+    bench = Bench(5)
+    number = bench.audited(price=1_000 * GRIST)
+    bench.hear(number, dict.fromkeys(bench.seats(number)[:2]))
+    assert (bench.jobs.vindicated, bench.jobs.convicted) == ([], [])
+    assert bench.audit(number).round == 1
 
 
 def test_the_minority_loses_its_fee_only() -> None:

@@ -221,6 +221,13 @@ def test_too_few_canaries_are_reported_as_that() -> None:
     assert bench.has_event(CanariesReported(MANAGER, canary.era, 51, 1, share, is_enough=False))
 
 
+def test_a_canary_is_told_once() -> None:
+    canary = Planted()
+    canary.bench.done(MANAGER, *canary.tell(1))
+    canary.bench.refused(WrongCanary, MANAGER, *canary.tell(1))
+    assert (MANAGER, canary.era) in canary.bench.module.batches
+
+
 def test_only_what_was_committed_to_before_it_was_submitted_is_a_canary() -> None:
     canary = Planted()
     bench, number = canary.bench, canary.number
@@ -322,7 +329,8 @@ def test_an_honest_job_is_no_canary_however_it_was_announced() -> None:
     bench.done(MANAGER, *canary.tell(0, number))
     for step in (0, 1):
         proof = step_proof(canary.attempt, step)
-        bench.refused(NothingProven, MANAGER, "prove_canary", number, 0, proof)
+        for shown in (proof, replace(proof, after=bytes(32))):
+            bench.refused(NothingProven, MANAGER, "prove_canary", number, 0, shown)
 
 
 def test_a_step_that_does_not_begin_where_its_checkpoint_does_is_wrong_too() -> None:

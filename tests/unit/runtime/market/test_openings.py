@@ -94,6 +94,20 @@ def test_a_checkpoint_that_is_not_the_end_of_its_steps_opens_nothing() -> None:
     assert bench.jobs.convicted == [(number, Fault.WRONG_CHECKPOINT, Reason.WRONG_CHECKPOINT)]
 
 
+def test_a_checkpoint_in_the_middle_of_its_steps_is_not_their_end() -> None:
+    bench = Bench(3)
+    attempt = Attempt.of(honest())
+    attempt.openings = [
+        replace(opening, checkpoint=run.states[0])
+        for opening, run in zip(attempt.openings, honest().runs, strict=True)
+    ]
+    number = revealing(bench, attempt)
+    (said,) = bench.disclosures(number)
+    states = honest().run_of(bench.audit(number).draws[0]).states
+    middle = replace(said, tail=branch_of(states, 0))
+    bench.refused(OpeningDoesNotFit, PROVIDER, "disclose", number, (middle,))
+
+
 def test_the_last_checkpoint_is_the_final_state_and_the_first_begins_where_the_job_does() -> None:
     bench = Bench(3)
     number = revealing(bench)
