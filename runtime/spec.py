@@ -16,13 +16,13 @@ from runtime.fees import PRICES, FeeSchedule
 from runtime.frame.errors import SpecError
 from runtime.frame.parameters import Parameter, PlacedParameter, Track
 from runtime.governance.start import Holders, read_votes
-from runtime.governance.tracks import TRACKS
+from runtime.governance.tracks import SLASH_VOTE, TRACKS, slash_vote_fits
 from runtime.market.work_units.reading import NO_WORK, WorkStart, read_work
 from runtime.primitives import MONEY_MAX, AccountId
 from runtime.runtime import Runtime
 from runtime.section import Section
 from runtime.session import ValidatorRecord
-from runtime.staking.numbers import SLASH_VOTE, deferral_max, slash_vote_fits
+from runtime.staking.numbers import deferral_max
 from runtime.staking.start import (
     Stake,
     StakingRules,

@@ -342,6 +342,10 @@ class EnactmentTooLate(CallError, index=66):
     """The call would act too late; choose a height within 28 eras."""
 
 
+class VoteOutlastsDeferral(CallError, index=67):
+    """A vote on a slash could end after its deferral; shorten its periods or defer for longer."""
+
+
 EVENTS: Final = tuple(EVENTS_BY_FILE[__name__])
 """Every event of referenda."""
 

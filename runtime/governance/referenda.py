@@ -24,7 +24,7 @@ from runtime.frame.declared import Choice, Most
 from runtime.frame.dispatch import Dispatcher
 from runtime.frame.module import Check, Module
 from runtime.frame.origins import Signed
-from runtime.frame.parameters import Track
+from runtime.frame.parameters import Parameter, Track
 from runtime.frame.storage import Hasher, StorageMap, StorageValue, stored
 from runtime.governance.deposits import Deposits
 from runtime.governance.nouns import (
@@ -60,19 +60,23 @@ from runtime.governance.nouns import (
     Tally,
     TimedOut,
     Verdict,
+    VoteOutlastsDeferral,
     judge_tally,
 )
 from runtime.governance.proposals import Proposals
 from runtime.governance.tracks import (
     DECIDING_MAX,
     PARAMETERS,
+    SLASH_VOTE,
     SUBMISSION_DEPOSIT,
     TRACKS,
     UNDECIDING_TIMEOUT,
     Terms,
+    slash_vote_fits,
 )
 from runtime.parameters import Parameters
 from runtime.primitives import U16, U32, AccountId, BlockNumber, Hash
+from runtime.staking.numbers import SLASH_DEFERRAL
 
 ENACT_WITHIN_ERAS: Final = 28
 """How far ahead a call may be put: as long as it is, those who voted cannot move their money."""
@@ -128,6 +132,18 @@ class Referenda(Module, index=21, events=EVENTS, errors=ERRORS):
     def genesis(self, *, excluded: Iterable[AccountId]) -> None:
         """Name the accounts of buckets that have no voice: the treasury's, the ecosystem's."""
         self.excluded = tuple(sorted(who for who in excluded if who not in PROTECTED))
+
+    def check_parameter(self, name: str, value: int) -> None:
+        """Raise where a vote on a slash could come too late to call it off."""
+
+        def new(parameter: Parameter) -> int:
+            return value if parameter.name == name else parameter.read(self.ctx)
+
+        concerned = (SLASH_DEFERRAL.name, *(part.name for part in SLASH_VOTE))
+        if name not in concerned or not SLASH_DEFERRAL.is_there(self.ctx):
+            return
+        if not slash_vote_fits(new(SLASH_DEFERRAL), new):
+            raise VoteOutlastsDeferral
 
     # Calls
 

@@ -8,6 +8,7 @@ is the part of ayes in ayes and nays, by conviction; support the part of all vot
 said aye or abstained, without it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -154,6 +155,17 @@ TRACKS: Final = {
 }
 """More power asks for more: money, time, approval, support. Safety is fast, for it can only pause;
 a slash is to be judged before its deferral of seven eras is over."""
+
+SLASH_VOTE: Final = tuple(
+    getattr(TRACKS[Track.SLASHES], part) for part in ("prepare", "decide", "confirm", "enact")
+)
+"""The periods that a vote on a slash takes at most, one after another."""
+
+
+def slash_vote_fits(deferral_eras: int, period: Callable[[Parameter], int]) -> bool:
+    """Whether a vote on a slash, however late it is decided, is over before its deferral is."""
+    return sum(period(part) for part in SLASH_VOTE) < deferral_eras * 1_000
+
 
 SUBMISSION_DEPOSIT: Final = Parameter(
     "referenda.submission_deposit", 10 * GRAINS_PER_GRIST,

@@ -422,11 +422,7 @@ class DeferralTooLong(CallError, index=80):
     """Stake or its exposures would be gone before a slash is applied; choose fewer eras."""
 
 
-class VoteOutlastsDeferral(CallError, index=81):
-    """A vote on a slash could end after its deferral; shorten its periods or defer for longer."""
-
-
-class MinimumsCrossed(CallError, index=82):
+class MinimumsCrossed(CallError, index=81):
     """Nominators would need more stake than validators; move the other minimum first."""
 
 

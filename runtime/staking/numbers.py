@@ -6,14 +6,12 @@ who has less, a shorter list nobody who is on it, and a slash that is deferred k
 long an era and an unbonding are, and what an era pays where there is no emission, is for ever.
 """
 
-from collections.abc import Callable
 from typing import Final
 
 from ext import election, scale
 from runtime.block import VALIDATORS_MAX
 from runtime.frame.context import Context
 from runtime.frame.parameters import PERBILL, Parameter, Place, PlacedParameter, Track, Unit
-from runtime.governance.tracks import TRACKS
 from runtime.primitives import GRAINS_PER_GRIST
 from runtime.staking.nouns import (
     HISTORY_ERAS,
@@ -22,7 +20,6 @@ from runtime.staking.nouns import (
     ElectionTooLarge,
     MinimumsCrossed,
     StakingParams,
-    VoteOutlastsDeferral,
 )
 
 VOTERS_PER_BLOCK: Final = 256
@@ -109,11 +106,6 @@ PARAMETERS: Final = (
 )
 """Every number of staking that a vote may change."""
 
-SLASH_VOTE: Final = tuple(
-    getattr(TRACKS[Track.SLASHES], part) for part in ("prepare", "decide", "confirm", "enact")
-)
-"""The periods that a vote on a slash takes at most, one after another."""
-
 
 def check_fit(
     ctx: Context,
@@ -135,18 +127,10 @@ def check_fit(
     elif name in _names(MIN_VALIDATOR_BOND, MIN_NOMINATOR_BOND):
         if new(MIN_NOMINATOR_BOND) > new(MIN_VALIDATOR_BOND):
             raise MinimumsCrossed
-    elif name in _names(SLASH_DEFERRAL, *SLASH_VOTE):
-        latest = deferral_max(unbonding_eras=params.unbonding_eras, evidence_eras=evidence_eras)
-        _check_deferral(new, latest)
-
-
-def _check_deferral(new: Callable[[Parameter], int], latest: int) -> None:
-    """Raise unless a slash is applied while stake is there, and a vote can cancel it before."""
-    deferral = new(SLASH_DEFERRAL)
-    if deferral > latest:
+    elif name == SLASH_DEFERRAL.name and value > deferral_max(
+        unbonding_eras=params.unbonding_eras, evidence_eras=evidence_eras
+    ):
         raise DeferralTooLong
-    if not slash_vote_fits(deferral, new):
-        raise VoteOutlastsDeferral
 
 
 def _names(*parameters: Parameter) -> tuple[str, ...]:
@@ -161,8 +145,3 @@ def election_room(epoch_blocks: int) -> int:
 def deferral_max(*, unbonding_eras: int, evidence_eras: int) -> int:
     """Give the longest deferral for which stake and exposures are still there."""
     return min(unbonding_eras - 1, unbonding_eras + HISTORY_ERAS - evidence_eras - 1)
-
-
-def slash_vote_fits(deferral_eras: int, period: Callable[[Parameter], int]) -> bool:
-    """Whether a vote on a slash, however late it is decided, is over before its deferral is."""
-    return sum(period(part) for part in SLASH_VOTE) < deferral_eras * 1_000

@@ -10,6 +10,7 @@ from runtime.balances import SLASH_POT, TREASURY, HoldReason
 from runtime.balances.nouns import InsufficientBalance, ProtectedAccount
 from runtime.frame.errors import CallError
 from runtime.frame.module import Check
+from runtime.governance.nouns import VoteOutlastsDeferral
 from runtime.staking import nouns as words
 from runtime.staking import numbers
 from runtime.staking.nouns import (
@@ -492,8 +493,8 @@ def test_without_staking_every_call_says_so() -> None:
         ("staking.voters_max", 207, words.ElectionTooLarge),
         ("staking.candidates_max", 57, words.ElectionTooLarge),
         ("staking.slash_deferral_eras", 4, words.DeferralTooLong),
-        ("track.slashes.decide", 900, words.VoteOutlastsDeferral),
-        ("track.slashes.enact", 400, words.VoteOutlastsDeferral),
+        ("track.slashes.decide", 900, VoteOutlastsDeferral),
+        ("track.slashes.enact", 400, VoteOutlastsDeferral),
     ],
 )
 def test_a_vote_sets_no_number_that_does_not_fit_the_others(

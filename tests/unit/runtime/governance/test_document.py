@@ -5,10 +5,10 @@ import re
 from runtime.balances import nouns
 from runtime.deadlines import PUT_BACK_BLOCKS, PUT_BACK_DOUBLINGS
 from runtime.frame.parameters import PERBILL, Track
-from runtime.governance.tracks import SUBMISSION_DEPOSIT, TRACKS, UNDECIDING_TIMEOUT
+from runtime.governance.tracks import SLASH_VOTE, SUBMISSION_DEPOSIT, TRACKS, UNDECIDING_TIMEOUT
 from runtime.governance.votes import LOCK_PERIOD, Conviction, compute_periods, compute_votes
 from runtime.safety import PAUSE_ERAS_MAX
-from runtime.staking.numbers import SLASH_DEFERRAL, SLASH_VOTE
+from runtime.staking.numbers import SLASH_DEFERRAL
 from runtime.treasury.nouns import CURATOR_BOND, EXPIRY_ERAS, RATE_LIMIT, SMALL_SPEND
 from tests.support.runtime import ROOT, spec_of
 
