@@ -22,6 +22,7 @@ job = LazyGroup(
         "take": Place("chain.cli.job:take", "Give an open job to a standing offer."),
         "accept": Place("chain.cli.job:accept", "Accept a result, and have it paid at once."),
         "cancel": Place("chain.cli.job:cancel", "Withdraw a job that has no result yet."),
+        "top-up": Place("chain.cli.job:top_up", "Lock the bond of the next part of a long run."),
         "advance": Place("chain.cli.job:advance", "Do what is due of a job."),
         "bid": Place("chain.cli.job_bid:bid", "Bid for a job under seal, and open the bid."),
         "report-conflict": Place(
@@ -91,3 +92,15 @@ def cancel(session: NodeSession, /, number: int, **options: Any) -> None:
 def advance(session: NodeSession, /, number: int, **options: Any) -> None:
     """Do what is due of job NUMBER; the chain does it by itself unless it was very busy."""
     send_market(session, "Jobs.advance", {"id": number}, options)
+
+
+@click.command("top-up", cls=NodeCommand)
+@number_argument
+@send_options
+@click.pass_obj
+def top_up(session: NodeSession, /, number: int, **options: Any) -> None:
+    """Lock the bond of the next part of the long job NUMBER that you run.
+
+    `gristmill provider run` does it in time; a job that waits for it goes on.
+    """
+    send_market(session, "Jobs.top_up", {"id": number}, options)

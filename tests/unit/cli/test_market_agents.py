@@ -73,6 +73,13 @@ def test_a_job_is_followed_cosigned_and_measured_by_commands_alone(gristmill, li
     assert result["loss"] < 0.05
     assert result["accuracy"] > 0.9
     assert (town.path.parent / result["file"]).stat().st_size == result["bytes"]
+    shown = check(gristmill("job", "show", number, "--json").out)["waterfall"]
+    (money,) = [one["fields"] for one in shown if one["event"] == "WorkRewards.JobSettled"]
+    parts = [money[name] for name in ("earned", "royalties", "left")] + list(money["fee"].values())
+    assert sum(int(part) for part in parts) == int(money["escrow"])
+    assert re.search(
+        r"Job settled: escrow \d.*earned \d.*burned", gristmill("job", "show", number).out
+    )
     again = gristmill("job", "watch", number)
     assert (again.code, again.out.count("\n")) == (0, 1)
     assert re.fullmatch(rf"#\d+  job {number} is settled \(.*\), attempt 0 of \w+\n", again.out)

@@ -79,6 +79,7 @@ TERM_WORDS = (
         (("job", "accept", 7), "Jobs.accept", {"id": 7}),
         (("job", "cancel", 7), "Jobs.cancel", {"id": 7}),
         (("job", "advance", 7), "Jobs.advance", {"id": 7}),
+        (("job", "top-up", 7), "Jobs.top_up", {"id": 7}),
         (
             ("provider", "register", *TERM_WORDS, "--sponsor", "//Alice"),
             "Providers.register",
