@@ -229,15 +229,15 @@ class Bazaar(Market):
     def move(self, number: int, made: Attempt, who: Key, *, is_sham: bool = False) -> None:
         """Make the next move of a dispute; a sham agrees to nothing."""
         dispute, true = self.disputes.disputes[number], honest()
-        asked = dispute.asked
+        asked, first = dispute.asked, made.first * PLAN.steps_each
         if dispute.stage is DisputeStage.ANSWER:
             opened = state_answer(made, asked)
             self.act(dispute.provider, "Disputes", "answer", number, asked, opened)
         elif dispute.stage is DisputeStage.REPLY:
-            agrees = not is_sham and dispute.middle_state == true.state_at(asked)
+            agrees = not is_sham and dispute.middle_state == true.state_at(first + asked)
             self.done(who, "Disputes", "reply", number, asked, agrees)
         else:
-            witness = true.witness(true.first_step + dispute.high - 1)
+            witness = true.witness(first + dispute.high - 1)
             self.done(who, "Disputes", "prove", number, witness)
 
     def fight(self, number: int, made: Attempt, who: Key, *, is_sham: bool = False) -> None:
