@@ -31,8 +31,8 @@ memory_option = click.option(
 )  # fmt: skip
 
 serve_option = click.option(
-    "--serve", type=click.IntRange(0, 65_535), metavar="PORT",
-    help="Open a door for data, weights and receipts on this port; 0 is any free one.",
+    "--serve", metavar="[HOST:]PORT",
+    help="Open a door for data, weights and receipts; port 0 is any free one.",
 )  # fmt: skip
 
 blocks_option = click.option(
@@ -59,14 +59,18 @@ def open_chain(session: NodeSession, options: dict[str, Any]) -> AgentChain:
 
 @contextmanager
 def open_door(
-    session: NodeSession, data: DataDirectory, desk: Desk, port: int | None
+    session: NodeSession, data: DataDirectory, desk: Desk, place: str | None
 ) -> Iterator[None]:
-    """Let others in while the command runs, if a port is given; WrongUse when it is taken."""
-    if port is None:
+    """Let others in while the command runs, if a place is given; WrongUse when it is taken.
+
+    Without a host that is this machine only.
+    """
+    if place is None:
         yield
         return
+    host, port = _parse_place(place)
     try:
-        door = Door(data, desk, port)
+        door = Door(data, desk, port, host=host)
     except OSError as error:
         raise WrongUse(f"port {port} cannot be opened: {error.strerror}") from None
     door.open()
@@ -75,6 +79,15 @@ def open_door(
         yield
     finally:
         door.close()
+
+
+def _parse_place(text: str) -> tuple[str, int]:
+    """Return host and port of `8000` or `0.0.0.0:8000`; WrongUse for another text."""
+    host, _, port = text.rpartition(":")
+    is_port = port.isascii() and port.isdecimal() and int(port[:6]) < 1 << 16
+    if not is_port or (":" in text and not host):
+        raise WrongUse(f"{text!r} is no place for a door", "write PORT, or HOST:PORT")
+    return host or "127.0.0.1", int(port)
 
 
 def teller(session: NodeSession) -> Callable[[str], None]:

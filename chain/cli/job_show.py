@@ -48,7 +48,7 @@ def list_jobs(session: NodeSession, state: str | None, who: str | None, at: str)
         (
             row["id"],
             spoken(row["state"]),
-            spoken(row["reason"]),
+            "-" if row["reason"] == "None" else spoken(row["reason"]),
             show_due(parse_int(row["due"]), height),
             format_amount(parse_int(row["price"])),
             row["requester"],
@@ -218,9 +218,10 @@ def _waterfall(session: NodeSession, found: dict[str, Any]) -> list[dict[str, An
 
 
 def _shown(event: dict[str, Any]) -> str:
+    """Return a waterfall in one line, the parts that are nothing left out."""
     fields = event["fields"]
-    parts = [f"{name} {format_amount(int(fields[name]))}" for name in PARTS if name in fields]
+    parts = [(name, fields[name]) for name in PARTS if name in fields]
     if isinstance(fields.get("fee"), dict):
-        paid = " ".join(f"{name} {format_amount(int(v))}" for name, v in fields["fee"].items())
-        parts.append(f"fee {paid}")
-    return f"{spoken(event['event'].rpartition('.')[2]).capitalize()}: {', '.join(parts)}"
+        parts += [(f"fee {name}", amount) for name, amount in fields["fee"].items()]
+    shown = [f"{name} {format_amount(int(amount))}" for name, amount in parts if int(amount)]
+    return f"{spoken(event['event'].rpartition('.')[2]).capitalize()}: {', '.join(shown) or '0'}"

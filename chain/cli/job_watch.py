@@ -102,7 +102,7 @@ def watch(
     number: int,
     cosign: bool,
     trust: bool,
-    serve: int | None,
+    serve: str | None,
     blocks: int | None,
     **options: Any,
 ) -> None:

@@ -311,3 +311,15 @@ def test_a_door_that_is_taken_is_named(gristmill, live, town):
     done = gristmill("provider", "run", "--from", "//Ferdie", "--serve", port, "--blocks", 1)
     assert done.code == 2
     assert f"port {port} cannot be opened" in done.err
+
+
+@pytest.mark.parametrize("place", ["", "door", ":80", "80:", "65536", "1e3", "host:port"])
+def test_a_door_is_at_a_port(gristmill, live, town, place):
+    done = gristmill("provider", "run", "--from", "//Ferdie", "--serve", place, "--blocks", 1)
+    assert done.code == 2
+    assert "HOST:PORT" in done.err
+
+
+def test_a_door_may_be_open_to_other_machines(gristmill, live, town):
+    run = ("provider", "run", "--from", "//Ferdie", "--serve", "0.0.0.0:0", "--blocks", 1)
+    assert gristmill(*run).err.startswith("the door is http://0.0.0.0:")
