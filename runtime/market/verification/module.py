@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from runtime.balances import Balances, HoldReason
 from runtime.beacon import Beacon
 from runtime.deadlines import Deadlines
-from runtime.frame.call import call
+from runtime.frame.call import DispatchClass, call
 from runtime.frame.context import Context
 from runtime.frame.module import Check, Module
 from runtime.frame.origins import Root, Signed
@@ -118,24 +118,24 @@ class Verification(Replicas, Module, index=34, events=EVENTS, errors=ERRORS):
         """Take the bond back, when the notice has run out and no audit is open."""
         self._withdraw(origin.who)
 
-    @call(index=3, weight=WEIGHT_ANSWER)
+    @call(index=3, weight=WEIGHT_ANSWER, dispatch_class=DispatchClass.OPERATIONAL)
     def commit(self, origin: Signed, job: U32, commits: Hashes) -> None:
         """Commit to what the drawn checkpoints come to; costs nothing but the tip."""
         self._commit_answers(origin.who, job, commits)
 
-    @call(index=4, weight=WEIGHT_CONCLUDE)
+    @call(index=4, weight=WEIGHT_CONCLUDE, dispatch_class=DispatchClass.OPERATIONAL)
     def reveal(self, origin: Signed, job: U32, answers: SaltedAnswers) -> None:
         """Say what was committed to; costs nothing but the tip."""
         self._reveal_answers(origin.who, job, answers)
 
     # Calls of providers
 
-    @call(index=16, weight=WEIGHT_CONCLUDE + WEIGHT_PROOF)
+    @call(index=16, weight=WEIGHT_CONCLUDE + WEIGHT_PROOF, dispatch_class=DispatchClass.OPERATIONAL)
     def disclose(self, origin: Signed, job: U32, disclosures: Disclosures) -> None:
         """Open the drawn checkpoints of an audited job."""
         self._open_checkpoints(origin.who, job, disclosures)
 
-    @call(index=17, weight=WEIGHT_CONCLUDE + WEIGHT_PROOF)
+    @call(index=17, weight=WEIGHT_CONCLUDE + WEIGHT_PROOF, dispatch_class=DispatchClass.OPERATIONAL)
     def disclose_replica(
         self,
         origin: Signed,
