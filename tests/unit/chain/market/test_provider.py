@@ -240,8 +240,9 @@ def test_who_failed_a_job_does_not_try_it_again(tmp_path: Path) -> None:
     assert shop.job(number).first_checkpoint >= 8, "what was accepted is not lost"
     shop.restart()
     shop.town.blocks(5)
-    assert shop.bids() == []
+    assert (shop.bids(), shop.agent.memory.bid(number, 1)) == ([], None)
     assert shop.job(number).state is JobState.OPEN
+    assert shop.town.failures == [], "it does not even try"
 
 
 def test_a_flood_of_newer_jobs_makes_it_neglect_none(
