@@ -233,14 +233,14 @@ def test_held_money_is_paid_to_who_is_there_and_else_to_the_treasury(chain: Chai
 def test_held_money_can_be_burned(chain: Chain) -> None:
     balances = chain.runtime.balances
     issuance = balances.total_issuance
-    balances.hold(ALICE, HoldReason.WORK_BOND, 5 * GRIST)
-    balances.burn_held(BurnCause.WORK_SLASH, ALICE, HoldReason.WORK_BOND, 0)
-    balances.burn_held(BurnCause.WORK_SLASH, ALICE, HoldReason.WORK_BOND, 2 * GRIST)
-    assert balances.held(ALICE, HoldReason.WORK_BOND) == 3 * GRIST
+    balances.hold(ALICE, HoldReason.ESCROW, 5 * GRIST)
+    balances.burn_held(BurnCause.WORK_SLASH, ALICE, HoldReason.ESCROW, 0)
+    balances.burn_held(BurnCause.WORK_SLASH, ALICE, HoldReason.ESCROW, 2 * GRIST)
+    assert balances.held(ALICE, HoldReason.ESCROW) == 3 * GRIST
     assert balances.total_issuance == issuance - 2 * GRIST
     assert balances.burned[BurnCause.WORK_SLASH] == 2 * GRIST
     with pytest.raises(words.HoldTooSmall):
-        balances.burn_held(BurnCause.WORK_SLASH, ALICE, HoldReason.WORK_BOND, 4 * GRIST)
+        balances.burn_held(BurnCause.WORK_SLASH, ALICE, HoldReason.ESCROW, 4 * GRIST)
     chain.close()
 
 

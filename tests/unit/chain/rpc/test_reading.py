@@ -6,7 +6,7 @@ from chain.rpc.jsonrpc import SERVER_ERROR, STATE_PRUNED, RpcError
 from chain.rpc.methods import build_methods
 from tests.support.fake_node import KEPT, FakeNode
 
-GIVEN = {"account": "0x" + "11" * 32, "index": 0}
+GIVEN = {"account": "0x" + "11" * 32, "index": 0, "number": 0}
 """Values for parameters that must be given."""
 
 
