@@ -200,8 +200,8 @@ def _block_row(stored: ArchivedBlock) -> Row:
 
 def _fee(events: list[DecodedEvent]) -> int:
     """Give the fee that a transaction paid, tip included and less what it got back, in grains."""
-    paid = sum(event.fields["actual_fee"] for event in events if event.name == "TransactionFeePaid")
-    return paid - sum(event.fields["amount"] for event in events if event.name == "FeeReturned")
+    paid = sum(int(e.fields["actual_fee"]) for e in events if e.name == "TransactionFeePaid")
+    return paid - sum(int(e.fields["amount"]) for e in events if e.name == "FeeReturned")
 
 
 def _plain(value: Any) -> Any:
