@@ -426,7 +426,9 @@ class Executive:
         ctx.acting = module.index
         try:
             if which == 0:
-                ctx.weight_used += module.on_initialize()
+                # What it gives comes on top of what it counted itself meanwhile
+                spent = module.on_initialize()
+                ctx.weight_used += spent
             else:
                 module.on_finalize()
             difference = ctx.state.money - ctx.posted - before

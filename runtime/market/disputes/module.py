@@ -61,6 +61,9 @@ WEIGHT_END: Final[Weight] = 2_500 * weights.MICROSECOND
 WEIGHT_BALLOT: Final[Weight] = 1_500 * weights.MICROSECOND
 """A jury of 23 read and written; the last vote pays or charges them all."""
 
+ENDS_MAX: Final[Weight] = weights.BLOCK_BASE + 10 * WEIGHT_END
+"""Weight of a block beyond which the wheel ends no more disputes in it: ten, and the rest waits."""
+
 OPEN_STATES: Final = (JobState.COMPLETED, JobState.WINDOW, JobState.DISPUTED)
 """Where a job has a result that is not paid."""
 
@@ -254,11 +257,20 @@ class Disputes(Bisection, Module, index=35, events=EVENTS, errors=ERRORS):
         self.dockets[id_] = Docket(docket.attempt, docket.last, active, queued)
 
     def _do_due(self, payload: bytes) -> None:
-        """Do what follows from a missed move, if this still is the move that was waited for."""
+        """Do what follows from a missed move, if this still is the move that was waited for.
+
+        In the next block where the wheel has done much already: a crowd that is silent at once
+        must not hold a block up.
+        """
         number, turn = int.from_bytes(payload[:4], "little"), int.from_bytes(payload[4:], "little")
         dispute = self.disputes.find(number)
-        if dispute is not None and dispute.turn == turn:
-            self._run_out(number, dispute)
+        if dispute is None or dispute.turn != turn:
+            return
+        if self.ctx.weight_used + WEIGHT_END > ENDS_MAX:
+            self._wake(number, turn, self.ctx.block.height + 1)
+            return
+        self.ctx.weight_used += WEIGHT_END
+        self._run_out(number, dispute)
 
     def _run_out(self, number: int, dispute: Dispute) -> None:
         """Do what follows when the time of a stage is over."""

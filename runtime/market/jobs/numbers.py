@@ -211,8 +211,11 @@ WORK_BID: Final[Weight] = 115 * weights.MICROSECOND
 WORK_STEP: Final[Weight] = 100 * weights.MICROSECOND
 """A record read and written, an item for the wheel (70)."""
 
-WORK_MAX: Final[Weight] = 150_000 * weights.MICROSECOND
-"""What the wheel does for jobs in a block; the rest waits for the next. A sixth of a block."""
+WORK_MAX: Final[Weight] = 40_000 * weights.MICROSECOND
+"""What the wheel does for jobs in a block; the rest waits for the next.
+
+Two dozen failures: with panels, disputes and rewards it is a quarter of a development block.
+"""
 
 WEIGHT_SUBMIT: Final[Weight] = 280 * weights.MICROSECOND + WORK_EXPIRY
 """A spec judged, datasets quoted, a hold, records (270); and its expiry, prepaid."""

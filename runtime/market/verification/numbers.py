@@ -33,8 +33,8 @@ REPLICAS_MAX: Final = 7
 CANARIES_MAX: Final = 256
 """Canaries of one manager in an era."""
 
-STEPS_MAX: Final = 16
-"""Panels that the wheel draws or hears in a block: a tenth of it at worst; the rest waits."""
+STEPS_MAX: Final = 10
+"""Panels that the wheel draws or hears in a block, 30 ms at worst; the rest waits."""
 
 BOND_MIN: Final = Parameter(
     "verification.bond_min", 5_000 * GRAINS_PER_GRIST,

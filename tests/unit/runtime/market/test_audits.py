@@ -524,15 +524,15 @@ def test_a_block_draws_and_hears_no_more_panels_than_it_has_room_for() -> None:
         audit = replace(bench.audit(number), due=41)
         bench.module.audits[number] = bench.module._wake_audit(number, audit)
     drawn = []
-    for height in (41, 42, 43):
+    for height in (41, 42, 43, 44):
         bench.until(height)
         drawn.append(sum(bool(audit.seats) for audit in bench.module.audits.values()))
-    assert drawn == [16, 32, 40]
+    assert drawn == [10, 20, 30, 40]
     ended = []
     for height in range(41 + 2 * WAIT, 46 + 2 * WAIT):
         bench.until(height)
         ended.append(len(bench.jobs.convicted))
-    assert ended == [16, 32, 40, 40, 40]
+    assert ended == [10, 20, 30, 40, 40]
 
 
 def test_who_passed_what_is_kept_until_no_canary_can_come_to_light() -> None:

@@ -589,3 +589,17 @@ def test_verifiers_learn_of_the_checkpoint_in_which_the_chain_found_a_step_wrong
     court.until(court.dispute(number).due + 1)
     assert court.is_over(number)
     assert court.verification.overturned == [(job, 2)]
+
+
+def test_a_block_ends_no_more_disputes_than_it_has_room_for(court: Court) -> None:
+    """A crowd of providers that is silent at once is convicted some in a block, all of them."""
+    run = Run.make(4)
+    for _ in range(25):
+        court.challenge(court.job(run))
+    court.until(court.dispute(0).due)
+    court.next()
+    ended = []
+    for _ in range(4):
+        ended.append(len(court.jobs.convictions))
+        court.next()
+    assert ended == [10, 20, 25, 25]
