@@ -23,6 +23,7 @@ from bench.importing import (
     measure_import,
     measure_replay,
 )
+from bench.market import measure_market
 from bench.merkle import (
     measure_hashes,
     measure_memory,
@@ -114,6 +115,7 @@ def run(scale: Scale) -> list[Finding]:
     findings += say(growth)
     draw(curves)
     findings += say(measure_admission(usual, scale)) + say(measure_eras(scale))
+    findings += say(measure_market())
     return findings + say(measure_devnet())
 
 
