@@ -262,7 +262,8 @@ class Walk:
             checkpoint = min(job.accepted + self.random.randrange(12), 33)
             receipt = self.market.receipt(checkpoint, id_, units=0)
             units, spec = self.market.jobs.annexes[id_].units, self.market.jobs.spec(id_)
-            if self.random.random() < 0.9 and spec.kind is not JobKind.TRAIN:
+            is_by_units = spec.kind is not JobKind.TRAIN and not self.is_judged
+            if is_by_units and self.random.random() < 0.9:
                 units = max(units, min(units_at(spec, checkpoint) + 7, spec.units))
             receipt = replace(receipt, units=units)
             signed = self.requester(job).sign(receipt) if self.random.random() < 0.8 else None
