@@ -136,10 +136,7 @@ class Walk:
                 break
             market.next()
             for id_, job in self.jobs():
-                if job.cases and not self.is_judged:
-                    market.jobs.close_case(id_)
-                if market.height >= job.due + 5:
-                    self.call(OTHER, "advance", id_)
+                self._help(id_, job)
         market.all_is_released()
         assert self.failures == []
         for who, before in self.began.items():
@@ -148,6 +145,17 @@ class Walk:
         for job in market.jobs.jobs.values():
             assert job.state >= JobState.SETTLED
             assert job.reason is not Reason.NONE
+
+    def _help(self, id_: int, job: Job) -> None:
+        """Do what the wheel had no room for; a group of replicas has the number of its first."""
+        jobs = self.market.jobs
+        if job.cases and not self.is_judged:
+            jobs.close_case(id_)
+        if self.market.height >= job.due + 5:
+            self.call(OTHER, "advance", id_)
+        if job.cases and self.is_judged:
+            first = (*jobs.siblings(id_), id_)[0]
+            self.call(OTHER, "advance", first, module="Verification")
 
     def call(self, who: Key, name: str, *arguments: Any, module: str = "Jobs") -> bool:
         """A call is done, or refused by a name of some module; nothing breaks."""
@@ -262,8 +270,7 @@ class Walk:
             checkpoint = min(job.accepted + self.random.randrange(12), 33)
             receipt = self.market.receipt(checkpoint, id_, units=0)
             units, spec = self.market.jobs.annexes[id_].units, self.market.jobs.spec(id_)
-            is_by_units = spec.kind is not JobKind.TRAIN and not self.is_judged
-            if is_by_units and self.random.random() < 0.9:
+            if self.random.random() < 0.9 and spec.kind is not JobKind.TRAIN:
                 units = max(units, min(units_at(spec, checkpoint) + 7, spec.units))
             receipt = replace(receipt, units=units)
             signed = self.requester(job).sign(receipt) if self.random.random() < 0.8 else None
