@@ -8,7 +8,6 @@ from functools import cache
 import pytest
 
 from ext import signing, store
-from runtime.balances import HoldReason
 from runtime.balances.nouns import LedgerBroken
 from runtime.executive import Executive
 from runtime.genesis import build_genesis
@@ -25,6 +24,7 @@ ALICE, BOB, CHARLIE, DAVE, EVE, FERDIE = (
     person(name) for name in ("Alice", "Bob", "Charlie", "Dave", "Eve", "Ferdie")
 )
 BALANCES = 5
+STAKING = 8
 SILENT = {
     ("balances/module.py", "genesis"): "genesis is no step of a block",
     ("staking/module.py", "_begin"): "genesis again",
@@ -85,16 +85,6 @@ def bounties(world: World) -> None:
     world.blocks(9)
 
 
-def losses(world: World) -> None:
-    """A premium and a claim, as the market will make them in a step of its own."""
-    insurance = world.runtime.insurance
-    world.runtime.balances.hold(BOB, HoldReason.ESCROW, 1_000 * GRIST)
-    world.runtime.ctx.acting = insurance.index
-    insurance.pay_premium(BOB, 60 * GRIST)
-    insurance.claim(b"j" * 32, CHARLIE, GRIST)
-    world.blocks(9)
-
-
 def stakes(world: World) -> None:
     """Bond, more, out, eras with rewards for a nominator, keys taken back, and a slash."""
     world.call(EVE, "Staking", "bond", 100 * GRIST, STAKED)
@@ -151,7 +141,6 @@ SCRIPTS: dict[str, tuple[Callable[[World], None], Callable[[], Chain]]] = {
     "votes": (votes, staked),
     "spends": (spends, staked),
     "bounties": (bounties, staked),
-    "losses": (losses, staked),
     "stakes": (stakes, staked),
     "keys": (keys, staked),
     "grants": (grants, staked),
@@ -173,7 +162,7 @@ def test_scripts_come_by_every_place_that_posts_money() -> None:
     missed = [
         str(site)
         for site in find_sites()
-        if site not in seen and (site.path, site.function) not in SILENT
+        if site not in seen and not site.is_of_market and (site.path, site.function) not in SILENT
     ]
     assert missed == []
     assert len(find_sites()) > 30
@@ -194,8 +183,7 @@ def strike(name: str, site: Site, grains: int) -> None:
     script, make = SCRIPTS[name]
     world = run(script, make, fault)
     assert fault.has_struck
-    if world.is_refused:
-        return
+    assert not world.is_refused, "no place here is one where a whole block has to go"
     runtime = world.runtime
     assert [entry.module for entry in runtime.balances.ledger_breaks] == [fault.acting]
     record = runtime.balances.ledger_breaks[0]
@@ -208,6 +196,11 @@ def strike(name: str, site: Site, grains: int) -> None:
         before = world.chain.free(BOB)
         assert world.call(FERDIE, "Balances", "transfer_allow_death", BOB, GRIST) == b""
         assert world.chain.free(BOB) - before == GRIST, "payments of people go on"
+    world.blocks_after(1)
+    if fault.acting == STAKING:  # goes on through the turn of an era, which is its to make
+        era = runtime.parameters.era()
+        world.blocks_after(runtime.parameters.era_start(era + 1) + 2 - world.height)
+        assert runtime.parameters.era() == era + 1
     world.chain.executive.finalize_block()
 
 
