@@ -239,7 +239,7 @@ class Deadlines(Module, index=12):
         except LedgerFault as fault:
             ctx.revert(depth)
             self.tell_break(fault.module_index, fault.difference)
-            self.emit(DeadlineFailed(item.module, item.payload))
+            self._put_back(key.lane, item)
         except OutflowsFrozen:
             ctx.revert(depth)
             self._put_back(key.lane, item)

@@ -124,13 +124,14 @@ def test_a_full_wheel_and_a_past_height_are_refused(wheel: Wheel) -> None:
             wheel.put(height, Lane.JOBS, 1)
 
 
-def test_a_failing_item_is_undone_told_and_dropped(wheel: Wheel) -> None:
+def test_a_failing_item_is_dropped_and_one_that_breaks_the_books_waits(wheel: Wheel) -> None:
     for payload in (b"bad", b"leak", b"good"):
         wheel.put(2, Lane.JOBS, 1, payload)
     wheel.chain.close()
     result = wheel.chain.block()
-    assert result.receipts[0].count(b"\x0c\x00" + bytes((ME,))) == 2
-    assert DeadlineFailed(ME, b"leak").encode() in result.receipts[0]
+    assert result.receipts[0].count(b"\x0c\x00" + bytes((ME,))) == 1
+    assert DeadlineFailed(ME, b"bad").encode() in result.receipts[0]
+    assert DeadlinePutBack(ME, b"leak", 2 + PUT_BACK_BLOCKS).encode() in result.receipts[0]
     assert wheel.done[-1] == (2, b"good")
     assert wheel.chain.look().system.chain_id == b"dev"
     assert wheel.block() == []
