@@ -122,19 +122,8 @@ class Insurance(Module, index=26):
 
     # Functions for the market
 
-    def pay_premium(self, source: AccountId, amount: int) -> None:
-        """Take a premium of free money; above the target it is burned. Raises what `move` does."""
-        room = max(self.target() - self.fund(), 0)
-        kept = min(amount, room)
-        if kept:
-            self.balances.move(MoveCause.PREMIUM, source, INSURANCE, kept, keep_alive=False)
-        if amount > kept:
-            self.balances.destroy(BurnCause.PREMIUM, source, amount - kept, keep_alive=False)
-        self.premiums += kept
-        self.emit(PremiumPaid(amount, amount - kept))
-
     def pay_held_premium(self, source: AccountId, reason: HoldReason, amount: int) -> None:
-        """Take a premium of money held for a reason, as `pay_premium` does; raises HoldTooSmall."""
+        """Take a premium of held money; above the target it is burned. Raises HoldTooSmall."""
         room = max(self.target() - self.fund(), 0)
         kept = min(amount, room)
         if kept:

@@ -25,7 +25,8 @@ def fund(polls: Polls) -> Insurance:
 
 
 def fill(polls: Polls, amount: int) -> None:
-    fund(polls).pay_premium(BOB, amount)
+    polls.runtime.balances.hold(BOB, HoldReason.DEPOSIT, amount)
+    fund(polls).pay_held_premium(BOB, HoldReason.DEPOSIT, amount)
 
 
 def test_a_premium_fills_the_fund_and_the_rest_is_burned(polls: Polls) -> None:
