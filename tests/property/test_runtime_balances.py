@@ -42,8 +42,8 @@ amounts = st.one_of(
 moderate = st.one_of(st.sampled_from([0, 1, ED, 2 * ED, 10**14]), st.integers(0, 10 * ED))
 
 
-REASONS = [reason for reason in HoldReason if reason is not HoldReason.GRANT]
-"""Reasons to hold by hand; Vesting demands that each held grant is one of its offers."""
+REASONS = [HoldReason.STAKE, HoldReason.ESCROW, HoldReason.DEPOSIT]
+"""Reasons to hold by hand; of the others modules demand that they know each grain."""
 
 
 @dataclass
@@ -170,6 +170,10 @@ class Money(RuleBasedStateMachine):
         wallet, balances = self.wallets[who], self.chain.runtime.balances
         if wallet.free < amount + ED:
             self.refuse(words.InsufficientBalance, balances.hold, who, reason, amount)
+            return
+        bound = max(wallet.frozen.values(), default=0) - wallet.held.get(HoldReason.STAKE, 0)
+        if reason is not HoldReason.STAKE and wallet.free - amount < bound:
+            self.refuse(words.LiquidityRestrictions, balances.hold, who, reason, amount)
             return
         balances.hold(who, reason, amount)
         wallet.free -= amount
