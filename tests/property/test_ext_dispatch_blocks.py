@@ -106,7 +106,7 @@ def run(before, state, body, *, is_hot, upto):
     return error, used, executive._bytes_used, chain.overlay.root(), chain.overlay.changes(), result
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     first=st.lists(wishes, max_size=6),
     second=st.lists(wishes, min_size=1, max_size=30),

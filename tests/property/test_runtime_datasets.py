@@ -246,4 +246,4 @@ class Registry(RuleBasedStateMachine):
 
 
 TestRegistry = Registry.TestCase
-TestRegistry.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+TestRegistry.settings = settings(max_examples=15, stateful_step_count=40, deadline=None)
