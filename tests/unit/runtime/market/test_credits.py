@@ -99,7 +99,7 @@ def test_when_grist_falls_credits_buy_their_part_of_the_backing_and_no_more(shop
     usd = shop.buy(FERDIE, 100 * GRIST)
     other = shop.buy(BOB, 300 * GRIST)
     shop.pass_blocks(100 - shop.height % 100)
-    for _ in range(40):
+    for _ in range(12):
         price = shop.oracle.feeds[0].price
         shop.all_say(price * 99 // 100)
         shop.pass_blocks(100)
