@@ -17,9 +17,6 @@ from ext import signing
 PROOF_BYTES: Final = 80
 """Gamma 32, challenge 16, response 32."""
 
-OUTPUT_BYTES: Final = 64
-"""The hash of a proof is one SHA-512."""
-
 _SUITE: Final = b"\x03"
 """Suite string of the TAI variant (RFC 9381, 5.5)."""
 

@@ -15,13 +15,10 @@ from typing import Final
 
 from ext import hashing
 from ext import trainer as core
-from runtime.market.trees import DATA_LEAF_BYTES, split_leaves
+from runtime.market.trees import split_leaves
 
 FEATURES: Final = core.INPUTS - 1
 """Features of a row; the last input is the constant."""
-
-LEAF_ROWS: Final = DATA_LEAF_BYTES // core.ROW_BYTES
-"""Rows of a leaf."""
 
 FEATURE_MAX: Final = 127
 """Features are read into -127 .. 127."""

@@ -32,7 +32,7 @@ from runtime.market.trainer import (
     state_hash,
     weights_length,
 )
-from runtime.market.trees import Branch, branch_of, commitment, tree_root, verify_branch
+from runtime.market.trees import Branch, branch_of, commitment, tree_root
 
 LOSS_UNIT: Final = 1 << 33
 """What the core counts losses in: halves of squares of 1/65,536."""
@@ -330,21 +330,6 @@ def make_witness(plan: Plan, leaves: Sequence[bytes], step: int, weights: bytes)
     return StepWitness(
         weights, tuple(DataLeaf(leaves[index], branch_of(leaves, index)) for index in indices)
     )
-
-
-def verify_answer(root: bytes, answer: Answer) -> bool:
-    """Whether an answer is under the root of commitments, at the places that its branches say."""
-    is_committed = verify_branch(root, commitment(answer.opening), answer.commitment)
-    return is_committed and verify_branch(answer.opening.trace_root, answer.state, answer.step)
-
-
-def find_first_difference(mine: Trace, its: Trace) -> int | None:
-    """Give the first step after which two traces of a job differ, or None."""
-    for run, other in zip(mine.runs, its.runs, strict=False):
-        for place, (state, claimed) in enumerate(zip(run.states, other.states, strict=True)):
-            if state != claimed:
-                return run.checkpoint * mine.plan.steps_each + place
-    return None
 
 
 @dataclass(frozen=True, slots=True)

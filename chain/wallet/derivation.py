@@ -8,7 +8,6 @@ which Rust and polkadot-js disagree are refused, because the same text would be 
 """
 
 import hashlib
-import hmac
 import importlib
 import os
 import re
@@ -168,8 +167,3 @@ def _derive_hard(seed: bytes, chain_code: bytes) -> bytes:
     label = b"Ed25519HDKD"
     content = encode_compact(len(label)) + label + seed + chain_code
     return hashlib.blake2b(content, digest_size=32).digest()
-
-
-def is_same_secret(first: bytes, second: bytes) -> bool:
-    """Compare two secrets without telling by the time where they differ."""
-    return hmac.compare_digest(first, second)

@@ -231,7 +231,3 @@ def account_of(address: tuple[str, bytes]) -> bytes:
 def camel_case(name: str) -> str:
     """Give `TotalIssuance` for `total_issuance`; a trailing underscore is dropped."""
     return "".join(part.capitalize() for part in name.split("_"))
-
-
-UNIT_TYPE: Final = Tuple(())
-"""The type of nothing."""

@@ -128,9 +128,5 @@ class JobTaken(CallError, index=29):
     """The provider has this job already, or another has."""
 
 
-class BondAlive(CallError, index=30):
-    """The job has a bond that is not released; that comes first."""
-
-
 ERRORS: Final = tuple(ERRORS_BY_FILE[__name__])
 """Every error of the module."""

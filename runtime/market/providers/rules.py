@@ -72,9 +72,6 @@ DISCOUNT_MULTIPLE: Final = Parameter(
 )  # fmt: skip
 """Twenty: a score cannot carry more than it cost to earn would let one gain."""
 
-TIERS: Final = 4
-"""Steps of the ladder; 0 is below it."""
-
 _GRIST: Final = GRAINS_PER_GRIST
 
 TIER_BONDS: Final = tuple(

@@ -7,19 +7,18 @@ import pytest
 
 from chain.market.rows import make_clusters, make_leaves
 from chain.market.training import (
+    Answer,
     Commitments,
     Fraud,
     FraudKind,
     Measure,
     Plan,
     Trace,
-    find_first_difference,
     make_salt,
     make_witness,
     measure,
     run_checkpoint,
     train,
-    verify_answer,
 )
 from runtime.market.nouns import Opening
 from runtime.market.trainer import (
@@ -41,6 +40,21 @@ PLAN = Plan(PARAMS, steps=96, checkpoints=32)
 HONEST = train(PLAN, LEAVES)
 WRONG = Fraud(FraudKind.WRONG_CHECKPOINT, 40)
 LAZY = Fraud(FraudKind.SKIP_WORK, 40)
+
+
+def verify_answer(root: bytes, answer: Answer) -> bool:
+    """Whether an answer is under the root of commitments, at the places that its branches say."""
+    is_committed = verify_branch(root, commitment(answer.opening), answer.commitment)
+    return is_committed and verify_branch(answer.opening.trace_root, answer.state, answer.step)
+
+
+def find_first_difference(mine: Trace, its: Trace) -> int | None:
+    """Give the first step after which two traces of a job differ, or None."""
+    for run, other in zip(mine.runs, its.runs, strict=False):
+        for place, (state, claimed) in enumerate(zip(run.states, other.states, strict=True)):
+            if state != claimed:
+                return run.checkpoint * mine.plan.steps_each + place
+    return None
 
 
 def is_true(trace: Trace, step: int) -> bool:
