@@ -134,15 +134,6 @@ class Uses(Curators, Attesters):
         rows = self.paid_by.walk(era, number, limit=REQUESTERS_MAX)
         return tuple((key[2], use.fee) for key, use in rows)
 
-    def used_in(self, era: int, *, limit: int, after: int | None = None) -> tuple[int, ...]:
-        """Give numbers of datasets that were used in an era, in an order of their own.
-
-        At most `limit`, behind the one that is `after`.
-        """
-        start = None if after is None else (era, after)
-        rows = self.era_totals.walk(era, limit=limit, after=start)
-        return tuple(key[1] for key, _ in rows)
-
     def weight_of(self, era: int, number: int) -> int:
         """Give what a dataset weighs for the emission of an era, in grains, rounded down."""
         total, dataset = self.era_totals[era, number], self.datasets.find(number)

@@ -192,19 +192,7 @@ def test_uses_are_summed_by_requester_and_named_by_job(library: Library) -> None
         JobUse(8, FERDIE, GRIST),
         JobUse(9, EVE, 2 * GRIST),
     ]
-    assert library.module.used_in(era, limit=9) == (0,)
-    assert library.module.used_in(era + 1, limit=9) == ()
     library.next()
-
-
-def test_what_was_used_in_an_era_is_read_page_by_page(library: Library) -> None:
-    for seed in (2, 3):
-        library.active("Bob", Data(content(seed, 9)))
-    for number in range(3):
-        library.use(number, EVE, GRIST)
-    first = library.module.used_in(library.era, limit=2)
-    rest = library.module.used_in(library.era, limit=2, after=first[-1])
-    assert sorted(first + rest) == [0, 1, 2]
 
 
 def test_the_log_and_the_requesters_of_an_era_are_bounded(library: Library) -> None:
