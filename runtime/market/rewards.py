@@ -21,11 +21,11 @@ from runtime.emission.schedule import Pool
 from runtime.frame.context import Context
 from runtime.frame.errors import CallError
 from runtime.frame.module import Check, Module
-from runtime.frame.parameters import Parameter, Unit
+from runtime.frame.parameters import PERBILL, Parameter, Unit
 from runtime.frame.storage import Hasher, StorageMap, StorageValue, stored
 from runtime.market import terms
 from runtime.market.nouns import Job, JobSpec, Reason
-from runtime.market.terms import PERBILL, FeeSplit
+from runtime.market.terms import FeeSplit
 from runtime.market.waterfalls import (
     EVENTS,
     IDLE,

@@ -16,11 +16,9 @@ from typing import Final
 
 from runtime.arithmetic import split_exact
 from runtime.frame.declared import Record
+from runtime.frame.parameters import PERBILL
 from runtime.market.nouns import Fault, Verification
 from runtime.primitives import GRAINS_PER_GRIST, U8, U32, U128, Balance, Flag
-
-PERBILL: Final = 10**9
-"""The whole of a ratio."""
 
 FEE_PERCENT: Final = 2
 """Of what providers and datasets are paid: felt by who recycles volume, not by who trains."""

@@ -8,12 +8,13 @@ from functools import cache
 import pytest
 
 from runtime.balances import BurnCause, HoldReason, MintCause
+from runtime.frame.parameters import PERBILL
 from runtime.market import terms
 from runtime.market.nouns import Fault, Reason, Verification
 from runtime.market.reputation import DISCOUNT_MAX, DISCOUNT_STAKE, STAKE_ERAS
 from runtime.market.rewards import SHARE_MAX
 from runtime.market.settlement import SECURITY_SHARE
-from runtime.market.terms import PERBILL, CheatReport, cheat_report
+from runtime.market.terms import CheatReport, cheat_report
 from runtime.market.waterfalls import AttemptFailed, FeePaid, JobSettled
 from tests.support.runtime import ROOT
 from tests.support.settlement import CHALLENGER, GRIST, OWNER, PROVIDER, REQUESTER, Mill, make_spec

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Final
 
 from runtime.frame.declared import Record
+from runtime.frame.parameters import PERBILL
 from runtime.primitives import U32, U64, U128, BlockNumber, Flag
 
 PRICE_MAX: Final = (1 << 63) - 1
@@ -39,9 +40,6 @@ FAR_BLOCKS: Final = 600
 
 NEAR_BLOCKS: Final = 100
 """How long they must be near before it wakes."""
-
-WHOLE: Final = 1_000_000_000
-"""Parts of one."""
 
 
 class FeedState(Record):
@@ -83,12 +81,12 @@ def lower_median(prices: Sequence[int]) -> int:
 
 def is_apart(price: int, other: int, share: int) -> bool:
     """Tell whether a price is off another by more than a share (parts per 10^9) of that other."""
-    return abs(price - other) * WHOLE > other * share
+    return abs(price - other) * PERBILL > other * share
 
 
 def clamp(price: int, anchor: int, share: int) -> int:
     """Bring a price within a share of an anchor, the bounds rounded towards the anchor."""
-    room = anchor * share // WHOLE
+    room = anchor * share // PERBILL
     return min(max(price, anchor - room), anchor + room)
 
 

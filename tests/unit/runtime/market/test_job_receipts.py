@@ -2,10 +2,11 @@
 
 import pytest
 
+from runtime.frame.parameters import PERBILL
 from runtime.market.jobs import nouns as words
 from runtime.market.jobs.numbers import CANCEL_SHARE
 from runtime.market.nouns import JobKind, JobSpec, JobState, Reason
-from runtime.market.terms import PERBILL, earned_by_units, earned_part
+from runtime.market.terms import earned_by_units, earned_part
 from tests.support.jobs import ANN, BEN, CPU, GRIST, REQUESTER, Market, spec_of
 
 
