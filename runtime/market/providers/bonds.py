@@ -119,8 +119,9 @@ class WorkBonds(Delegations):
         Half or more is the provider's own free money, the rest its delegators'. It is more than
         `amount` where the bonds of open jobs would be short of three prices by more than the score
         allows. Without a `price` it is the one for which `bond_ratio` asks the amount. Raises
-        NotRegistered, NoFreeBond or BondTakenAlready.
+        NotRegistered, also for the retired, NoFreeBond or BondTakenAlready.
         """
+        self._profile(who)
         before, ledger = self.work_bonds.find(job), self._met(who)
         if before is not None and before.provider != who:
             raise BondTakenAlready

@@ -371,6 +371,16 @@ def test_nobody_retires_from_under_a_bond(yard: Yard) -> None:
     yard.next()
 
 
+def test_the_retired_back_no_job_with_what_still_unbonds(yard: Yard) -> None:
+    yard.register()
+    yard.back(500)
+    yard.done(P, "leave")
+    yard.next_era()
+    assert not yard.providers.is_registered(P)
+    with pytest.raises(refusals.NotRegistered):
+        yard.providers.lock_bond(P, 1, GRIST)
+
+
 def test_whoever_is_impatient_may_retire_a_provider_whose_notice_is_over(yard: Yard) -> None:
     yard.register()
     yard.take(1, GRIST)
