@@ -5,8 +5,13 @@ Run it under `trio.testing.MockClock(autojump_threshold=0)` and hours pass in se
     hub --- link(a, b) --- every pair of running nodes that is neither cut, banned nor mismatched
      |
      +-- faults: delay, loss, bandwidth     +-- tamper(flight): what arrives instead of it
+                                            +-- lateness(flight): how much later than others
+
+What a node hears it does itself: in its own nursery and its own context, so that a fault of it is
+no fault of whoever spoke, and a node that ends leaves nobody waiting for it.
 """
 
+import contextvars
 import hashlib
 import random
 from collections import OrderedDict
@@ -62,6 +67,9 @@ class Flight:
 Tamper = Callable[[Flight], Sequence[bytes]]
 """What arrives instead of a flight: nothing, something else, or several things."""
 
+Lateness = Callable[[Flight], float]
+"""Seconds that a flight takes beyond the wire's delay; what is late is overtaken by what is not."""
+
 
 @dataclass(slots=True)
 class Faults:
@@ -80,6 +88,7 @@ class SimulatedHub:
         self.random = random.Random(seed)  # noqa: S311 - a simulation must repeat itself
         self.faults = faults or Faults()
         self.tamper: Tamper | None = None
+        self.lateness: Lateness = lambda _: 0.0
         self.nodes: dict[PeerId, SimulatedNetwork] = {}
         self._cut: set[frozenset[PeerId]] = set()
         self._links: set[frozenset[PeerId]] = set()
@@ -170,6 +179,7 @@ class SimulatedNetwork:
         self._queues: dict[tuple[PeerId, str], _Queue] = {}
         self._seen: OrderedDict[bytes, None] = OrderedDict()
         self._nursery: trio.Nursery | None = None
+        self._context = contextvars.copy_context()
         hub.nodes[name] = self
 
     @property
@@ -193,6 +203,7 @@ class SimulatedNetwork:
         """Carry messages until cancelled."""
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
+            self._context = contextvars.copy_context()
             self.is_running = True
             self.hub.reconcile()
             task_status.started()
@@ -234,9 +245,12 @@ class SimulatedNetwork:
         chosen = [peer for peer in chosen if topic in self.hub.nodes[peer].topics]
         self.hub.random.shuffle(chosen)
         for peer in chosen[:MESH_DEGREE]:
-            for arrived in self.hub.arrivals(Flight(self._name, peer, "topic", topic, payload)):
+            flight = Flight(self._name, peer, "topic", topic, payload)
+            late = self.hub.lateness(flight)
+            for arrived in self.hub.arrivals(flight):
                 node = self.hub.nodes[peer]
-                node.start(node.hear, self._name, topic, arrived, self.hub.delay(len(arrived)))
+                delay = self.hub.delay(len(arrived)) + late
+                node.start(node.hear, self._name, topic, arrived, delay)
 
     async def hear(self, sender: PeerId, topic: str, payload: bytes, delay: float) -> None:
         """Take a gossip message off the wire after `delay` seconds."""
@@ -287,21 +301,37 @@ class SimulatedNetwork:
         self, node: "SimulatedNetwork", service: "_Service", protocol: str, payload: bytes
     ) -> bytes:
         peer = node.local_peer
-        asked = self.hub.arrivals(Flight(self._name, peer, "request", protocol, payload))
-        await trio.sleep(self.hub.delay(len(payload)))
-        if not asked:
+        asked = await self._carry(Flight(self._name, peer, "request", protocol, payload))
+        outcome: list[bytes | RequestFailed] = []
+        await node.perform(node.answer, service, self._name, protocol, asked, outcome)
+        if not outcome:
+            raise PeerGone(f"{peer} went away")
+        answer = outcome[0]
+        if isinstance(answer, RequestFailed):
+            raise answer
+        return await self._carry(Flight(peer, self._name, "response", protocol, answer))
+
+    async def _carry(self, flight: Flight) -> bytes:
+        """Wait as long as a question or an answer is under way; for ever when it is lost."""
+        arrived = self.hub.arrivals(flight)
+        await trio.sleep(self.hub.delay(len(flight.payload)) + self.hub.lateness(flight))
+        if not arrived:
             await trio.sleep_forever()
-        answer = await node.answer(service, self._name, protocol, asked[0])
-        flights = self.hub.arrivals(Flight(peer, self._name, "response", protocol, answer))
-        await trio.sleep(self.hub.delay(len(answer)))
-        if not flights:
-            await trio.sleep_forever()
-        return flights[0]
+        return arrived[0]
 
     async def answer(
+        self, service: "_Service", peer: PeerId, protocol: str, payload: bytes,
+        outcome: "list[bytes | RequestFailed]",
+    ) -> None:  # fmt: skip
+        """Answer one request off the wire: add the answer to `outcome`, or why there is none."""
+        try:
+            outcome.append(await self._respond(service, peer, protocol, payload))
+        except RequestFailed as fault:
+            outcome.append(fault)
+
+    async def _respond(
         self, service: "_Service", peer: PeerId, protocol: str, payload: bytes
     ) -> bytes:
-        """Answer one request off the wire; raises RequestFailed at the asker."""
         if len(payload) > service.limits.request_bytes_max:
             self.report(peer, INVALID_PENALTY, f"oversized request on {protocol}")
             raise MessageTooLarge(f"{self._name} takes no request of {len(payload)} bytes")
@@ -342,8 +372,20 @@ class SimulatedNetwork:
             if not self.hub.is_linked(self._name, peer):
                 continue
             flight = Flight(self._name, peer, "channel", channel, payload)
+            late = self.hub.lateness(flight)
             for arrived in self.hub.arrivals(flight):
-                await self.hub.nodes[peer].take(self._name, channel, arrived)
+                if late > 0:
+                    self.start(self._hand_over, flight, arrived, late)
+                else:
+                    await self._hand_over(flight, arrived, 0.0)
+
+    async def _hand_over(self, flight: Flight, arrived: bytes, late: float) -> None:
+        """Have a one-way message taken by its receiver, and wait until it was."""
+        if late > 0:
+            await trio.sleep(late)
+        if self.hub.is_linked(self._name, flight.receiver):
+            node = self.hub.nodes[flight.receiver]
+            await node.perform(node.take, self._name, flight.name, arrived)
 
     async def take(self, sender: PeerId, channel: str, payload: bytes) -> None:
         """Take a one-way message off the wire."""
@@ -384,9 +426,28 @@ class SimulatedNetwork:
             raise AddressInvalid(f"{address!r} is no address in memory")
 
     def start(self, task: Callable[..., Awaitable[None]], *arguments: object) -> None:
-        """Run a task while this node runs."""
+        """Run a task while this node runs, as this node's."""
         if self._nursery is not None:
-            self._nursery.start_soon(task, *arguments)
+            self._context.run(self._nursery.start_soon, task, *arguments)
+
+    async def perform(self, task: Callable[..., Awaitable[None]], *arguments: object) -> None:
+        """Have this node run a task, and wait until that is over, or this node."""
+        if self._nursery is None:
+            await trio.lowlevel.checkpoint()
+            return
+        done = trio.Event()
+        self.start(_finish, done, task, arguments)
+        await done.wait()
+
+
+async def _finish(
+    done: trio.Event, task: Callable[..., Awaitable[None]], arguments: Sequence[object]
+) -> None:
+    """Run a task and say when it is over, however it ends."""
+    try:
+        await task(*arguments)
+    finally:
+        done.set()
 
 
 class _Service:
