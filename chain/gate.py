@@ -2,9 +2,14 @@
 
 Nothing is signed unless we and the validators near our height hold two thirds of the power. Who is
 near is told by signed claims: of peers, and of validators farther away (chain.nearness).
+
+Whether somebody else has our key is asked of all that comes: every commit that the chain gains,
+however it came, and every vote. A node that begins waits for a moment after it is near: at the
+height that is being decided no commit can tell yet, but the peers hold our votes and send them.
 """
 
 from functools import partial
+from typing import Final
 
 import trio
 
@@ -16,6 +21,16 @@ from chain.seams import Clock
 from chain.signer import DOPPELGANGER_COMMITS, GateView, Refusal
 from consensus.machine import Machine
 from consensus.types import Proposal, ValidatorSet, Vote
+
+HEARING_SECONDS: Final = 1.0
+"""How long a node that begins hears its peers before it signs: five exchanges of what is held."""
+
+MOVED_REMEDY: Final = (
+    "the signing journal was written on another computer, so the key listens for two epochs; if "
+    "the other one will never sign again and this is its newest journal, stop this node and run "
+    "`gristmill node signer adopt` before its next start"
+)
+"""What the log says of a key that was moved, and what to do."""
 
 
 class Gate:
@@ -34,6 +49,9 @@ class Gate:
         self.nearness = Nearness(ledger)
         self._is_restored = True
         self._reasons: tuple[Refusal, ...] = ()
+        self._looked_height = 0
+        self._hears = False
+        self._hears_until: float | None = None
 
     @property
     def reasons(self) -> tuple[Refusal, ...]:
@@ -41,9 +59,27 @@ class Gate:
         return self._reasons
 
     def on_start(self) -> None:
-        """Look for votes of our key that our journal does not know."""
-        if self._signer is not None and self._ledger.tip.number:
-            commits = self._ledger.last_commits(DOPPELGANGER_COMMITS)
+        """Look for votes of our key that our journal does not know, here and at the peers."""
+        if self._signer is None:
+            return
+        if self._signer.begin(listen_blocks=self._listen_blocks):
+            self._log.warning("key_moved", reason=MOVED_REMEDY)
+        self._looked_height = 0
+        self._look_back()
+        self._hears = self._ledger.tip.number > 0 or self._signer.floor > (0, 0, 0)
+        self._hears_until = None
+
+    def _look_back(self) -> None:
+        """Look for a doppelganger in the commits that the chain gained since the last look.
+
+        Those that we helped to make are below the floor; those that came by block sync or from a
+        peer may show what a journal that was put back does not know.
+        """
+        tip = self._ledger.tip.number
+        count = min(tip - self._looked_height, DOPPELGANGER_COMMITS)
+        self._looked_height = tip
+        if self._signer is not None and count > 0:
+            commits = self._ledger.last_commits(count)
             self._signer.on_commits(commits, listen_blocks=self._listen_blocks)
 
     def choose_key(
@@ -61,6 +97,7 @@ class Gate:
         begins = index is not None and not (was_member and self._signer.consensus_key == before)
         if begins:
             self.on_start()
+        self._look_back()
         return index, begins
 
     def on_tip(self, height: int) -> None:
@@ -98,7 +135,19 @@ class Gate:
                 is_state_restored=self._is_restored,
             )
         )
+        if not reasons and self._is_hearing():
+            reasons = (Refusal.HEARING,)
         if reasons != self._reasons:
             self._reasons = reasons
             self._log.info("signing_gate", reasons=" ".join(reason.name for reason in reasons))
         return not reasons
+
+    def _is_hearing(self) -> bool:
+        """Whether a node that begins was near for too short a time to hear of its own votes."""
+        if not self._hears:
+            return False
+        now = self._clock.elapsed()
+        if self._hears_until is None:
+            self._hears_until = now + HEARING_SECONDS
+        self._hears = now < self._hears_until
+        return self._hears

@@ -1,18 +1,12 @@
-"""A validator's key and journal as files: made together, reset, carried to another machine.
+"""A validator's key and journal as files: made together, reset when the journal is lost.
 
-Nothing here ever lowers the floor below which a key does not sign. An interchange file is the JSON
-
-    {"gristmill_interchange": 1, "genesis_hash": hex, "consensus_key": hex,
-     "height": n, "round": n, "kind": 1 | 2 | 3}
-
-and says only how far the key has signed; importing it on a machine raises that machine's floor.
+Nothing here ever lowers the floor below which a key does not sign. How the floor is carried to
+another computer is in chain.interchange.
 """
 
 import contextlib
-import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
 
 from chain.errors import ConfigError, StorageError
 from chain.keyfile import KEY_FILE, ValidatorKeys, load_keys, save_keys
@@ -26,12 +20,6 @@ from chain.signer import (
 )
 from chain.storage import durable
 from chain.storage.journal import SigningJournal
-
-INTERCHANGE_VERSION: Final = 1
-"""The only version there is; another one is refused."""
-
-INTERCHANGE_BYTES_MAX: Final = 4_096
-"""Longest interchange file; the real one has about three hundred bytes."""
 
 _ASIDE = durable.declare("journal.aside")
 _ASIDE_SYNC = durable.declare("journal.aside.directory")
@@ -139,65 +127,3 @@ def _read_state(path: Path, keys: ValidatorKeys, genesis_hash: bytes) -> SignerS
     finally:
         journal.close()
     return replace(state, signed=tuple(state.signed))
-
-
-def export_interchange(directory: Path, genesis_hash: bytes) -> str:
-    """Give the interchange text of a stopped validator; raises ConfigError while it runs."""
-    keys = load_keys(directory / KEY_FILE)
-    height, round_, kind = _read_state(directory / JOURNAL_FILE, keys, genesis_hash).floor
-    content = {
-        "gristmill_interchange": INTERCHANGE_VERSION,
-        "genesis_hash": genesis_hash.hex(),
-        "consensus_key": keys.consensus_key.hex(),
-        "height": height,
-        "round": round_,
-        "kind": kind,
-    }
-    return json.dumps(content, indent=2) + "\n"
-
-
-def import_interchange(
-    directory: Path, genesis_hash: bytes, text: str, *, listen_blocks: int
-) -> bool:
-    """Raise the floor to the file's; False when it was that high already.
-
-    A raised floor makes the key listen for `listen_blocks` blocks, two epochs. Raises ConfigError
-    for a file that is malformed, or of another chain or key, or while the validator runs.
-    """
-    keys = load_keys(directory / KEY_FILE)
-    floor = _parse_interchange(text, keys, genesis_hash)
-    journal = SigningJournal.open(
-        directory / JOURNAL_FILE, genesis_hash=genesis_hash, public_key=keys.consensus_key
-    )
-    try:
-        state: SignerState = SIGNER_STATE.decode(journal.payload)
-        if floor <= state.floor:
-            return False
-        journal.write(SIGNER_STATE.encode(raise_floor(state, floor, listen_blocks)))
-    finally:
-        journal.close()
-    return True
-
-
-def _parse_interchange(text: str, keys: ValidatorKeys, genesis_hash: bytes) -> Position:
-    """Give the floor that an interchange text states; raises ConfigError."""
-    if len(text) > INTERCHANGE_BYTES_MAX:
-        raise ConfigError("this is not an interchange file: it is too long")
-    try:
-        content: Any = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"this is not an interchange file: {error}") from error
-    names = {"gristmill_interchange", "genesis_hash", "consensus_key", "height", "round", "kind"}
-    if not isinstance(content, dict) or content.keys() != names:
-        raise ConfigError("this is not an interchange file: its fields are not the six expected")
-    if content["gristmill_interchange"] != INTERCHANGE_VERSION:
-        raise ConfigError("the interchange file has another version than this program reads")
-    if content["genesis_hash"] != genesis_hash.hex():
-        raise ConfigError("the interchange file belongs to another chain")
-    if content["consensus_key"] != keys.consensus_key.hex():
-        raise ConfigError("the interchange file belongs to another key")
-    height, round_, kind = content["height"], content["round"], content["kind"]
-    bounds = ((height, 2**64), (round_, 2**32), (kind, 4))
-    if not all(type(value) is int and 0 <= value < bound for value, bound in bounds):
-        raise ConfigError("the interchange file names a position that cannot be")
-    return (height, round_, kind)

@@ -130,6 +130,10 @@ class Keychain:
         """Sign that the acting key's validator is that peer, now."""
         return self._acting().sign_status(peer=peer, height=height, time_ms=time_ms)
 
+    def begin(self, *, listen_blocks: int) -> bool:
+        """Let the keys that were moved listen; gives whether there are any."""
+        return True in [signer.begin(listen_blocks=listen_blocks) for signer in self._signers]
+
     def on_commits(
         self, commits: Sequence[tuple[Commit, ValidatorSet]], *, listen_blocks: int
     ) -> None:

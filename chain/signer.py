@@ -6,8 +6,9 @@
 
 The floor is the last (height, round, step) signed for. A request must lie strictly above it or be,
 byte for byte, one that was signed at this height before, which gives the same signature again. The
-journal has the request before the signature exists. A journal that was reset, imported or overtaken
-by the key's own votes makes the key listen for two epochs before it signs again.
+journal has the request before the signature exists. A journal that was reset, imported, written on
+another computer or overtaken by the key's own votes makes the key listen for two epochs before it
+signs again.
 """
 
 import enum
@@ -19,6 +20,7 @@ from typing import Final, TypeVar
 
 from chain.errors import GristmillError
 from chain.keyfile import KEY_FILE, ValidatorKeys, load_keys
+from chain.place import PLACE_BYTES, UNKNOWN, find_place
 from chain.storage.journal import SigningJournal
 from consensus.signbytes import VOTE_BYTES, status_bytes, vrf_alpha
 from consensus.types import PRECOMMIT, Commit, Proposal, ValidatorSet, Vote
@@ -51,7 +53,8 @@ class SignerState:
     """What the journal holds.
 
     `listen_blocks` > 0 while the key only listens, counted from height `listen_from`, which is 0
-    until the node has once been current. `record` is the machine's, opaque here.
+    until the node has once been current. `record` is the machine's, opaque here. `place` is the
+    computer that wrote this last; while a key that was moved listens, still the one it came from.
     """
 
     height: int
@@ -61,11 +64,20 @@ class SignerState:
     listen_blocks: int
     listen_from: int
     record: bytes
+    place: bytes
 
     @property
     def floor(self) -> Position:
         """The last position signed for."""
         return (self.height, self.round, self.kind)
+
+    def is_from_elsewhere(self, place: bytes) -> bool:
+        """Whether another computer than `place` wrote this, as far as both have a name.
+
+        Keys that have signed nothing yet may be made on one computer and used on another.
+        """
+        is_known = UNKNOWN not in (self.place, place)
+        return is_known and self.place != place and self.floor > (0, 0, 0)
 
 
 SIGNER_STATE = scale.record(
@@ -77,10 +89,11 @@ SIGNER_STATE = scale.record(
     ("listen_blocks", scale.U32),
     ("listen_from", scale.U64),
     ("record", scale.var_bytes(RECORD_BYTES_MAX)),
+    ("place", scale.fixed_bytes(PLACE_BYTES)),
 )
 """The codec of the journal's payload."""
 
-FRESH: Final = SignerState(0, 0, 0, (), 0, 0, b"")
+FRESH: Final = SignerState(0, 0, 0, (), 0, 0, b"", UNKNOWN)
 """The state of a journal that is made together with its key."""
 
 
@@ -94,8 +107,10 @@ class Refusal(enum.Enum):
     COMMIT_KNOWN = "this height is decided already"
     NO_QUORUM_NEAR = "the peers at our height and we do not hold two thirds of the power"
     DOPPELGANGER = "the chain has votes of this key that this journal does not know"
+    MOVED = "the signing journal was written on another computer, which may still sign"
     LISTENING = "the journal is new here, and the key listens for two epochs first"
     NOT_A_VALIDATOR = "the key is not in the validator set of this height"
+    HEARING = "the node is just back and first hears what its key may have signed at this height"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +143,12 @@ def decide_gate(
     floor: Position,
     is_listening: bool,
     doppelganger_height: int | None,
+    is_moved: bool = False,
 ) -> tuple[Refusal, ...]:
-    """Give every reason not to sign, in a fixed order; empty when the key may sign."""
+    """Give every reason not to sign, in a fixed order; empty when the key may sign.
+
+    `HEARING` is not among them: it is the gate's own, see chain.gate.
+    """
     own = view.validators.find_key(consensus_key)
     checks = (
         (view.is_syncing, Refusal.SYNCING),
@@ -139,6 +158,7 @@ def decide_gate(
         (view.is_commit_known, Refusal.COMMIT_KNOWN),
         (not _has_quorum_near(view, own), Refusal.NO_QUORUM_NEAR),
         (doppelganger_height is not None, Refusal.DOPPELGANGER),
+        (is_moved, Refusal.MOVED),
         (is_listening, Refusal.LISTENING),
         (own is None, Refusal.NOT_A_VALIDATOR),
     )
@@ -182,15 +202,22 @@ class Signer:
     lock keeps the floor and the journal in step.
     """
 
-    def __init__(self, keys: ValidatorKeys, journal: SigningJournal, genesis_hash: bytes) -> None:
+    def __init__(
+        self,
+        keys: ValidatorKeys,
+        journal: SigningJournal,
+        genesis_hash: bytes,
+        *,
+        place: bytes = UNKNOWN,
+    ) -> None:
         self.keys = keys
+        self._place = place
         self.doppelganger_height: int | None = None
         self._heard_height: int | None = None
         self._journal = journal
         self._genesis_hash = genesis_hash
         self._lock = threading.RLock()
-        state: SignerState = SIGNER_STATE.decode(journal.payload)
-        self._state = replace(state, signed=tuple(state.signed))
+        self._state = decode_state(journal.payload)
 
     @property
     def consensus_key(self) -> bytes:
@@ -212,6 +239,11 @@ class Signer:
         """Whether the key waits, for two epochs, to hear nobody else vote with it."""
         return self._state.listen_blocks > 0
 
+    @property
+    def is_moved(self) -> bool:
+        """Whether another computer wrote this journal, and two epochs have not shown it silent."""
+        return self._state.is_from_elsewhere(self._place)
+
     def choose(self, validators: ValidatorSet) -> int | None:
         """Give the key's index in a set, None when it is not there."""
         return validators.find_key(self.consensus_key)
@@ -224,6 +256,7 @@ class Signer:
             floor=self.floor,
             is_listening=self.is_listening,
             doppelganger_height=self.doppelganger_height,
+            is_moved=self.is_moved,
         )
 
     def save(self, record: bytes) -> None:
@@ -248,7 +281,7 @@ class Signer:
     ) -> None:
         """Make the request durable, or raise SigningRefused."""
         state = self._state
-        if self.is_listening or self.doppelganger_height is not None:
+        if self.is_listening or self.is_moved or self.doppelganger_height is not None:
             raise SigningRefused("the key listens whether anybody else signs with it")
         if signed_bytes in state.signed:
             if record != state.record:
@@ -263,7 +296,7 @@ class Signer:
         earlier = state.signed if message.height == state.height else ()
         signed = (*earlier, signed_bytes)[-SIGNED_MAX:]
         height, round_, kind = position
-        self._write(SignerState(height, round_, kind, signed, 0, 0, record))
+        self._write(SignerState(height, round_, kind, signed, 0, 0, record, self._place))
 
     def prove_vrf(self, *, randomness: bytes, height: int) -> bytes:
         """Give the 80-byte proof that a header of this height carries; no round enters it."""
@@ -277,10 +310,23 @@ class Signer:
         )
         return signing.sign(self.keys.consensus_seed, signed_bytes)
 
+    def begin(self, *, listen_blocks: int) -> bool:
+        """Begin in this process: a key that was moved listens; gives whether it was.
+
+        The journal keeps the other computer's name until the key has listened, so that a restart
+        does not forget why. Raises StorageError.
+        """
+        with self._lock:
+            if self.is_moved and not self.is_listening:
+                state = self._state
+                listening = raise_floor(state, state.floor, listen_blocks)
+                self._write(replace(listening, place=state.place))
+            return self.is_moved
+
     def on_commits(
         self, commits: Sequence[tuple[Commit, ValidatorSet]], *, listen_blocks: int
     ) -> None:
-        """Look for a doppelganger in the last commits; call it once current, before signing.
+        """Look for a doppelganger in these commits; call it with every one before signing above.
 
         When one is found the floor rises above all it signed and the key starts to listen.
         """
@@ -316,7 +362,7 @@ class Signer:
         state = self._state
         if signed_bytes in state.signed:
             return False
-        if position > state.floor or self.is_listening:
+        if position > state.floor or self.is_listening or self.is_moved:
             return True
         return position[0] == state.height and 0 < len(state.signed) < SIGNED_MAX
 
@@ -324,7 +370,7 @@ class Signer:
         """Raise the floor past a height somebody signed at with our key, and listen from anew."""
         floor = max(self.floor, (height + 1, 0, 0))
         self.doppelganger_height = height
-        self._write(raise_floor(self._state, floor, listen_blocks))
+        self._write(replace(raise_floor(self._state, floor, listen_blocks), place=self._place))
 
     def on_tip(self, height: int) -> None:
         """Count a block towards the end of listening; call it only while the node is current."""
@@ -336,7 +382,7 @@ class Signer:
                 self._write(replace(state, listen_from=max(height, 1)))
             elif self._heard_height is None and height >= state.listen_from + state.listen_blocks:
                 self.doppelganger_height = None
-                self._write(replace(state, listen_blocks=0, listen_from=0))
+                self._write(replace(state, listen_blocks=0, listen_from=0, place=self._place))
 
     def close(self) -> None:
         """Release the journal and its lock."""
@@ -351,7 +397,13 @@ class Signer:
 def raise_floor(state: SignerState, floor: Position, listen_blocks: int) -> SignerState:
     """Give the state with a floor at least this high, listening from the next current block."""
     height, round_, kind = max(state.floor, floor)
-    return SignerState(height, round_, kind, (), max(listen_blocks, 1), 0, b"")
+    return SignerState(height, round_, kind, (), max(listen_blocks, 1), 0, b"", state.place)
+
+
+def decode_state(payload: bytes) -> SignerState:
+    """Give what a journal's payload holds."""
+    state: SignerState = SIGNER_STATE.decode(payload)
+    return replace(state, signed=tuple(state.signed))
 
 
 def _describe(position: Position) -> str:
@@ -366,4 +418,4 @@ def open_signer(directory: Path, genesis_hash: bytes) -> Signer:
     journal = SigningJournal.open(
         directory / JOURNAL_FILE, genesis_hash=genesis_hash, public_key=keys.consensus_key
     )
-    return Signer(keys, journal, genesis_hash)
+    return Signer(keys, journal, genesis_hash, place=find_place(keys.consensus_key))

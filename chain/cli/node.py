@@ -16,14 +16,15 @@ from chain.wallet.errors import WrongUse
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_DATA: Final = ("db", "finality.journal")
+_DATA: Final = ("db", "finality.journal", "restoring", "restored", "snapshots")
 """What `node purge` deletes below the home: the chain, never keys or the signing journal."""
 
 node = LazyGroup(
     "node",
     places={
         "run": Place("chain.cli.node:run", "Run a node until it is stopped."),
-        "key": Place("chain.cli.node_key:key", "Make and move a validator's keys."),
+        "key": Place("chain.cli.node_key:key", "Make and show a validator's keys."),
+        "signer": Place("chain.cli.node_signer:signer", "Say and move how far keys have signed."),
         "purge": Place("chain.cli.node:purge", "Delete a node's chain; keep its keys."),
         "import-state": Place("chain.cli.node_chain:import_state", "Load an archive into a node."),
         "rewind": Place("chain.cli.node_chain:rewind", "Take a node back to an earlier block."),

@@ -33,8 +33,11 @@ COPY_BYTES: Final = SLOT_BYTES // 2
 FILE_BYTES: Final = 2 * SLOT_BYTES
 """The exact size of every journal."""
 
-MAGIC: Final = b"GRSTsgn1"
+MAGIC: Final = b"GRSTsgn2"
 """First bytes of a record; the last one is the version of the layout."""
+
+_OTHER: Final = MAGIC[:-1]
+"""What the magic of every layout begins with."""
 
 _HEAD: Final = struct.Struct(">8sQI32s32s")
 _CHECK_BYTES: Final = 16
@@ -51,7 +54,7 @@ _WRITE_SYNC = durable.declare("journal.write.sync")
 
 REMEDY: Final = (
     "restoring an old copy could make the key sign twice. Make sure that no other machine runs "
-    "this key, then run `gristmill node key reset-journal --i-understand`"
+    "this key, then run `gristmill node signer reset --home HOME --tip HEIGHT --i-understand`"
 )
 """What to do when a journal cannot be used; every message about one ends with it."""
 
@@ -115,12 +118,7 @@ class SigningJournal:
         Raises ConfigError when it is missing, in use, or of another chain or key, and StorageError
         when it is damaged in both slots; the messages say what to do.
         """
-        try:
-            fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except FileNotFoundError as error:
-            raise ConfigError(f"the signing journal {path} is missing: {REMEDY}") from error
-        except OSError as error:
-            raise StorageError(f"the signing journal {path} cannot be opened: {error}") from error
+        fd = _open_file(path, os.O_RDWR)
         with contextlib.ExitStack() as undo:
             undo.callback(os.close, fd)
             _lock(fd, path)
@@ -135,14 +133,32 @@ class SigningJournal:
             payload=payload,
         )
 
+    @staticmethod
+    def peek(path: Path, *, genesis_hash: bytes, public_key: bytes) -> bytes:
+        """Give the payload of a journal that a running node may hold; raises as `open` does.
+
+        A record that is being written is not valid yet, and the one before it is read.
+        """
+        with contextlib.ExitStack() as undo:
+            fd = _open_file(path, os.O_RDONLY)
+            undo.callback(os.close, fd)
+            return _load(fd, path, genesis_hash, public_key)[1]
+
     def write(self, payload: bytes) -> None:
         """Make this payload the journal's state; durable when the call returns.
 
-        Raises StorageError when the disk refuses; the journal is then closed to further writes,
-        since nobody knows what the failed ones left behind.
+        Raises StorageError when the disk refuses, or when the file was deleted or replaced while it
+        was open: the next start would find another one. The journal is then closed to further
+        writes, since nobody knows what the failed ones left behind.
         """
         if self._is_broken:
             raise StorageError(f"the signing journal {self.path} failed before; restart the node")
+        if not os.fstat(self._fd).st_nlink:
+            self._is_broken = True
+            raise StorageError(
+                f"the signing journal {self.path} was deleted or replaced while the node runs: "
+                f"{REMEDY}"
+            )
         sequence = self.sequence + 1
         record = _encode_record(sequence, self._genesis_hash, self._public_key, payload)
         first, second = _offsets(sequence)
@@ -166,6 +182,16 @@ class SigningJournal:
             self._is_broken = True
 
 
+def _open_file(path: Path, mode: int) -> int:
+    """Give a descriptor of an existing journal; raises ConfigError when it is missing."""
+    try:
+        return os.open(path, mode | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        raise ConfigError(f"the signing journal {path} is missing: {REMEDY}") from error
+    except OSError as error:
+        raise StorageError(f"the signing journal {path} cannot be opened: {error}") from error
+
+
 def _offsets(sequence: int) -> tuple[int, int]:
     """Give where the two copies of a record go."""
     slot = sequence % 2 * SLOT_BYTES
@@ -178,7 +204,8 @@ def _lock(fd: int, path: Path) -> None:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         raise ConfigError(
-            f"another process uses the signing journal {path}; one key signs in one process"
+            f"another process uses the signing journal {path}: one key signs in one process; stop "
+            "the other node, or give this one a home of its own"
         ) from error
 
 
@@ -216,6 +243,13 @@ def _load(fd: int, path: Path, genesis_hash: bytes, public_key: bytes) -> tuple[
         for offset in range(0, FILE_BYTES, COPY_BYTES)
     ]
     valid = [copy for copy in copies if copy is not None]
+    heads = [image[at : at + len(MAGIC)] for at in range(0, FILE_BYTES, COPY_BYTES)]
+    is_of_others = any(head.startswith(_OTHER) for head in heads) and MAGIC not in heads
+    if not valid and is_of_others:
+        raise StorageError(
+            f"the signing journal {path} has the layout of another release; run the release that "
+            "wrote it"
+        )
     if not valid:
         raise StorageError(f"the signing journal {path} is damaged: {REMEDY}")
     sequence, its_genesis, its_key, payload = max(valid, key=lambda copy: copy[0])

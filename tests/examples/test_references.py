@@ -20,7 +20,7 @@ def test_the_reference_is_current(name: str) -> None:
 
 
 def test_every_command_of_the_program_is_described() -> None:
-    for words in ("gristmill tx send", "gristmill node key reset", "gristmill audit replay"):
+    for words in ("gristmill tx send", "gristmill node signer reset", "gristmill audit replay"):
         assert f"# {words}\n" in MADE["cli.md"]
 
 

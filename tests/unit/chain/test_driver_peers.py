@@ -205,7 +205,7 @@ def test_block_sync_holds_the_machine_still_and_starts_it_at_the_new_tip(tmp_pat
                 await seat.propose(seat.block())
                 for _ in range(3):
                     block = seat.block()
-                    commit = TEAM.commit(block.height, block.block_id)
+                    commit = TEAM.commit(block.height, block.block_id, signers=seat.others)
                     await seat.ledger.adopt(Decision(block, commit, None))
                     await trio.sleep(2)
                 assert seat.voices.said == []

@@ -203,10 +203,18 @@ def view(**changes):
     return GateView(**fields | changes)
 
 
-def gate(given=None, *, key=KEYS.consensus_key, floor=(9, 0, 3), listening=False, double=None):
+def gate(
+    given=None,
+    *,
+    key=KEYS.consensus_key,
+    floor=(9, 0, 3),
+    listening=False,
+    double=None,
+    moved=False,
+):
     return decide_gate(
         view() if given is None else given, consensus_key=key, floor=floor,
-        is_listening=listening, doppelganger_height=double,
+        is_listening=listening, doppelganger_height=double, is_moved=moved,
     )  # fmt: skip
 
 
@@ -232,6 +240,7 @@ def test_each_thing_that_speaks_against_signing_shuts_the_gate_alone(changes, re
 def test_the_other_reasons_shut_the_gate_alone_too():
     assert gate(listening=True) == (Refusal.LISTENING,)
     assert gate(double=5) == (Refusal.DOPPELGANGER,)
+    assert gate(moved=True) == (Refusal.MOVED,)
     all_four = tuple(PeerHeight(index, 10) for index in range(4))
     assert gate(view(peers=all_four), key=h("nobody")) == (Refusal.NOT_A_VALIDATOR,)
 
@@ -279,8 +288,9 @@ def test_every_reason_is_a_sentence_and_all_are_given_in_order():
         is_syncing=True, is_commit_known=True, is_finality_covered=False, is_state_restored=False,
         peers=(), height=8,
     )  # fmt: skip
-    reasons = gate(worst, key=h("nobody"), listening=True, double=1)
-    assert reasons == tuple(r for r in Refusal if r is not Refusal.STATE_LOST)
+    reasons = gate(worst, key=h("nobody"), listening=True, double=1, moved=True)
+    elsewhere = (Refusal.STATE_LOST, Refusal.HEARING)
+    assert reasons == tuple(r for r in Refusal if r not in elsewhere)
     assert all(len(reason.value.split()) > 4 for reason in Refusal)
 
 

@@ -36,17 +36,44 @@ def test_a_validators_keys_are_made_once_shown_and_moved(gristmill, home, tmp_pa
     assert json.loads(again.err)["error"]["code"] == "configuration"
 
     out = tmp_path / "signed.json"
-    exported = gristmill("node", "key", "export", "--home", home, "--out", out, "--json")
+    exported = gristmill("node", "signer", "export", "--home", home, "--out", out, "--json")
     assert check(exported.out)["file"] == str(out)
-    imported = gristmill("node", "key", "import", "--home", home, out, "--json")
-    assert check(imported.out)["raised"] is False
+    imported = gristmill("node", "signer", "import", "--home", home, out, "--json")
+    assert check(imported.out)["kept"] == [made["consensus_key"]]
 
 
 def test_a_journal_is_replaced_only_by_somebody_who_understands(gristmill, home):
     gristmill("node", "key", "new", "--home", home, "--account", "//Alice")
-    args = ("node", "key", "reset", "--home", home, "--tip", "7")
+    args = ("node", "signer", "reset", "--home", home, "--tip", "7")
     assert gristmill(*args).code == 78
     assert check(gristmill(*args, "--i-understand", "--json").out)["floor"] == 9
+
+
+def test_how_far_keys_have_signed_is_shown_raised_and_adopted(gristmill, home, tmp_path):
+    made = check(
+        gristmill("node", "key", "new", "--home", home, "--account", "//Alice", "--json").out
+    )
+    show = ("node", "signer", "show", "--home", home)
+    (shown,) = check(gristmill(*show, "--json").out)["keys"]
+    assert (shown["height"], shown["step"], shown["listens_blocks"]) == (0, "nothing", 0)
+    assert "signs" in gristmill(*show).out
+    out = tmp_path / "signed.json"
+    gristmill("node", "signer", "export", "--home", home, "--out", out)
+    document = json.loads(out.read_text())
+    document["keys"][0] |= {"height": 99, "kind": 3}
+    out.write_text(json.dumps(document))
+    take = ("node", "signer", "import", "--home", home, out)
+    assert check(gristmill(*take, "--json").out)["raised"] == [made["consensus_key"]]
+    assert "had signed as far already" in gristmill(*take).out
+    (shown,) = check(gristmill(*show, "--json").out)["keys"]
+    assert (shown["height"], shown["step"], shown["is_moved"]) == (99, "precommit", False)
+    assert shown["listens_blocks"] > 0
+    assert "listens for" in gristmill(*show).out
+    adopt = ("node", "signer", "adopt", "--home", home)
+    assert gristmill(*adopt).code == 78
+    assert check(gristmill(*adopt, "--i-understand", "--json").out)["adopted"] == []
+    assert gristmill("node", "signer", "import", "--home", home, tmp_path / "none").code == 66
+    assert gristmill("node", "signer", "show", "--home", tmp_path).code == 78
 
 
 def test_purging_deletes_the_chain_and_keeps_the_keys(gristmill, home):
@@ -130,7 +157,7 @@ def test_an_archive_goes_into_a_node_and_the_node_back_to_an_earlier_block(grist
 
 def test_a_key_that_signed_above_is_not_taken_back_by_accident(gristmill, home):
     gristmill("node", "key", "new", "--home", home, "--account", "//Alice", "--chain", "test")
-    gristmill("node", "key", "reset", "--home", home, "--tip", "7", "--chain", "test",
+    gristmill("node", "signer", "reset", "--home", home, "--tip", "7", "--chain", "test",
               "--i-understand")  # fmt: skip
     solo = Solo(home)
     solo.steps(5)

@@ -66,7 +66,7 @@ def test_slots_alternate_so_the_record_before_the_last_stays(path):
     write(path, b"second", b"third")
     with path.open("r+b") as file:
         file.seek(SLOT_BYTES)
-        assert file.read(8) == b"GRSTsgn1"
+        assert file.read(8) == b"GRSTsgn2"
         file.seek(SLOT_BYTES)
         file.write(bytes(SLOT_BYTES))
     assert read(path) == b"second"
@@ -125,20 +125,20 @@ def test_a_write_whose_bytes_reached_the_disk_in_another_order_is_no_mixture(pat
 def test_with_both_slots_damaged_the_journal_is_refused_with_a_remedy(path, damage):
     write(path, b"second")
     path.write_bytes(bytes([damage]) * FILE_BYTES)
-    with pytest.raises(StorageError, match=r"damaged.*reset-journal --i-understand"):
+    with pytest.raises(StorageError, match=r"damaged.*signer reset .*--i-understand"):
         reopen(path)
 
 
 @pytest.mark.parametrize("size", [0, 1, SLOT_BYTES, FILE_BYTES - 1, FILE_BYTES + 1])
 def test_a_journal_of_another_size_is_refused_with_a_remedy(path, size):
     os.truncate(path, size)
-    with pytest.raises(StorageError, match="reset-journal"):
+    with pytest.raises(StorageError, match="signer reset"):
         reopen(path)
 
 
 def test_a_missing_journal_is_refused_with_a_remedy_and_not_made(path):
     path.unlink()
-    with pytest.raises(ConfigError, match=r"missing.*reset-journal"):
+    with pytest.raises(ConfigError, match=r"missing.*signer reset"):
         reopen(path)
     assert not path.exists()
 
