@@ -81,8 +81,14 @@ class HttpStream:
             raw_head=b"\r\n".join(lines) + b"\r\n\r\n",
         )
 
-    async def receive_body(self) -> bytes:
-        """Read the rest of the request; raises Refusal(413)."""
+    async def receive_body(self, request: HttpRequest) -> bytes:
+        """Read the rest of a request; raises Refusal(413), at once when it announces too much."""
+        announced = request.headers.get("content-length", "0")
+        if int(announced) > self._body_bytes_max:
+            raise Refusal(413, f"a body has at most {self._body_bytes_max} bytes")
+        if self._h11.they_are_waiting_for_100_continue:
+            go_on = h11.InformationalResponse(status_code=100, headers=[])
+            await self.stream.send_all(self._h11.send(go_on) or b"")
         body = bytearray()
         while True:
             event = await self._next_event()
@@ -92,7 +98,7 @@ class HttpStream:
                 raise Refusal(400, "the body ended early")
             body += event.data
             if len(body) > self._body_bytes_max:
-                raise Refusal(413, f"the body has more than {self._body_bytes_max} bytes")
+                raise Refusal(413, f"a body has at most {self._body_bytes_max} bytes")
 
     async def send_response(self, response: HttpResponse, *, head_only: bool = False) -> None:
         """Write an answer whole."""

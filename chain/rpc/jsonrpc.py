@@ -10,9 +10,10 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import getdoc, isawaitable
+from math import isfinite
 from typing import Any, Final, TypeAlias
 
-from chain.errors import StorageError
+from chain.errors import StatePruned, StorageError
 
 Json: TypeAlias = Any
 """Whatever `json.loads` gives: checked where a parameter is bound, not by the type system."""
@@ -40,6 +41,10 @@ INT_DIGITS_MAX: Final = 40
 """2^128 has 39 digits; longer numbers are an attack on the parser."""
 
 
+_HALF_CHARACTER: Final = b"\\ud"
+"""How JSON begins to write half of a surrogate pair, in lower case."""
+
+
 class RpcError(ValueError):
     """An answer that is an error: code, message for people, optional data."""
 
@@ -61,7 +66,7 @@ class _Malformed(ValueError):
 
 
 def parse_json(raw: bytes) -> Json:
-    """Parse strictly: UTF-8, no duplicate keys, no NaN, bounded depth and numbers.
+    """Parse strictly: UTF-8, no duplicate keys, no NaN, no half characters, bounded depth, numbers.
 
     Raises RpcError(PARSE_ERROR).
     """
@@ -71,8 +76,11 @@ def parse_json(raw: bytes) -> Json:
             object_pairs_hook=_unique,
             parse_constant=_no_constant,
             parse_int=_bounded_int,
+            parse_float=_finite_float,
         )
         _check_depth(document)
+        if _HALF_CHARACTER in raw.lower():
+            _check_text(document)
     except (ValueError, RecursionError) as error:
         reason = str(error) if isinstance(error, _Malformed) else "not a JSON document"
         raise RpcError(PARSE_ERROR, "Parse error", reason) from None
@@ -94,6 +102,21 @@ def _bounded_int(digits: str) -> int:
     if len(digits) > INT_DIGITS_MAX:
         raise _Malformed(f"a number has more than {INT_DIGITS_MAX} digits")
     return int(digits)
+
+
+def _finite_float(digits: str) -> float:
+    number = float(digits)
+    if not isfinite(number):
+        raise _Malformed("a number is too large")
+    return number
+
+
+def _check_text(document: Json) -> None:
+    """Refuse half of a surrogate pair: it is no character, and no answer could repeat it."""
+    try:
+        encode_json(document)
+    except UnicodeEncodeError:
+        raise _Malformed("a text has half of a character (a lone surrogate)") from None
 
 
 def _check_depth(document: Json) -> None:
@@ -230,9 +253,12 @@ Runner: TypeAlias = Callable[[Call], Awaitable[Json]]
 
 
 async def run_call(call: Call) -> Json:
-    """Call a handler, plain or asynchronous."""
-    result = call.method.handler(*call.args)
-    return await result if isawaitable(result) else result
+    """Call a handler, plain or asynchronous; what is not kept any more becomes an RpcError."""
+    try:
+        result = call.method.handler(*call.args)
+        return await result if isawaitable(result) else result
+    except StatePruned as error:
+        raise RpcError(STATE_PRUNED, "State pruned", str(error)) from None
 
 
 class Dispatcher:

@@ -1,5 +1,6 @@
 """What one RPC server and one caller of it may use; the names are Substrate's flags."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -7,6 +8,8 @@ HEADER_BYTES_MAX: Final = 16 * 1024
 """Request line and headers; h11 bounds only incomplete events, so reads are this small as well."""
 CALLERS_MAX: Final = 4_096
 """Addresses whose budget is remembered; past that the longest idle one is forgotten."""
+
+_PORT: Final = re.compile(r":[0-9]{1,5}\Z")
 
 LOCAL_HOSTS: Final = ("127.0.0.1", "localhost", "[::1]")
 """The Host headers that cannot come from a rebound DNS name."""
@@ -35,7 +38,7 @@ class RpcLimits:
     """Notifications waiting for a slow reader before it is dropped."""
     idle_seconds: float = 60.0
     websocket_idle_seconds: float = 300.0
-    request_seconds: float = 15.0
+    request_seconds: float = 10.0
     answer_seconds: float = 10.0
     hosts: tuple[str, ...] = LOCAL_HOSTS
     """Accepted Host headers without the port; `*` accepts all."""
@@ -44,15 +47,18 @@ class RpcLimits:
 
     def accepts_host(self, header: str) -> bool:
         """Say whether a Host header names this server (the guard against DNS rebinding)."""
-        host = header.rsplit(":", 1)[0] if not header.endswith("]") else header
-        return "*" in self.hosts or host.lower() in self.hosts
+        return "*" in self.hosts or _without_port(header).lower() in self.hosts
 
     def accepts_origin(self, origin: str) -> bool:
         """Say whether a web page of this origin may call."""
         if "*" in self.origins or origin in self.origins:
             return True
-        scheme, _, rest = origin.partition("://")
-        return f"{scheme}://{rest.rsplit(':', 1)[0]}" in self.origins
+        return _without_port(origin) in self.origins
+
+
+def _without_port(name: str) -> str:
+    """Cut off the number of a port; what is no number belongs to the name."""
+    return _PORT.sub("", name)
 
 
 @dataclass(slots=True)

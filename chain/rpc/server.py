@@ -11,6 +11,7 @@ from typing import Final, Protocol
 import h11
 import trio
 
+from chain.errors import StorageError
 from chain.log import Log
 from chain.rpc.http import JSON, TEXT, HttpRequest, HttpResponse, HttpStream, Refusal
 from chain.rpc.jsonrpc import Dispatcher, encode_json
@@ -77,6 +78,10 @@ class RpcServer:
             await _quietly(http, refusal.status, refusal.reason)
         except h11.RemoteProtocolError as error:
             await _quietly(http, error.error_status_hint, f"bad request: {error}")
+        except Exception as error:
+            if _is_disk(error):
+                raise
+            self._log_fault("a connection", error)
         finally:
             self._connections -= 1
             with trio.CancelScope(deadline=trio.current_time() + 1, shield=True):
@@ -94,7 +99,7 @@ class RpcServer:
                 await self._upgrade(http, request, address)
                 return
             with trio.fail_after(self._limits.request_seconds):
-                body = await http.receive_body()
+                body = await http.receive_body(request)
             response = await self._route(request, body, address)
             with trio.fail_after(self._limits.answer_seconds):
                 await http.send_response(response, head_only=request.method == "HEAD")
@@ -201,6 +206,13 @@ def health(node: NodeView) -> dict[str, object]:
         "finalized": head.number,
         "lagMs": node.finality_lag_ms(),
     }
+
+
+def _is_disk(error: Exception) -> bool:
+    """Whether a failing disk is among what was raised."""
+    if isinstance(error, ExceptionGroup):
+        return error.subgroup(StorageError) is not None
+    return isinstance(error, StorageError)
 
 
 def _address(stream: trio.SocketStream) -> str:

@@ -22,7 +22,7 @@ from wsproto.events import (
 )
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
-from chain.rpc.http import HttpRequest
+from chain.rpc.http import HttpRequest, Refusal
 from chain.rpc.jsonrpc import Call, Dispatcher, Json, Runner, run_call
 from chain.rpc.limits import RpcLimits
 from chain.rpc.subscriptions import Connection, SlowReader, Subscribe, Unsubscribe
@@ -59,9 +59,13 @@ class WebSocketSession:
         self.connection: Connection | None = None
 
     async def run(self, request: HttpRequest, trailing: bytes) -> None:
-        """Shake hands and serve until either side closes."""
+        """Shake hands and serve until either side closes; raises Refusal for a bad handshake."""
         send, receive = trio.open_memory_channel[bytes](self._limits.queue_max)
-        self._ws.receive_data(request.raw_head + trailing)
+        try:
+            self._ws.receive_data(request.raw_head + trailing)
+        except (RemoteProtocolError, ValueError) as error:
+            # ValueError: a header that is not the text that the library takes it for.
+            raise Refusal(400, f"bad WebSocket handshake: {error}") from None
         try:
             async with trio.open_nursery() as nursery:
                 self.connection = Connection(
@@ -86,8 +90,7 @@ class WebSocketSession:
             await self._close(TRY_LATER, "over")
 
     async def _read(self, connection: Connection) -> None:
-        async for text in self._messages():
-            raw = text.encode()
+        async for raw in self._messages():
             answer = await self._dispatcher.answer(
                 raw, is_allowed=self._is_allowed, runner=_runner(connection)
             )
@@ -95,9 +98,9 @@ class WebSocketSession:
                 connection.send(answer)
             connection.start_waiting()
 
-    async def _messages(self) -> AsyncIterator[str]:
-        text: list[str] = []
-        size = 0
+    async def _messages(self) -> AsyncIterator[bytes]:
+        """Give whole messages; of fragments the bytes are kept, which texts would take 80 times."""
+        raw = bytearray()
         async for event in self._events():
             if isinstance(event, Request):
                 await self._send(AcceptConnection())
@@ -107,14 +110,13 @@ class WebSocketSession:
                 await self._close(UNSUPPORTED, "send text")
                 return
             elif isinstance(event, TextMessage):
-                text.append(event.data)
-                size += len(event.data)
-                if size > self._limits.request_bytes_max:
+                raw += event.data.encode()
+                if len(raw) > self._limits.request_bytes_max:
                     await self._close(TOO_LARGE, "the message is too large")
                     return
                 if event.message_finished:
-                    yield "".join(text)
-                    text, size = [], 0
+                    yield bytes(raw)
+                    raw.clear()
 
     async def _events(self) -> AsyncIterator[Event]:
         while True:

@@ -98,6 +98,9 @@ def test_every_example_of_the_specification_is_answered_as_published() -> None:
         (b"[" * 200 + b"]" * 200, "nested deeper than 64"),
         (b"[" * 100_000, "not a JSON document"),
         (b"[" + b"9" * 41 + b"]", "more than 40 digits"),
+        (b"[1e999]", "a number is too large"),
+        (b'["\\ud800"]', "half of a character"),
+        (b'{"\\uDC00": 1}', "half of a character"),
         (b"\xff\xfe", "not a JSON document"),
         (b"", "not a JSON document"),
     ],
@@ -107,6 +110,10 @@ def test_what_is_not_json_for_us_is_a_parse_error_with_its_reason(raw: bytes, re
         parse_json(raw)
     assert caught.value.code == -32700
     assert reason in caught.value.data
+
+
+def test_a_whole_pair_of_half_characters_is_a_character() -> None:
+    assert parse_json(b'["\\ud83d\\ude00", "\\\\ud800"]') == ["\N{GRINNING FACE}", "\\ud800"]
 
 
 def test_a_document_of_the_deepest_allowed_nesting_is_read() -> None:

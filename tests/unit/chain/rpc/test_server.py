@@ -20,6 +20,7 @@ from wsproto.events import (
 from wsproto.events import Message as WsMessage
 from wsproto.utilities import RemoteProtocolError
 
+from chain.errors import StorageError
 from chain.log import silent_log
 from chain.rpc.limits import CallBudget, RpcLimits
 from chain.rpc.server import RpcServer
@@ -308,6 +309,8 @@ def test_probes_tell_health_readiness_and_metrics() -> None:
             400,
         ),
         (b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: localhost:1@evil.example\r\n\r\n", 403),
+        (b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1048577\r\n\r\n", 413),
     ],
 )
 def test_hostile_bytes_get_a_numbered_refusal_and_the_server_goes_on(
@@ -316,6 +319,106 @@ def test_hostile_bytes_get_a_numbered_refusal_and_the_server_goes_on(
     async def test(client: Client) -> None:
         assert status_of(await client.raw(data)) == status
         assert (await client.call("system_chain"))["result"] == "Fake"
+
+    run(test)
+
+
+UPGRADE = b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
+KEYED = b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        UPGRADE + b"Connection: Upgrade\r\n\r\n",
+        UPGRADE + b"Connection: close\r\n" + KEYED + b"\r\n",
+        UPGRADE + b"Connection: Upgrade\r\nSec-WebSocket-Version: 99\r\n\r\n",
+        UPGRADE + b"Connection: Upgrade, \xff\r\n" + KEYED + b"\r\n",
+        UPGRADE + b"Connection: Upgrade\r\nSec-WebSocket-Extensions: \xfc\r\n" + KEYED + b"\r\n",
+        UPGRADE.replace(b"GET", b"POST") + b"Connection: Upgrade\r\n" + KEYED + b"\r\n",
+    ],
+    ids=["no key", "no upgrade", "version", "connection", "extensions", "method"],
+)
+def test_a_bad_websocket_handshake_is_refused_and_the_server_goes_on(data: bytes) -> None:
+    async def test(client: Client) -> None:
+        assert status_of(await client.raw(data)) == 400
+        assert (await client.call("system_chain"))["result"] == "Fake"
+
+    run(test)
+
+
+@pytest.mark.parametrize("member", ["id", "method"])
+def test_half_a_character_is_refused_and_the_server_goes_on(member: str) -> None:
+    async def test(client: Client) -> None:
+        request = {"jsonrpc": "2.0", "id": 1, "method": "x"} | {member: "\ud800"}
+        _, _, body = await client.http(
+            "POST", "/", json.dumps(request).encode(), content_type="application/json"
+        )
+        assert json.loads(body)["error"]["code"] == -32700
+        async with client.websocket() as socket:
+            await socket.receive()
+            await socket.send(WsMessage(data=json.dumps(request)))
+            assert (await socket.hear())["error"]["data"].startswith("a text has half")
+
+    run(test)
+
+
+def test_a_mistake_of_ours_ends_the_connection_that_met_it_and_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(_node: object) -> None:
+        raise KeyError("ours")
+
+    monkeypatch.setattr("chain.rpc.server.health", fail)
+
+    async def test(client: Client) -> None:
+        assert await client.raw(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n") == b""
+        assert (await client.call("system_chain"))["result"] == "Fake"
+
+    run(test)
+
+
+def test_a_failing_disk_is_not_the_connections_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_node: object) -> None:
+        raise StorageError("the disk")
+
+    monkeypatch.setattr("chain.rpc.server.health", fail)
+
+    async def test(client: Client) -> None:
+        await client.raw(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await trio.sleep_forever()
+
+    with pytest.raises(ExceptionGroup) as caught:
+        run(test)
+    assert caught.group_contains(StorageError)
+
+
+def test_fragments_of_a_message_count_in_bytes() -> None:
+    async def test(client: Client) -> None:
+        async with client.websocket() as socket:
+            await socket.receive()
+            for _ in range(251):
+                await socket.send(WsMessage(data="\N{GRINNING FACE}", message_finished=False))
+            event = await socket.receive()
+            assert isinstance(event, CloseConnection)
+            assert event.code == 1009
+
+    run(test, RpcLimits(request_bytes_max=1_000))
+
+
+def test_who_waits_to_be_told_to_go_on_is_told() -> None:
+    head = (
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        b"Content-Length: 2\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n"
+    )
+
+    async def test(client: Client) -> None:
+        async with await client.open() as stream:
+            await stream.send_all(head)
+            with trio.fail_after(PATIENCE):
+                assert (await stream.receive_some(64)).startswith(b"HTTP/1.1 100 ")
+                await stream.send_all(b"{}")
+                assert status_of(await stream.receive_some(4096)) == 200
 
     run(test)
 
@@ -333,6 +436,7 @@ def test_only_listed_origins_may_call_and_read() -> None:
         call = partial(client.http, "POST", "/", b"{}", content_type="application/json")
         status, headers, _ = await call(origin="https://evil.example")
         assert (status, "access-control-allow-origin" in headers) == (403, False)
+        assert (await call(origin="http://localhost:3000@evil.example"))[0] == 403
         status, headers, _ = await call(origin="http://localhost:3000")
         assert status == 200
         assert headers["access-control-allow-origin"] == "http://localhost:3000"
