@@ -31,10 +31,10 @@ devnet: setup  ## run a local network: four validators and a full node (Ctrl-C s
 	@$(BIN)/gristmill devnet up $(ARGS)
 
 test: setup  ## run the tests (Python only, under ten minutes)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 test-fast: setup  ## run the tests that start no process (about three minutes)
-	$(BIN)/python -m pytest -m "not e2e and not slow" tests/unit tests/twins tests/vectors tests/tidy $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not e2e and not slow" tests/unit tests/twins tests/vectors tests/tidy $(ARGS)
 
 check: setup  ## lint, types, import contracts, stubs, spelling, tidiness
 	$(BIN)/ruff check .

@@ -1,4 +1,8 @@
-"""Options of the whole suite: `--bless` rewrites golden files, `--long` runs what takes minutes."""
+"""Options of the whole suite: `--bless` rewrites golden files, `--long` runs what takes minutes.
+
+Two workers share the suite by file; what starts networks stays together, for it shares one devnet,
+ports and patience.
+"""
 
 import pytest
 
@@ -9,6 +13,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        place = item.path.relative_to(config.rootpath).parts
+        is_network = place[1] in ("e2e", "examples")
+        item.add_marker(pytest.mark.xdist_group("networks" if is_network else "/".join(place)))
     if config.getoption("--long"):
         return
     skip = pytest.mark.skip(reason="takes minutes; run with --long (make e2e, make drills)")
