@@ -94,6 +94,13 @@ class NodeConfig:
     )
     pool_sender_max: int = _option(64, "transactions of one sender in the pool", minimum=1)
     checkpoint: str = _option("", "HEIGHT:HASH of a block that is known to be final")
+    sync: str = _option(
+        "blocks", "how a node without a chain joins one", choices=("blocks", "snapshot")
+    )
+    snapshot_interval_epochs: int = _option(
+        0, "epochs between two snapshots that joining nodes may take; 0 makes none",
+        maximum=1_000_000,
+    )  # fmt: skip
     trust_genesis: bool = _option(default=False, text="sync from genesis without a checkpoint")
     log_level: str = _option(
         "info", "least level that is logged", choices=("debug", "info", "warning", "error")
@@ -124,6 +131,11 @@ class NodeConfig:
         return self.home / "finality.journal"
 
     @property
+    def snapshots_path(self) -> Path:
+        """The directory of the snapshots that peers may take."""
+        return self.home / "snapshots"
+
+    @property
     def keys_path(self) -> Path:
         """The directory of validator keys and of the signing journal."""
         return self.keys if self.keys != Path() else self.home / "keys"
@@ -142,6 +154,11 @@ class NodeConfig:
         if self.keep_blocks != ARCHIVE and self.keep_blocks < KEEP_BLOCKS_MIN:
             raise ConfigError(
                 f"keep-blocks is 0 (archive) or at least {KEEP_BLOCKS_MIN}, not {self.keep_blocks}"
+            )
+        if self.sync == "snapshot" and self.is_archive:
+            raise ConfigError(
+                "an archive keeps the state of every height, and a snapshot has one; leave out "
+                "--archive, or join with --sync blocks"
             )
         if self.rpc_host not in _LOOPBACK and not self.rpc_external:
             raise ConfigError(

@@ -109,10 +109,15 @@ class ChainLedger:
         return self._chain.blocks.randomness_at(height)
 
     def last_commits(self, count: int) -> list[tuple[Commit, ValidatorSet]]:
-        """Give the newest commits with their sets, newest first."""
+        """Give the newest commits with their sets, newest first.
+
+        A chain that begins with a snapshot has those of a few heights below it, and none before.
+        """
         found: list[tuple[Commit, ValidatorSet]] = []
         for height in range(self.tip.number, max(0, self.tip.number - count), -1):
             commit, validators = self._chain.blocks.commit(height), self.validators_at(height)
+            if height < self._chain.blocks.base and commit is None:
+                break
             if commit is None or validators is None:
                 raise StorageError(
                     f"the commit of block {height} is missing; sync again into an empty directory"

@@ -36,6 +36,7 @@ from chain.network.handshake import ChainHandshake, ClaimBook
 from chain.network.interface import Handshake, Network, TaskStatus
 from chain.network.libp2p_host import Libp2pNetwork, Libp2pSettings
 from chain.network.meter import run_lag_meter
+from chain.network.snapshot_pages import SnapshotServer
 from chain.network.sync import BlockSync
 from chain.network.sync_pages import SyncServer
 from chain.network.transactions import TransactionGossip
@@ -51,10 +52,13 @@ from chain.rpc.server import RpcServer
 from chain.rpc.view import ChainView
 from chain.seams import Chance, Clock, SystemChance, SystemClock
 from chain.serving import MetricsPage, allows_unsafe, listen, make_limits, start_task
+from chain.snapshot_maker import SnapshotMaker
 from chain.storage import durable
+from chain.storage.snapshot import SnapshotShelf
 from chain.upkeep import Upkeep
 from chain.verified import VerifiedSignatures
 from chain.version_watch import VersionWatch
+from chain.warp import restore_snapshot, wants_snapshot
 from consensus.evidence import EvidenceWindow
 from consensus.types import BLOCK_BYTES_MAX, Block, Decision, Evidence
 from ext import hashing
@@ -177,6 +181,12 @@ class Node:
             is_behind=lambda: self.sync.target > self.chain.height + 1,
         )
         self.sync_server = SyncServer(self.network, self.chain.blocks)
+        shelf = SnapshotShelf(self.config.snapshots_path)
+        self.snapshot_server = SnapshotServer(self.network, self.chain.blocks, shelf)
+        self.snapshots = SnapshotMaker(
+            self.chain, shelf, self.log.bind("snapshots"),
+            interval_epochs=self.config.snapshot_interval_epochs,
+        )  # fmt: skip
 
     def _build_consensus(self) -> None:
         """Wire the driver and block sync, and attach all ears before the network runs."""
@@ -199,6 +209,7 @@ class Node:
         self.gossip.attach(self.driver)
         self.transactions.attach(self.admission)
         self.sync_server.attach()
+        self.snapshot_server.attach()
 
     def _build_rpc(self) -> None:
         """Wire what clients see, and tell all parts of new blocks in this order."""
@@ -231,7 +242,12 @@ class Node:
         add_gauges(self.metrics, self._readings())
         self.ledger.add_listener(self.versions.on_imported)
         self.ledger.on_saved = self.upkeep.wake
-        for listener in (self.face.on_imported, self.upkeep.on_imported, chain_meter.on_imported):
+        for listener in (
+            self.face.on_imported,
+            self.upkeep.on_imported,
+            self.snapshots.on_imported,
+            chain_meter.on_imported,
+        ):
             self.ledger.add_listener(listener)
 
     # The second screen: running and stopping
@@ -243,7 +259,8 @@ class Node:
         """
         async with trio.open_nursery() as network:
             await start_task(network, self.network.run)
-            for task in (self.gossip.run, self.transactions.run, self.upkeep.run):
+            upkeep = (self.upkeep.run, self.snapshots.run)
+            for task in (self.gossip.run, self.transactions.run, *upkeep):
                 network.start_soon(task)
             network.start_soon(run_lag_meter, self.meter)
             async with trio.open_nursery() as consensus:
@@ -280,11 +297,6 @@ class Node:
             addresses=" ".join(addresses),
             validator=bool(self.signer),
         )
-
-    @property
-    def is_stopping(self) -> bool:
-        """Whether somebody asked the node to stop."""
-        return self._stopping.is_set()
 
     def stop(self) -> None:
         """Ask `run` to end: clients first, then consensus, then the network."""
@@ -471,9 +483,12 @@ def run_node(config: NodeConfig) -> None:
         log.warning(warning)
     start = start_chain(read_spec(config.chain))
     seed = read_peer_seed(config.home, SystemChance())
-    node = Node(config, start, make_libp2p(config, start, seed), clock=clock, log=log)
+    make_network = make_libp2p(config, start, seed)
+    node: Node | None = None
     try:
-        trio.run(_run_until_stopped, node)
+        if not wants_snapshot(config, start) or trio.run(_join, config, start, make_network, log):
+            node = Node(config, start, make_network, clock=clock, log=log)
+            trio.run(_run_until_stopped, node)
     except Exception as failure:
         # No except*: what is raised in one stays a group on Python 3.11.2, which Debian 12 has.
         error = find_cause(failure)
@@ -484,26 +499,44 @@ def run_node(config: NodeConfig) -> None:
         log.write(Level.ERROR, "stopped by a mistake of ours", reason=reason)
         raise
     finally:
-        node.close()
+        if node is not None:
+            node.close()
         log.info("stopped")
+
+
+async def _join(
+    config: NodeConfig, start: ChainStart, make_network: NetworkMaker, log: Log
+) -> bool:
+    """Restore a snapshot; False when a signal came before it was in its place."""
+    clock, fork_id = SystemClock(config.clock_offset_ms), compute_fork_id(start.hash)
+    is_done = False
+    async with trio.open_nursery() as nursery:
+        scope = nursery.cancel_scope
+        nursery.start_soon(_listen_for_signals, log, scope.cancel, scope)
+        await restore_snapshot(config, start, make_network, fork_id=fork_id, clock=clock, log=log)
+        is_done = True
+        scope.cancel()
+    return is_done
 
 
 async def _run_until_stopped(node: Node) -> None:
     """Run a node; the first signal asks it to stop, the second does not ask."""
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(_listen_for_signals, node, nursery.cancel_scope)
+        nursery.start_soon(_listen_for_signals, node.log, node.stop, nursery.cancel_scope)
         await node.run()
         nursery.cancel_scope.cancel()
 
 
-async def _listen_for_signals(node: Node, scope: trio.CancelScope) -> None:
-    """Turn SIGINT and SIGTERM into a stop in order."""
+async def _listen_for_signals(log: Log, stop: Callable[[], None], scope: trio.CancelScope) -> None:
+    """Turn SIGINT and SIGTERM into a stop in order, and a second one into an end."""
+    is_stopping = False
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async for number in signals:
-            node.log.info("stopping", signal=signal.Signals(number).name)
-            if node.is_stopping:
+            log.info("stopping", signal=signal.Signals(number).name)
+            if is_stopping:
                 scope.cancel()
-            node.stop()
+            is_stopping = True
+            stop()
 
 
 def find_cause(failure: Exception) -> BaseException:

@@ -125,8 +125,11 @@ class NodeFace:
         return self._chain.tip
 
     def block_hash(self, height: int) -> bytes | None:
-        """Give the hash of the finalized block at a height."""
-        return self._blocks.block_id(height)
+        """Give the hash of the finalized block at a height; raises StatePruned if not kept."""
+        found = self._blocks.block_id(height)
+        if found is None:
+            self._blocks.check_kept(height)
+        return found
 
     def header(self, block_hash: bytes) -> Header | None:
         """Give a finalized header by its hash."""
@@ -134,18 +137,29 @@ class NodeFace:
         return None if height is None else self._blocks.header(height)
 
     def body(self, height: int) -> tuple[bytes, ...]:
-        """Give the extrinsics of a finalized block as they stand in it."""
+        """Give the extrinsics of a finalized block as they stand in it; raises StatePruned."""
         block = self._blocks.block(height)
-        return () if block is None else block.extrinsics
+        if block is None:
+            self._blocks.check_kept(height)
+            return ()
+        return block.extrinsics
 
     def receipts(self, height: int) -> tuple[bytes, ...]:
-        """Give the receipts of a finalized block."""
-        return self._blocks.receipts(height) or ()
+        """Give the receipts of a finalized block; raises StatePruned."""
+        found = self._blocks.receipts(height)
+        if found is None:
+            self._blocks.check_kept(height)
+        return found or ()
 
     def commit(self, height: int) -> bytes | None:
         """Give the SCALE commit certificate of a block; None for genesis."""
         commit = self._blocks.commit(height)
         return None if commit is None else commit.encode()
+
+    def validator_set(self, height: int) -> bytes | None:
+        """Give the SCALE validator set of a height up to two above the newest; None if unknown."""
+        found = self._blocks.validators_at(height) if height <= self._chain.height + 2 else None
+        return None if found is None else found.encode()
 
     def storage(self, key: bytes, height: int) -> bytes | None:
         """Give a value in the state after a block; raises StatePruned."""

@@ -10,12 +10,14 @@ from chain.storage.database import Database
 from chain.storage.finality import FinalityJournal
 from chain.storage.genesis import create_genesis
 from chain.storage.records import read_saved_from
+from chain.storage.scratch import finish_restore
 from chain.storage.state import StateStore, StorageOptions, open_state
 
 
 def open_storage(config: NodeConfig, start: ChainStart) -> StateStore:
     """Open the chain in a node's home, or begin it; raises StorageError or ConfigError."""
     config.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    finish_restore(config.home)
     table = open_releases(config, start.spec.chain_type).table
     find_touched = EventReader(table).find_touched if config.account_index else None
     options = StorageOptions(config.keep_blocks, find_touched)

@@ -16,7 +16,7 @@ from typing import Final
 
 from consensus.errors import Malformed
 from consensus.evidence import check_light_block
-from consensus.types import LightBlock, LightClientAttack
+from consensus.types import Commit, Header, LightBlock, LightClientAttack, ValidatorSet
 
 BISECTION_STEPS_MAX: Final = 256
 """More fetches than this for one target mean that the source does not mean to convince us."""
@@ -49,6 +49,32 @@ class Divergence:
     common_height: int
     against_primary: LightClientAttack
     against_witness: LightClientAttack
+
+
+def trust_genesis(header: Header, validators: ValidatorSet) -> LightBlock:
+    """Make of block 0, which nobody signed, a trusted block to begin with; raises Malformed.
+
+    The caller has compared the header's hash with the one that names the chain.
+    """
+    if header.number:
+        raise Malformed(f"block {header.number} is not the first of a chain")
+    if validators.hash() != header.consensus.next_validators_hash:
+        raise Malformed("the validator set is not the one that the first block names")
+    commit = Commit(0, 0, header.block_id, validators.set_id, b"", ())
+    return LightBlock(header, commit, validators, validators)
+
+
+def check_known(block: LightBlock, height: int, block_id: bytes, genesis_hash: bytes) -> None:
+    """Raise Malformed unless a light block is whole and the one with this height and hash.
+
+    For a checkpoint that somebody trusted named, and for what a proved header leads to.
+    """
+    if block.height != height or block.header.block_id != block_id:
+        raise Malformed(
+            f"block {block.height} is 0x{block.header.block_id.hex()}, not 0x{block_id.hex()} as "
+            f"wanted for height {height}"
+        )
+    check_light_block(block, genesis_hash)
 
 
 def verify_light_block(

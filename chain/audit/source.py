@@ -98,7 +98,13 @@ class DatabaseSource:
         raise StorageError(f"{path} changes faster than it can be copied; stop the node first")
 
     def blocks(self) -> Iterator[ArchivedBlock]:
-        """Yield the blocks of the database."""
+        """Yield the blocks of the database; raises StorageError when it began with a snapshot."""
+        if self._blocks.base:
+            raise StorageError(
+                f"this node was restored from the snapshot of height {self._blocks.base} and lacks "
+                "the blocks up to it, so nothing here can be executed from the beginning; replay "
+                "or export on a node that has the whole chain (one that joined with --sync blocks)"
+            )
         for height in range(1, read_height(self._database, b"tip") + 1):
             block, receipts = self._blocks.block(height), self._blocks.receipts(height)
             if block is None or receipts is None:

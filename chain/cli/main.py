@@ -47,6 +47,7 @@ PLACES: Final = {
     "genesis": Place("chain.cli.genesis:genesis", "Judge the first block of a chain."),
     "devnet": Place("chain.cli.devnet:devnet", "Run several nodes on this machine."),
     "node": Place("chain.cli.node:node", "Run one node."),
+    "light": Place("chain.cli.light:light", "Prove what a node says that you do not trust."),
     "audit": Place("chain.cli.audit:audit", "Replay blocks and prove the supply."),
     "export": Place("chain.cli.export:export", "Write blocks to files."),
     "config": Place("chain.cli.config:config", "Show settings and their origin."),

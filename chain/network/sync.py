@@ -30,6 +30,7 @@ from chain.network.packing import MalformedMessage
 from chain.network.sync_pages import (
     BLOCKS_RESPONSE_MAX,
     HEADERS_RESPONSE_MAX,
+    NOT_KEPT,
     LyingPage,
     ProvedHeaders,
     open_blocks,
@@ -179,6 +180,7 @@ class BlockSync:
         self._claims = claims
         self._suspended = suspended
         self._meter = meter or SilentMeter()
+        self._lacking: dict[PeerId, None] = {}
         self.is_syncing = False
 
     @property
@@ -222,7 +224,7 @@ class BlockSync:
             _log.info("synced %d blocks in %.1f s", done, trio.current_time() - begun)
 
     async def _run_window(self, window: Window) -> None:
-        peers = self._claims.at_least(self._network.peers(), window.last)[:BODY_PEERS_MAX]
+        peers = self._peers_for(window.last)[:BODY_PEERS_MAX]
         failure: Exception | None = None
         async with trio.open_nursery() as nursery:
             alive = [len(peers) * REQUESTS_PER_PEER]
@@ -237,12 +239,18 @@ class BlockSync:
         if failure is not None:
             raise failure
 
+    def _peers_for(self, height: int) -> list[PeerId]:
+        """Give the peers that claim a height; those that lacked blocks we asked for come last."""
+        peers = self._claims.at_least(self._network.peers(), height)
+        self._lacking = {peer: None for peer in self._lacking if peer in peers}
+        return sorted(peers, key=lambda peer: peer in self._lacking)
+
     # Headers
 
     async def _fetch_headers(self) -> Window:
         tip = self._ledger.tip
         end = min(tip.number + limits.HEADERS_MAX, self.target)
-        for peer in self._claims.at_least(self._network.peers(), end):
+        for peer in self._peers_for(end):
             page = await self._ask_headers(peer, tip.number + 1, end - tip.number)
             if page is None:
                 continue
@@ -355,6 +363,10 @@ class BlockSync:
 
     def _blame_stall(self, peer: PeerId, fault: RequestFailed) -> None:
         if isinstance(fault, RequestRefused) and str(fault) == "busy":
+            return
+        if isinstance(fault, RequestRefused) and str(fault).startswith(NOT_KEPT):
+            _log.info("peer %s: %s", peer, fault)
+            self._lacking[peer] = None
             return
         self._claims.forget(peer)
         self._network.report(peer, STALL_PENALTY, f"sync: {fault}")

@@ -6,10 +6,11 @@ linked by their hashes.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 import trio
 
+from chain.errors import StatePruned
 from chain.network import limits
 from chain.network.envelope import Message, decode_envelope, encode_message
 from chain.network.interface import Network, PeerId, RequestRefused, ServiceLimits
@@ -29,6 +30,9 @@ HEADERS_LIMITS = ServiceLimits(64, HEADERS_RESPONSE_MAX, concurrency=4, rate=20,
 
 BLOCKS_LIMITS = ServiceLimits(64, BLOCKS_RESPONSE_MAX, concurrency=8, rate=100, burst=200)
 """A page of about 1 MB: at most 100 MB a second to one peer, which is what a connection carries."""
+
+NOT_KEPT: Final = "not kept"
+"""How a refusal begins that is no fault: who began with a snapshot lacks what was before."""
 
 YIELD_EVERY = 16
 """Records read between two looks at the event loop."""
@@ -51,6 +55,10 @@ class ChainSource(Protocol):
 
     def validators_at(self, height: int) -> ValidatorSet | None:
         """Give the set of a height."""
+        ...
+
+    def check_kept(self, height: int) -> None:
+        """Raise StatePruned for a block up to the snapshot that the chain here begins with."""
         ...
 
 
@@ -83,6 +91,7 @@ class SyncServer:
         asked, request_id = _read(payload, GetHeaders)
         if not isinstance(asked, GetHeaders):
             raise RequestRefused("not a question for headers")
+        self._check_kept(asked.start)
         headers = []
         proofs = []
         size = 0
@@ -105,6 +114,12 @@ class SyncServer:
         page = HeadersPage(tuple(header.encode() for header in headers), tuple(proofs))
         return encode_message(page, request_id=request_id)
 
+    def _check_kept(self, height: int) -> None:
+        try:
+            self._source.check_kept(height)
+        except StatePruned as error:
+            raise RequestRefused(f"{NOT_KEPT}: {error}") from error
+
     def _prove(self, header: Header, *, is_change: bool) -> HeaderProof:
         commit = self._source.commit(header.number)
         following = self._source.validators_at(header.number + 1) if is_change else None
@@ -118,6 +133,7 @@ class SyncServer:
         asked, request_id = _read(payload, GetBlocks)
         if not isinstance(asked, GetBlocks):
             raise RequestRefused("not a question for blocks")
+        self._check_kept(asked.start)
         blocks = []
         size = 0
         for height in range(asked.start, asked.start + asked.count):

@@ -5,6 +5,7 @@ from chain.rpc.economy import EconomyMethods
 from chain.rpc.governance import GovernanceMethods
 from chain.rpc.gristmill import GristmillMethods
 from chain.rpc.jsonrpc import MethodTable
+from chain.rpc.light import LightMethods
 from chain.rpc.market import MarketMethods
 from chain.rpc.market_data import MarketDataMethods
 from chain.rpc.staking import StakingMethods
@@ -23,6 +24,7 @@ def build_methods(node: NodeView, *, allow_unsafe: bool) -> MethodTable:
     SystemMethods(node).add_to(table)
     AuthorMethods(node).add_to(table)
     GristmillMethods(node).add_to(table)
+    LightMethods(node).add_to(table)
     StakingMethods(node).add_to(table)
     GovernanceMethods(node).add_to(table)
     EconomyMethods(node).add_to(table)

@@ -132,7 +132,7 @@ class NodeView(Protocol):
         ...
 
     def block_hash(self, height: int) -> bytes | None:
-        """Give the hash of the finalized block at a height."""
+        """Give the hash of the finalized block at a height; raises StatePruned if not kept."""
         ...
 
     def header(self, block_hash: bytes) -> Header | None:
@@ -140,18 +140,25 @@ class NodeView(Protocol):
         ...
 
     def body(self, height: int) -> tuple[bytes, ...]:
-        """Give the extrinsics of a finalized block as they stand in it, length prefix included."""
+        """Give the extrinsics of a finalized block as they stand in it, length prefix included.
+
+        Raises StatePruned for a block before the snapshot that the node began with.
+        """
         ...
 
     def receipts(self, height: int) -> tuple[bytes, ...]:
         """Give the receipts of a finalized block: initialization, one an extrinsic, finalization.
 
-        Each is a SCALE `Vec<EventRecord>`.
+        Each is a SCALE `Vec<EventRecord>`. Raises StatePruned as `body` does.
         """
         ...
 
     def commit(self, height: int) -> bytes | None:
         """Give the SCALE commit certificate of a block; None for genesis."""
+        ...
+
+    def validator_set(self, height: int) -> bytes | None:
+        """Give the SCALE validator set of a height up to two above the newest; None if unknown."""
         ...
 
     def storage(self, key: bytes, height: int) -> bytes | None:

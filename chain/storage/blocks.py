@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from chain.errors import StorageError
+from chain.errors import StatePruned, StorageError
 from chain.storage.database import Batch, Database, height_key
 from consensus.header import Header, NextEpoch
-from consensus.types import Block, Certificate, Commit, ValidatorSet
+from consensus.types import Block, Certificate, Commit, LightBlock, ValidatorSet
 from ext import hashing, scale
 
 RECEIPT_BYTES_MAX: Final = 64 << 20
@@ -67,22 +67,34 @@ class BlockStore:
         self._headers_lock = threading.Lock()
         self._fresh: dict[bytes, tuple[int, int]] = {}
         self._newest_set: tuple[bytes, ValidatorSet] | None = None
+        self.base = int.from_bytes(database.meta(b"base") or b"", "big")
+        """The height of the snapshot that the chain here begins with; 0 when it has all blocks."""
+
+    def check_kept(self, height: int) -> None:
+        """Raise StatePruned for a block up to the snapshot that we begin with: it has no body here.
+
+        Headers of the time in which evidence may come are here all the same.
+        """
+        if 0 < height <= self.base:
+            raise StatePruned(
+                f"block {height} is not kept: this node was restored from a snapshot and has whole "
+                f"blocks from height {self.base + 1} on; ask a node that has the whole chain"
+            )
 
     def put_block(self, batch: Batch, decided: DecidedBlock) -> None:
         """Put a decided block into the batch that makes it the tip."""
         header, height = decided.block.header, decided.height
         encoded = decided.block.encode()
-        batch.put(height_key(b"h", height), header.encoded)
+        put_header(batch, header)
         batch.put(height_key(b"b", height), encoded[len(header.encoded) :])
         batch.put(height_key(b"r", height), _RECEIPTS.encode(list(decided.receipts)))
-        batch.put(height_key(b"c", height), _encode_proofs(decided))
-        batch.put(b"H" + header.block_id, height.to_bytes(8, "big"))
+        batch.put(height_key(b"c", height), _encode_proofs(decided.commit, decided.polka))
         if decided.set_after_next is not None:
             batch.put(height_key(b"s", height + 2), decided.set_after_next.encode())
         if header.next_epoch is not None:
             put_epoch(batch, header.next_epoch)
-        for kind, account, offence_height in decided.offences:
-            batch.put(_offence_key(kind, account, offence_height), height.to_bytes(8, "big"))
+        for key in decided.offences:
+            put_offence(batch, key, height)
 
     def on_committed(self, decided: DecidedBlock) -> None:
         """Remember the places of a block's extrinsics until they are indexed."""
@@ -200,6 +212,14 @@ class BlockStore:
         self._newest_set = (found[1], decoded)
         return decoded
 
+    def light_block(self, height: int) -> LightBlock | None:
+        """Give header, commit and both sets of a height; None without all of them, as for 0."""
+        header, commit = self.header(height), self.commit(height)
+        current, following = self.validators_at(height), self.validators_at(height + 1)
+        if header is None or commit is None or current is None or following is None:
+            return None
+        return LightBlock(header, commit, current, following)
+
     def randomness_at(self, height: int) -> bytes | None:
         """Give the randomness of the epoch that a height belongs to, or None."""
         found = self._database.find_last(b"n", at=height_key(b"n", height))
@@ -261,11 +281,29 @@ def put_validators(batch: Batch, height: int, validators: ValidatorSet) -> None:
     batch.put(height_key(b"s", height), validators.encode())
 
 
-def _encode_proofs(decided: DecidedBlock) -> bytes:
+def put_header(batch: Batch, header: Header) -> None:
+    """Put a header where its height and its hash lead to it."""
+    batch.put(height_key(b"h", header.number), header.encoded)
+    batch.put(b"H" + header.block_id, header.number.to_bytes(8, "big"))
+
+
+def put_commit(batch: Batch, commit: Commit) -> None:
+    """Put the commit of a height whose polka is not known."""
+    batch.put(height_key(b"c", commit.height), _encode_proofs(commit, None))
+
+
+def put_offence(batch: Batch, key: OffenceKey, height: int) -> None:
+    """Put an offence that the block at a height recorded."""
+    batch.put(_offence_key(*key), height.to_bytes(8, "big"))
+
+
+def _encode_proofs(commit: Commit | None, polka: Certificate | None) -> bytes:
     """Give the bytes of commit and polka, each of which may be missing."""
-    commit = None if decided.commit is None else decided.commit.encode()
-    polka = None if decided.polka is None else decided.polka.encode()
-    data: bytes = _COMMIT_AND_POLKA.encode((commit, polka))
+    parts = (
+        None if commit is None else commit.encode(),
+        None if polka is None else polka.encode(),
+    )
+    data: bytes = _COMMIT_AND_POLKA.encode(parts)
     return data
 
 

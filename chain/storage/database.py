@@ -6,7 +6,7 @@ older height. The finality journal outside it exists for that.
 
 Keys begin with one letter, then a height as eight bytes, big-endian, or a hash:
 
-    m name          meta: format, genesis, spec, tip, saved, flat, indexed, pruned
+    m name          meta: format, genesis, spec, tip, saved, flat, indexed, pruned, base, first
     h height        header                     b height   the rest of the block
     r height        receipts                   c height   commit, with polka
     d height        difference, both ways      f key      a value of the flat state
@@ -202,6 +202,18 @@ class Database:
         except (plyvel.Error, OSError) as error:
             raise _explain(error, self.path) from error
 
+    def heights(self, space: bytes) -> Iterator[int]:
+        """Yield the heights that have a record in a keyspace, ascending; StorageError as `scan`."""
+        bounds = {"start": space, "stop": _after_prefix(space)}
+        try:
+            with self._db.iterator(
+                **bounds, include_value=False, verify_checksums=True, fill_cache=False
+            ) as keys:
+                for key in keys:
+                    yield int.from_bytes(key[len(space) :], "big")
+        except (plyvel.Error, OSError) as error:
+            raise _explain(error, self.path) from error
+
     def find_last(self, prefix: bytes, *, at: bytes) -> tuple[bytes, bytes] | None:
         """Give the last (key, value) with a prefix whose key is at most `at`, or None."""
         return next(self.scan(prefix, stop=at + b"\0", reverse=True), None)
@@ -311,7 +323,7 @@ def _free_space(path: Path) -> int:
 def _explain(error: Exception, path: Path) -> StorageError | ConfigError:
     """Turn what LevelDB says into a sentence with what to do."""
     text = str(error)
-    if "lock" in text.lower() and "orruption" not in text:
+    if f"lock {path}/LOCK: " in text:
         return ConfigError(
             f"another process uses {path}; stop it first, or give this one another --home"
         )

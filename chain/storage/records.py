@@ -6,7 +6,9 @@ k key, ended | height         what a block left at a key; in archives
 m name                        a height that the database keeps about itself
 """
 
+import heapq
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import Final
 
 from chain.errors import StorageError
@@ -39,6 +41,11 @@ def read_saved_from(database: Database) -> int | None:
     return None if database.meta(b"saved") is None else read_height(database, b"saved")
 
 
+def read_first_header(database: Database) -> int:
+    """Give the lowest height above genesis whose header is kept: more than 1 after a restore."""
+    return max(1, int.from_bytes(database.meta(b"first") or b"", "big"))
+
+
 def read_difference(database: Database, height: int) -> tuple[bytes, bytes]:
     """Give (forward, reverse) of a height; raises StorageError when it is missing."""
     data = database.get(height_key(b"d", height))
@@ -55,6 +62,15 @@ def iterate_state(database: Database) -> Iterator[tuple[bytes, bytes]]:
     """Yield the flat records (key, value) in the order of keys."""
     for key, value in database.scan(b"f"):
         yield key[1:], value
+
+
+def lay_over(
+    stored: Iterator[tuple[bytes, bytes]], changes: Changes
+) -> Iterator[tuple[bytes, bytes]]:
+    """Yield stored values with changes laid over them, both ascending by key."""
+    visible = ((key, value) for key, value in stored if key not in changes)
+    waiting = sorted((key, value) for key, value in changes.items() if value is not None)
+    yield from heapq.merge(visible, waiting, key=itemgetter(0))
 
 
 def pack_difference(difference: store.Difference) -> bytes:

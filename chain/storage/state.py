@@ -11,9 +11,10 @@ height, in an archive, one look-up in the history of the key.
 """
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain, islice
 from typing import Final
 
 from chain.errors import StateMismatch, StatePruned, StorageError
@@ -27,9 +28,12 @@ from chain.storage.records import (
     escape,
     history_entry,
     history_key,
+    iterate_state,
+    lay_over,
     pack_difference,
     put_flat,
     read_difference,
+    read_first_header,
     read_height,
     read_saved_from,
     unescape,
@@ -237,6 +241,25 @@ class StateStore:
             return self._recent_keys(prefix, height, after, limit)
         return self._archived_keys(prefix, height, after, limit)
 
+    def open_entries(self, height: int) -> Iterator[tuple[bytes, bytes]]:
+        """Give all (key, value) after a saved block, ascending by key, for a worker thread.
+
+        What is committed or flushed later does not show. Raises StatePruned for an old height.
+        """
+        if not self._is_recent(height) or self.saved_height - height > RECENT_BLOCKS:
+            raise StatePruned(f"the state at height {height} is too old to be read whole")
+        with self._background:
+            flat = self._meta(b"flat")
+            changes: Changes = {}
+            for later in range(flat + 1, height + 1):
+                changes.update(store.decode_difference(self._difference(later)[0]))
+            for later in range(flat, height, -1):
+                changes.update(store.decode_difference(self._difference(later)[1]))
+            # The database is read as it is at this first step, whatever is written later.
+            stored = iterate_state(self.database)
+            first = list(islice(stored, 1))
+        return lay_over(chain(first, stored), changes)
+
     def prove(self, key: bytes) -> tuple[int, bytes]:
         """Give (height, proof of presence or absence) in the newest state."""
         return self.height, self.state.prove(key)
@@ -245,6 +268,11 @@ class StateStore:
         """Whether reverse differences reach back to a height; raises StatePruned for neither."""
         if not 0 <= height <= self.height:
             raise StatePruned(f"there is no block {height}; the newest is {self.height}")
+        if height < self.blocks.base:
+            raise StatePruned(
+                f"the state at height {height} is not kept: this node was restored from the "
+                f"snapshot of height {self.blocks.base}; ask a node that has the whole chain"
+            )
         if self.height - height <= RECENT_BLOCKS:
             return True
         if self._options.is_archive:
@@ -413,6 +441,7 @@ def open_state(database: Database, journal: FinalityJournal, options: StorageOpt
     tip = BlockStore(database).header(height)
     if tip is None or tip.block_id != tip_record[8:]:
         raise StorageError(f"block {height} is missing; sync again into an empty directory")
+    _check_headers(database, height)
     entries = ((key[1:], value) for key, value in database.scan(b"f"))
     try:
         state = store.State.from_entries(entries, is_compared=True)
@@ -433,6 +462,24 @@ def open_state(database: Database, journal: FinalityJournal, options: StorageOpt
     _reconcile(opened)
     opened.index()
     return opened
+
+
+def _check_headers(database: Database, tip: int) -> None:
+    """Raise StorageError unless each height up to the tip has its header, and none above it.
+
+    A manifest that lost its end forgets a table, and all that was in it, without a word. Behind
+    genesis a restored chain has a gap, up to the first header that it took.
+    """
+    expected = 0
+    for height in database.heights(b"h"):
+        if height != expected:
+            break
+        expected = height + 1 if height else read_first_header(database)
+    if expected != tip + 1:
+        raise StorageError(
+            f"{database.path} has no block {expected} and says that its tip is {tip}: records were "
+            "lost; keep a copy of the directory and sync again into an empty one"
+        )
 
 
 def _reconcile(opened: StateStore) -> None:

@@ -84,6 +84,9 @@ class FakeNode:
     def commit(self, height: int) -> bytes | None:
         return b"commit" if height else None
 
+    def validator_set(self, height: int) -> bytes | None:
+        return b"set" if height <= len(self.headers) + 1 else None
+
     def storage(self, key: bytes, height: int) -> bytes | None:
         if height + KEPT < len(self.headers):
             raise StatePruned(f"the state at {height} is gone")

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from chain.errors import InvalidBlock
+from chain.errors import InvalidBlock, StatePruned
 from consensus.header import ConsensusFields, Header, PreRuntime
 from consensus.types import (
     ZERO_HASH,
@@ -70,6 +70,7 @@ class FakeLedger:
     """A chain that checks order and commits but executes nothing."""
 
     genesis_hash = GENESIS
+    kept_from = 1
 
     def __init__(self, teams: Sequence[Team], decisions: Sequence[Decision] = ()) -> None:
         self._teams = teams
@@ -110,6 +111,10 @@ class FakeLedger:
     def encoded_block(self, height: int) -> bytes | None:
         found = self._find(height)
         return None if found is None else found.block.encode()
+
+    def check_kept(self, height: int) -> None:
+        if 0 < height < self.kept_from:
+            raise StatePruned(f"block {height} is not kept here")
 
     def commit(self, height: int) -> Commit | None:
         found = self._find(height)
