@@ -42,6 +42,7 @@ from runtime.emission.schedule import (
 )
 from runtime.frame.parameters import PERBILL
 from runtime.totals import EconomicTotals, decode_totals
+from runtime.versions import VersionTable
 
 MODULE: Final = "Emission"
 
@@ -87,12 +88,15 @@ class EmissionReport:
 
 
 class EmissionProver:
-    """Follows a replay, and judges each mint by the schedule that it computes itself."""
+    """Follows a replay, and judges each mint by the schedule that it computes itself.
 
-    def __init__(self) -> None:
+    `table` has the versions whose events it can read: those that the replay knows.
+    """
+
+    def __init__(self, table: VersionTable) -> None:
         self.rules: EmissionRules | None = None
         self.eras: list[EraAccount] = []
-        self._events = EventReader()
+        self._events = EventReader(table)
         self._before: EconomicTotals | None = None
         self._starts: tuple[int, ...] = (0,)
         self._splits: dict[int, tuple[int, ...]] = {}
@@ -297,7 +301,8 @@ def prove_emission(
     progress: Progress = lambda _height, _last: None,
 ) -> EmissionReport:
     """Execute a chain again and prove its emission; a fault is in `replay.finding`."""
-    prover = EmissionProver()
+    options = options or ReplayOptions()
+    prover = EmissionProver(options.releases.table)
     report = replay(source, options, progress=progress, on_block=prover.on_block)
     return EmissionReport(report, prover.rules, prover.eras)
 

@@ -1,6 +1,7 @@
 """Blocks, transactions and events of a stored chain as tables: JSONL and CSV, with a manifest.
 
-Amounts are decimal integers in grains, hashes and bytes hexadecimal with 0x, heights numbers. The
+Amounts are decimal integers in grains, hashes and bytes hexadecimal with 0x, heights numbers. Calls
+are read by the rules of their block, which the chain itself says where it changes them. The
 manifest names the chain, the range, the columns and the hash of each file, so that somebody else
 can make the same files and compare. Nothing is verified here; `replay` does that.
 """
@@ -16,11 +17,15 @@ from typing import Any, Final, TextIO
 from chain.audit.source import Source
 from chain.errors import ConfigError
 from chain.events import DecodedEvent, EventReader
+from chain.genesis import start_chain
+from chain.releases import Executives, Releases
 from chain.storage.archive import ArchivedBlock
 from ext import hashing
-from runtime.executive import Executive
 from runtime.frame.errors import InvalidTransaction
+from runtime.primitives import ZERO_HASH
+from runtime.system import System, VersionActivated
 from runtime.transaction import decode_transaction
+from runtime.versions import Due, read_due
 
 SCHEMA_VERSION: Final = 1
 """The meaning of the columns; a new one when any changes."""
@@ -64,20 +69,29 @@ class ExportPlan:
 
 
 def export_table(
-    source: Source, plan: ExportPlan, *, progress: Callable[[int], None] = lambda _height: None
+    source: Source,
+    plan: ExportPlan,
+    *,
+    releases: Releases | None = None,
+    progress: Callable[[int], None] = lambda _height: None,
 ) -> dict[str, Any]:
-    """Write a table and its manifest; gives the manifest. Raises ConfigError or StorageError."""
+    """Write a table and its manifest; gives the manifest.
+
+    Without `releases` the versions are those of this release. Raises ConfigError, StorageError, or
+    VersionMissing for a block whose rules they do not have.
+    """
     plan.check()
     plan.directory.mkdir(parents=True, exist_ok=True)
     path = plan.directory / f"{plan.dataset}.{plan.format}"
     rows = last = 0
     first: int | None = None
-    tables = _Tables()
+    tables = _Tables(source, releases or Releases())
     with path.open("w", encoding="utf-8", newline="") as stream:
         write = _writer(stream, plan)
         for stored in source.blocks():
             if plan.last_height is not None and stored.height > plan.last_height:
                 break
+            tables.follow(stored)
             if stored.height < plan.first_height:
                 continue
             for row in tables.rows(plan.dataset, stored):
@@ -125,11 +139,20 @@ def _digest(path: Path) -> str:
 
 
 class _Tables:
-    """Makes the rows of each dataset from stored blocks."""
+    """Makes the rows of each dataset from stored blocks, each by its own version."""
 
-    def __init__(self) -> None:
-        self._events = EventReader()
-        self._executive = Executive()
+    def __init__(self, source: Source, releases: Releases) -> None:
+        first = dict(start_chain(source.spec_text).genesis.entries)
+        self._releases = releases
+        self._events = EventReader(releases.table)
+        self._executives = Executives(releases)
+        self._version = read_due(first, 1).version
+
+    def follow(self, stored: ArchivedBlock) -> None:
+        """Learn whether a block begins another version; every block has to be seen."""
+        for event in self._events.decode(stored.receipts[0]):
+            if (event.module, event.name) == (System.__name__, VersionActivated.__name__):
+                self._version = event.fields["version"]
 
     def rows(self, dataset: str, stored: ArchivedBlock) -> Iterator[Row]:
         """Yield the rows of a block."""
@@ -141,10 +164,12 @@ class _Tables:
             yield from self._event_rows(stored)
 
     def _transaction_rows(self, stored: ArchivedBlock) -> Iterator[Row]:
+        due = Due(self._version, ZERO_HASH)
+        executive = self._executives.of(self._releases.require(due, stored.height))
         for index, raw in enumerate(stored.block.extrinsics):
             try:
                 transaction = decode_transaction(raw)
-                call = self._executive.decode_call(transaction.call)
+                call = executive.decode_call(transaction.call)
             except InvalidTransaction:
                 continue
             events = self._events.decode(stored.receipts[index + 1])

@@ -15,11 +15,13 @@ from typing import Any, Final
 
 from chain.audit.source import Source
 from chain.events import DecodedEvent, EventReader
+from chain.releases import Releases
 from chain.storage.archive import ArchivedBlock
 from consensus.types import evidence_hash
 from ext import hashing
 from runtime.staking.fractions import Ratio
 from runtime.staking.reports import OffenceKind
+from runtime.versions import VersionTable
 
 OPEN: Final = "deferred"
 """Reported, and not yet applied or cancelled."""
@@ -87,9 +89,12 @@ class SlashesReport:
     findings: list[str] = field(default_factory=list)
 
 
-def list_slashes(source: Source) -> SlashesReport:
-    """Read every slash of a chain; raises StorageError for a block that cannot be read."""
-    reader = _Reader(source.genesis_hash)
+def list_slashes(source: Source, releases: Releases | None = None) -> SlashesReport:
+    """Read every slash of a chain, by the versions of a release, this one's if none is given.
+
+    Raises StorageError for a block that cannot be read.
+    """
+    reader = _Reader(source.genesis_hash, (releases or Releases()).table)
     for stored in source.blocks():
         reader.read(stored)
     return reader.report
@@ -98,9 +103,9 @@ def list_slashes(source: Source) -> SlashesReport:
 class _Reader:
     """Follows the blocks of a chain."""
 
-    def __init__(self, genesis_hash: bytes) -> None:
+    def __init__(self, genesis_hash: bytes, table: VersionTable) -> None:
         self.report = SlashesReport(genesis_hash)
-        self._events = EventReader()
+        self._events = EventReader(table)
         self._carried: dict[bytes, int] = {}
 
     def read(self, stored: ArchivedBlock) -> None:

@@ -19,6 +19,7 @@ from chain.audit.source import Source
 from chain.events import EventReader
 from chain.storage.archive import ArchivedBlock
 from runtime.totals import EconomicTotals, decode_totals
+from runtime.versions import VersionTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +86,10 @@ class SupplyReport:
 class _Prover:
     """Follows a replay and compares the three accounts in each block."""
 
-    def __init__(self) -> None:
+    def __init__(self, table: VersionTable) -> None:
         self.rows: list[SupplyRow] = []
-        self._events = EventReader()
-        self._emission = EmissionProver()
+        self._events = EventReader(table)
+        self._emission = EmissionProver(table)
         self._before: EconomicTotals | None = None
         self._last: SupplyRow | None = None
         self.held = 0
@@ -144,7 +145,8 @@ def prove_supply(
     progress: Progress = lambda _height, _last: None,
 ) -> SupplyReport:
     """Execute a chain again and prove its supply by cause; a fault is in `replay.finding`."""
-    prover = _Prover()
+    options = options or ReplayOptions()
+    prover = _Prover(options.releases.table)
     report = replay(source, options, progress=progress, on_block=prover.on_block)
     return SupplyReport(report, prover.finish(), prover.held)
 

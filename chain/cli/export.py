@@ -15,7 +15,6 @@ from typing import Any, Final
 
 import click
 
-from chain.cli.chain import describe_extrinsic
 from chain.cli.lazy import LazyGroup, Place
 from chain.cli.online import NodeCommand, NodeSession
 from chain.wallet.chain_client import (
@@ -24,14 +23,17 @@ from chain.wallet.chain_client import (
     decode_events,
     parse_block,
     parse_hex,
+    parse_int,
     to_hex,
 )
 from chain.wallet.client import BATCH_MAX
-from chain.wallet.errors import NotFound, WalletError, WrongUse
-from chain.wallet.extrinsic import decode_extrinsic
+from chain.wallet.errors import BadContent, NotFound, WalletError, WrongUse
+from chain.wallet.extrinsic import decode_extrinsic, describe_call
 from chain.wallet.follow import Inclusion
+from chain.wallet.metadata import Metadata, decode_metadata
+from chain.wallet.ss58 import encode_address
 
-PAGE: Final = BATCH_MAX // 2
+PAGE: Final = BATCH_MAX // 3
 """Blocks fetched at once."""
 
 MANIFEST_SCHEMA: Final = "gristmill.manifest/1"
@@ -196,35 +198,77 @@ def _write_rows(session: NodeSession, job: Job, path: Path) -> int:
     return count
 
 
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A block, its events, and the metadata of its version, which say how its calls are read."""
+
+    block: Block
+    events: list[dict[str, Any]]
+    metadata: Metadata
+
+
+class Versions:
+    """The metadata of each version that a chain had, asked for once."""
+
+    def __init__(self, session: NodeSession) -> None:
+        self._session = session
+        self._known: dict[int, Metadata] = {}
+
+    def of(self, version: Any, block_hash: str) -> Metadata:
+        """Give the metadata of a block, of which the node said this RuntimeVersion."""
+        if not isinstance(version, dict):
+            raise BadContent("the node does not say its runtime version")
+        number = parse_int(version.get("specVersion"))
+        known = self._known.get(number)
+        if known is None:
+            content = parse_hex(self._session.rpc.call("state_getMetadata", block_hash))
+            known = self._known[number] = decode_metadata(content)
+        return known
+
+
 def _rows(session: NodeSession, job: Job) -> Iterator[dict[str, Any]]:
-    needs_events = job.dataset != "blocks"
-    for block, found in _read_blocks(session, job.first, job.last, needs_events=needs_events):
-        if job.dataset == "blocks":
+    if job.dataset == "blocks":
+        for block in _read_bare(session, job.first, job.last):
             yield _block_row(block)
-        elif job.dataset == "txs":
-            yield from _transaction_rows(session, block, found)
+        return
+    for read in _read_blocks(session, job.first, job.last):
+        if job.dataset == "txs":
+            yield from _transaction_rows(read)
         else:
-            for index, event in enumerate(found):
-                yield {"height": block.height, "index": index, **event}
+            for index, event in enumerate(read.events):
+                yield {"height": read.block.height, "index": index, **event}
 
 
-def _read_blocks(
-    session: NodeSession, first: int, last: int, *, needs_events: bool
-) -> Iterator[tuple[Block, list[dict[str, Any]]]]:
-    for start in range(first, last + 1, PAGE):
-        heights = range(start, min(start + PAGE, last + 1))
-        hashes = _all(session, [("chain_getBlockHash", (height,)) for height in heights])
+def _read_bare(session: NodeSession, first: int, last: int) -> Iterator[Block]:
+    """Give blocks without what happened in them."""
+    for hashes in _pages(session, first, last):
+        answers = _all(session, [("chain_getBlock", (one,)) for one in hashes])
+        for one, answer in zip(hashes, answers, strict=True):
+            yield parse_block(answer, parse_hex(one, 32))
+
+
+def _read_blocks(session: NodeSession, first: int, last: int) -> Iterator[Read]:
+    """Give blocks with their events, each read by its own version."""
+    versions = Versions(session)
+    for hashes in _pages(session, first, last):
         calls: list[tuple[str, Any]] = [("chain_getBlock", (one,)) for one in hashes]
-        if needs_events:
-            calls += [("state_getStorage", (to_hex(EVENTS_KEY), one)) for one in hashes]
+        calls += [("state_getStorage", (to_hex(EVENTS_KEY), one)) for one in hashes]
+        calls += [("state_getRuntimeVersion", (one,)) for one in hashes]
         answers = _all(session, calls)
+        count = len(hashes)
         for index, one in enumerate(hashes):
             block = parse_block(answers[index], parse_hex(one, 32))
-            content = answers[len(hashes) + index] if needs_events else None
-            found = []
-            if content is not None:
-                found = decode_events(session.chain.metadata, parse_hex(content))
-            yield block, found
+            content, version = answers[count + index], answers[2 * count + index]
+            metadata = versions.of(version, one)
+            found = [] if content is None else decode_events(metadata, parse_hex(content))
+            yield Read(block, found, metadata)
+
+
+def _pages(session: NodeSession, first: int, last: int) -> Iterator[list[str]]:
+    """Give the hashes of blocks, a page at a time."""
+    for start in range(first, last + 1, PAGE):
+        heights = range(start, min(start + PAGE, last + 1))
+        yield _all(session, [("chain_getBlockHash", (height,)) for height in heights])
 
 
 def _all(session: NodeSession, calls: list[tuple[str, Any]]) -> list[Any]:
@@ -247,22 +291,34 @@ def _block_row(block: Block) -> dict[str, Any]:
     }
 
 
-def _transaction_rows(
-    session: NodeSession, block: Block, found: list[dict[str, Any]]
-) -> Iterator[dict[str, Any]]:
+def _transaction_rows(read: Read) -> Iterator[dict[str, Any]]:
+    block = read.block
     for index, content in enumerate(block.extrinsics):
         decoded = decode_extrinsic(content)
         if decoded.signed is None:
             continue
-        mine = [event for event in found if event["extrinsic"] == index]
+        mine = [event for event in read.events if event["extrinsic"] == index]
         result = Inclusion(block.height, block.hash, index, mine)
         yield {
             "height": block.height,
-            **describe_extrinsic(session, index, decoded),
+            "index": index,
+            "hash": to_hex(decoded.hash),
+            "signer": encode_address(decoded.signed.signer),
+            "nonce": decoded.signed.nonce,
+            "tip": str(decoded.signed.tip),
+            **_describe_call(read.metadata, decoded.call),
             "success": result.error is None,
             "error": result.error[0] if result.error else None,
             "fee": None if result.fee is None else str(result.fee),
         }
+
+
+def _describe_call(metadata: Metadata, call: bytes) -> dict[str, Any]:
+    """Return a call decoded by the metadata of its block; bytes that are none stay hex."""
+    try:
+        return describe_call(metadata, call)
+    except WalletError:
+        return {"call": None, "args": {"bytes": to_hex(call)}}
 
 
 def _cell(value: Any) -> Any:

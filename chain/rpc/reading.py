@@ -1,6 +1,8 @@
 """The runtime's modules over a stored state, for reading: `runtime.balances.total_issuance` at 7.
 
-Storage keys and types live in the modules; whoever reads through them cannot spell one wrong.
+Storage keys and types live in the modules; whoever reads through them cannot spell one wrong. They
+are the modules of the block's own version: what a block left before an upgrade is read by the rules
+that wrote it.
 """
 
 from collections.abc import Callable, Iterator
@@ -116,11 +118,11 @@ class StoredState:
 
 
 class RuntimeReader:
-    """Points one Runtime at the states of a node, one after the other."""
+    """Points a Runtime at the states of a node, one after the other; each version has its own."""
 
     def __init__(self, node: NodeView) -> None:
         self._node = node
-        self._runtime = Runtime()
+        self._runtimes: dict[int, Runtime] = {}
 
     def ask(self, at: bytes | None, question: Callable[[Runtime, Header], T]) -> T:
         """Answer a question from the state after a block, the newest when none is named.
@@ -136,9 +138,14 @@ class RuntimeReader:
             raise pruned(error) from None
 
     def at(self, height: int) -> Runtime:
-        """Give the runtime over the state after a block, until the next call."""
-        self._runtime.ctx.enter(StoredState(self._node, height), NO_BLOCK)
-        return self._runtime
+        """Give the runtime of a block's rules over the state after it, until the next call."""
+        rules = self._node.rules(height)
+        runtime = self._runtimes.get(rules.version)
+        if runtime is None:
+            runtime = self._runtimes[rules.version] = rules.make_runtime(rules.version)
+        block = replace(NO_BLOCK, spec_version=rules.version)
+        runtime.ctx.enter(StoredState(self._node, height), block)
+        return runtime
 
     def account(self, who: bytes, height: int) -> AccountRecord:
         """Give the record of an account after a block, an empty one if there is none."""

@@ -31,6 +31,7 @@ class FakeChain:
         self.metadata = write_metadata()
         self.blocks = [[], [b"\x10\4\3\0\7"], [b"\x10\4\3\0\7"]]
         self.events = {}
+        self.versions = {}
         self.state = {
             account_key(ALICE): account_bytes(10**15, nonce=4),
             account_key(BOB): account_bytes(10**15),
@@ -73,11 +74,16 @@ class FakeChain:
     def system_accountNextIndex(self, _address):  # noqa: N802 - the name is the method on the wire
         return {"result": 4}
 
-    def state_getRuntimeVersion(self):  # noqa: N802 - the name is the method on the wire
-        return {"result": {"specName": "gristmill", "specVersion": 1, "transactionVersion": 1}}
+    def state_getRuntimeVersion(self, at=None):  # noqa: N802 - the name is the method on the wire
+        number, _ = self.rules(at)
+        return {"result": {"specName": "gristmill", "specVersion": number, "transactionVersion": 1}}
 
-    def state_getMetadata(self):  # noqa: N802 - the name is the method on the wire
-        return {"result": to_hex(self.metadata)}
+    def state_getMetadata(self, at=None):  # noqa: N802 - the name is the method on the wire
+        return {"result": to_hex(self.rules(at)[1])}
+
+    def rules(self, at):
+        """Version and metadata of a block, of the newest where none is named."""
+        return self.versions.get(at and int(at, 16), (1, self.metadata))
 
     def chain_getFinalizedHead(self):  # noqa: N802 - the name is the method on the wire
         if self.does_include is None:

@@ -6,13 +6,12 @@ import pytest
 
 from ext import signing
 from runtime.market.trainer import state_hash
-from runtime.market.trees import tree_root
 from runtime.market.verification.nouns import NothingProven, WrongPhase
-from runtime.market.verification.records import AuditPhase, Quote, canary_leaf, quote_message
+from runtime.market.verification.records import AuditPhase, Quote, quote_message
 from tests.support.runtime import GENESIS_HASH
-from tests.support.verification import MANAGER, PROVIDER, Attempt, Bench, FakeBond, cheated, honest
+from tests.support.verification import MANAGER, PROVIDER, Attempt, Bench, FakeBond, honest
 from tests.unit.runtime.market.test_canaries import Planted, step_proof
-from tests.unit.runtime.market.test_replicas import CHEAT, Replicated
+from tests.unit.runtime.market.test_replicas import Replicated
 
 VENDOR_SEED = b"v" * 32
 VENDOR = signing.public_key(VENDOR_SEED)
