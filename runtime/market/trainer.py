@@ -148,11 +148,6 @@ def run_step(params: TrainerParams, weights: bytes, leaves: Sequence[bytes]) -> 
     return core.step(params.outputs, params.rate, params.decay, weights, b"".join(leaves))
 
 
-def metered_ops(params: TrainerParams, steps: int) -> int:
-    """Give the operations that so many steps are; what the data holds does not matter."""
-    return steps * params.outputs * core.INPUTS * OPS_PER_WEIGHT
-
-
 def check_step(
     params: TrainerParams,
     step: int,

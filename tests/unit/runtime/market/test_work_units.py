@@ -9,7 +9,7 @@ from runtime.frame.context import Context
 from runtime.frame.errors import CallError
 from runtime.frame.parameters import PERBILL, Track
 from runtime.market.nouns import STEPS_MAX
-from runtime.market.trainer import PROGRAM, TrainerParams, metered_ops
+from runtime.market.trainer import PROGRAM, TrainerParams
 from runtime.market.work_units import (
     DEV_CLASSES,
     PUBLIC_CLASSES,
@@ -124,7 +124,7 @@ def test_a_job_reads_the_version_that_it_was_accepted_under(table: Table) -> Non
     old, new = (table.units.entry(version, 3) for version in (0, 1))
     assert old is not None
     assert new is not None
-    ops = metered_ops(TrainerParams(4, 1, 0), 1_000)
+    ops = 1_000 * 4 * 64 * 132
     assert table.units.metered_units(PROGRAM, params, 1_000, old, 0) == ops // 1_000_000 == 33
     assert table.units.metered_units(PROGRAM, params, 1_000, new, 1) == ops // 1_050_000 == 32
     assert table.units.metered_units(TRANSFORMER.digest, bytes(8), 9, old, 1) is None
@@ -229,7 +229,7 @@ def test_the_reference_trainer_is_in_every_table_and_counts_as_the_trainer_does(
     for outputs in (1, 7, 32):
         params = TrainerParams(outputs, 65_535, 31)
         encoded = TrainerParams.wire.encode(params)
-        assert compute_ops(REFERENCE_PROGRAM, encoded, 1_234) == metered_ops(params, 1_234)
+        assert compute_ops(REFERENCE_PROGRAM, encoded, 1_234) == 1_234 * outputs * 64 * 132
     table.refused(words.ReferenceIsBuiltIn, "set_program", REFERENCE_PROGRAM, False)
     changed = replace(REFERENCE_PROGRAM, terms=())
     table.refused(words.ReferenceIsBuiltIn, "set_program", changed, True)
