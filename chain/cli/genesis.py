@@ -13,7 +13,7 @@ from chain.cli.command import Command
 from chain.cli.console import pairs
 from chain.cli.lazy import LazyGroup, Place
 from chain.cli.session import Session
-from chain.wallet.amounts import show_amount
+from chain.wallet.amounts import format_amount, show_amount
 from chain.wallet.ss58 import encode_address
 
 YEAR: Final = 365
@@ -59,6 +59,7 @@ def check(session: Session, chain: str, every: int, last: int | None) -> None:
         "buckets": [_bucket(spec, bucket) for bucket in table.buckets],
         "allocations": [_allocation(entry) for entry in table.allocations],
         "curve": _curve(spec, eras),
+        "votes": _votes(spec.votes),
         "proven": _proven(spec),
     }
     session.console.answer("genesis.check/1", fields, _lines(session, fields))
@@ -101,6 +102,13 @@ def _allocation(entry: Any) -> dict[str, Any]:
         "duration_eras": entry.curve.duration_eras,
         "step_eras": entry.curve.step_eras,
     }
+
+
+def _votes(holders: Sequence[tuple[bytes, int]] | None) -> list[dict[str, str]] | None:
+    """Describe who holds what of an asset that votes in the place of GRIST; None without one."""
+    if holders is None:
+        return None
+    return [{"account": encode_address(who), "amount": str(amount)} for who, amount in holders]
 
 
 def _curve(spec: Any, eras: Sequence[int]) -> list[dict[str, Any]]:
@@ -151,6 +159,8 @@ def _proven(spec: Any) -> list[str]:
             "each bucket holds exactly its share: allocations, accounts, stakes and mint rights",
             "no allocation unlocks anything in any era before its bucket's published curve",
         ]
+    if spec.votes is not None:
+        said.append("each account is given votes once, and they fit the greatest sum of money")
     if spec.emission is not None:
         said.append("all emission of all time fits its rights, whatever the gates do")
         said.append("genesis and rights together do not pass the greatest supply")
@@ -170,6 +180,8 @@ def _lines(session: Session, fields: dict[str, Any]) -> list[str]:
     if fields["buckets"]:
         lines += [*_bucket_lines(session, fields["buckets"]), ""]
         lines += [*_curve_lines(session, fields["curve"]), ""]
+    if fields["votes"] is not None:
+        lines += [*_vote_lines(session, fields["votes"]), ""]
     return lines + [f"proven: {sentence}" for sentence in fields["proven"]]
 
 
@@ -191,6 +203,19 @@ def _bucket_lines(session: Session, buckets: Sequence[dict[str, Any]]) -> list[s
             )
         )
     return session.console.table(heads, rows)
+
+
+def _vote_lines(session: Session, votes: Sequence[dict[str, str]]) -> list[str]:
+    whole = sum(int(entry["amount"]) for entry in votes)
+    rows = [
+        (
+            entry["account"],
+            format_amount(int(entry["amount"])),
+            f"{100 * int(entry['amount']) / whole:.2f} %",
+        )
+        for entry in votes
+    ]
+    return session.console.table(("votes are held by", "votes", "of all"), rows)
 
 
 def _curve_lines(session: Session, curve: Sequence[dict[str, Any]]) -> list[str]:

@@ -1,5 +1,7 @@
 """`gristmill genesis check`."""
 
+from chain.wallet.derivation import derive
+from chain.wallet.ss58 import encode_address
 from tests.support.runtime import ROOT
 from tests.unit.cli.schema import check
 
@@ -39,3 +41,23 @@ def test_a_genesis_that_does_not_sum_is_refused(gristmill, tmp_path):
 def test_a_chain_that_publishes_no_table_is_shown_without(gristmill):
     found = check(gristmill("genesis", "check", "dev", "--json").out)
     assert (found["buckets"], found["allocations"], found["proven"]) == ([], [], [])
+    assert found["votes"] is None
+
+
+def test_votes_of_an_asset_of_their_own_are_printed_with_who_holds_them(gristmill, tmp_path):
+    path, (alice, bob) = (
+        tmp_path / "votes.toml",
+        (derive(f"//{n}").public for n in ("Alice", "Bob")),
+    )
+    entries = "".join(
+        f'\n[[votes]]\naccount = "{encode_address(who)}"\namount = "{amount}"\n'
+        for who, amount in ((alice, "3"), (bob, "1"))
+    )
+    text = (ROOT / "genesis/dev.toml").read_text()
+    path.write_text(f'{text}\n[governance]\nasset = "separate"\n{entries}')
+    found = check(gristmill("genesis", "check", path, "--json").out)
+    held = {entry["account"]: int(entry["amount"]) for entry in found["votes"]}
+    assert held == {encode_address(alice): 3 * 10**9, encode_address(bob): 10**9}
+    shown = gristmill("genesis", "check", path).out
+    assert "75.00 %" in shown
+    assert "proven: each account is given votes once" in shown
