@@ -8,7 +8,7 @@ An option that does not exist, or a value out of its bounds, is a ConfigError of
 
 # ruff: noqa: RUF009 - each option is declared by a call that holds its bounds
 
-import tomllib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 
 from chain.errors import ConfigError
 from chain.log import Level
+from runtime.toml import BadToml, parse_toml
 
 ENVIRONMENT_PREFIX = "GRISTMILL_"
 """An option `rpc_port` is GRISTMILL_RPC_PORT in the environment and --rpc-port as a flag."""
@@ -182,10 +183,13 @@ class NodeConfig:
             block_id = bytes.fromhex(digest.removeprefix("0x"))
         except ValueError:
             block_id = b""
-        if not height.isdecimal() or len(block_id) != 32:
+        if not (_NUMBER.fullmatch(height) and len(block_id) == 32):
             raise ConfigError("a checkpoint is written HEIGHT:HASH with 64 hexadecimal digits")
         return int(height), block_id
 
+
+_NUMBER = re.compile(r"[0-9]{1,10}")
+"""A height: u32."""
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -236,8 +240,8 @@ def _read_file(path: Path) -> dict[str, Raw]:
     if path.stat().st_size > FILE_BYTES_MAX:
         raise ConfigError(f"{path} is larger than any configuration; is it the right file?")
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        document = parse_toml(path.read_text(encoding="utf-8"))
+    except (BadToml, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not TOML: {error}") from error
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
@@ -262,11 +266,19 @@ def _parse(name: str, raw: Raw, source: str) -> Any:
     if not isinstance(raw, str) or "\0" in raw:
         raise ConfigError(f"{source} is a text, not {raw!r}")
     if isinstance(default, Path):
-        return Path(raw).expanduser().absolute() if raw else Path()
+        return _parse_path(raw, source) if raw else Path()
     choices = option.metadata["choices"]
     if choices and raw not in choices:
         raise ConfigError(f"{source} is one of {', '.join(choices)}, not {raw!r}")
     return raw
+
+
+def _parse_path(raw: str, source: str) -> Path:
+    """Give an absolute path; `~` is somebody's home, if that somebody is known."""
+    try:
+        return Path(raw).expanduser().absolute()
+    except RuntimeError as error:
+        raise ConfigError(f"{source} begins with a home that is not known: {raw!r}") from error
 
 
 def _parse_flag(raw: Raw, source: str) -> bool:

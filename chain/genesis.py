@@ -42,7 +42,10 @@ def read_spec(chain: str) -> str:
     """Give the text of a spec by the name of a shipped one or by path; raises ConfigError."""
     if chain in SHIPPED:
         return resources.files("genesis").joinpath(f"{chain}.toml").read_text(encoding="utf-8")
-    path = Path(chain).expanduser()
+    try:
+        path = Path(chain).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(f"the chain spec {chain} lies in a home that is not known") from error
     try:
         if path.stat().st_size > SPEC_BYTES_MAX:
             raise ConfigError(f"{path} is too large to be a chain spec")

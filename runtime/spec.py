@@ -5,7 +5,6 @@ Keys of validators are public; no spec ever holds a secret.
 """
 
 import re
-import tomllib
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -32,6 +31,7 @@ from runtime.staking.start import (
     read_staking,
 )
 from runtime.system import BLOCK_BYTES_MAX, BLOCK_WEIGHT_MAX, ChainParams
+from runtime.toml import BadToml, parse_toml
 from runtime.vesting.allocation import (
     NO_TABLE,
     AllocationTable,
@@ -117,8 +117,8 @@ def load_spec(text: str) -> ChainSpec:
     if len(text) > SPEC_CHARACTERS_MAX:
         raise SpecError("spec", "it is too long", f"use at most {SPEC_CHARACTERS_MAX} characters")
     try:
-        root = Section(tomllib.loads(text), "")
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        root = Section(parse_toml(text), "")
+    except BadToml as error:
         raise SpecError("spec", f"it is not TOML: {error}", "correct that line") from error
     chain = Section(root.take("chain", dict, "write a [chain] table"), "chain")
     identity = (
@@ -388,7 +388,7 @@ def _read_schedule(
         labels = entry.take("validators", list, "write a list of labels of [[validators]]")
         power = entry.integer("power", 1, 1 << 53)
         entry.finish()
-        if not labels or epoch in schedule or any(label not in validators for label in labels):
+        if not labels or epoch in schedule or not _are_known(labels, validators):
             raise SpecError(
                 entry.place, "it repeats an epoch or names nobody", "list known validators"
             )
@@ -398,6 +398,10 @@ def _read_schedule(
             for record in sorted(chosen, key=lambda record: record.account)
         )
     return schedule
+
+
+def _are_known(labels: list[object], validators: dict[str, ValidatorRecord]) -> bool:
+    return all(isinstance(label, str) and label in validators for label in labels)
 
 
 def _read_accounts(root: Section) -> tuple[GenesisAccount, ...]:

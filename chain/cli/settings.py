@@ -5,7 +5,6 @@ $XDG_CONFIG_HOME/gristmill/config.toml, and that over the default.
 """
 
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any, Final
 
 from chain.wallet.endpoint import DEFAULT_URL
 from chain.wallet.errors import BadConfiguration
+from runtime.toml import BadToml, parse_toml
 
 FILE_LENGTH_MAX: Final = 64 * 1024
 """Bytes of a configuration file."""
@@ -109,12 +109,12 @@ def _read_file(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > FILE_LENGTH_MAX:
             raise BadConfiguration(f"{path} is larger than {FILE_LENGTH_MAX} bytes")
-        document = tomllib.loads(path.read_text())
+        document = parse_toml(path.read_text())
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
         raise BadConfiguration(f"{path} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (BadToml, UnicodeDecodeError) as error:
         raise BadConfiguration(f"{path} is not TOML: {error}") from None
     known = {setting.name: setting for setting in SETTINGS}
     values = {}

@@ -14,6 +14,7 @@ from chain.wallet.chain_client import to_hex
 from chain.wallet.errors import BadContent, WrongUse
 from chain.wallet.ss58 import encode_address
 from runtime.staking.ballot import VOTERS_PER_BLOCK
+from runtime.toml import BadToml, parse_toml
 
 NOMINATORS_MAX: Final = 500
 """Nominators of a generated genesis; more would only make its file long."""
@@ -150,8 +151,8 @@ def check_spec_kept(path: Path, text: str, *, has_chain: bool) -> None:
 
 def _entries(text: str) -> list[dict[str, Any]]:
     try:
-        found = tomllib.loads(text).get("validators")
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        found = parse_toml(text).get("validators")
+    except BadToml as error:
         raise BadContent(f"the chain spec is not TOML: {error}") from None
     if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
         raise BadContent("the chain spec has no [[validators]]")

@@ -93,3 +93,24 @@ def test_every_option_has_a_default_within_its_bounds_and_a_help_text():
         assert option.metadata["help"], name
         if type(option.default) is int:
             assert option.metadata["minimum"] <= option.default <= option.metadata["maximum"], name
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("checkpoint", "1" * 5_000 + ":" + "00" * 32, "HEIGHT:HASH"),
+        ("checkpoint", "\u0661:" + "00" * 32, "HEIGHT:HASH"),
+        ("home", "~nobody-of-this-name/x", "home that is not known"),
+    ],
+)
+def test_values_that_python_chokes_on_are_refused_in_a_sentence(name, value, reason):
+    with pytest.raises(ConfigError, match=reason):
+        load({name: value})
+
+
+@pytest.mark.parametrize("value", ["9" * 5_000, "0x" + "f" * 6_000, "[" * 30_000])
+def test_a_file_that_the_reader_of_toml_chokes_on_is_refused_in_a_sentence(tmp_path, value):
+    path = tmp_path / "gristmill.toml"
+    path.write_text(f"[node]\nrpc_port = {value}\n")
+    with pytest.raises(ConfigError, match="not TOML"):
+        load(files=[path])

@@ -34,3 +34,8 @@ def test_no_vote_makes_blocks_larger_than_peers_can_send_each_other():
 @pytest.mark.parametrize("name", ["dev", "local", "test", "bench", "public"])
 def test_every_shipped_spec_begins_a_chain(name):
     assert start_chain(read_spec(name)).genesis.header.number == 0
+
+
+def test_a_spec_in_the_home_of_nobody_is_refused():
+    with pytest.raises(ConfigError, match="home that is not known"):
+        read_spec("~nobody-of-this-name/spec.toml")

@@ -202,3 +202,10 @@ def test_the_least_a_genesis_account_may_have() -> None:
 def test_no_spec_holds_a_secret() -> None:
     for path in Path(ROOT / "genesis").glob("*.toml"):
         assert "secret" not in path.read_text().lower()
+
+
+def test_a_label_that_is_no_text_is_refused() -> None:
+    text = (ROOT / "genesis" / "test.toml").read_text()
+    table = '\n[[schedule]]\nepoch = 99\nvalidators = [["Alice"]]\npower = 1\n'
+    with pytest.raises(SpecError, match="names nobody"):
+        load_spec(text.replace("\n[[schedule]]", table + "\n[[schedule]]", 1))
