@@ -63,6 +63,10 @@ def derive_seed(uri: str) -> bytes:
     """Return the 32-byte seed of a secret URI (the dev phrase where it names no secret)."""
     if len(uri) > URI_LENGTH_MAX:
         raise BadContent(f"a secret URI has at most {URI_LENGTH_MAX} characters")
+    try:
+        uri.encode()
+    except UnicodeEncodeError:
+        raise BadContent("a secret URI is UTF-8 text, and this is not") from None
     match = _URI.fullmatch(unicodedata.normalize("NFC", uri))
     if match is None:
         raise BadContent(

@@ -207,7 +207,10 @@ def _decode_encoded(encoded: object) -> bytes:
 
 
 def _stretch(password: str, salt: bytes, cost: Cost) -> bytes:
-    content = password.encode()
+    try:
+        content = password.encode()
+    except UnicodeEncodeError:
+        raise BadContent("a password is UTF-8 text, and this is not") from None
     if len(content) > PASSWORD_LENGTH_MAX:
         raise BadContent(f"a password has at most {PASSWORD_LENGTH_MAX} bytes")
     return hashlib.scrypt(

@@ -122,3 +122,9 @@ def test_only_a_path_of_the_dev_phrase_is_a_dev_uri():
     assert is_dev_uri("//Alice")
     assert not is_dev_uri("///password")
     assert not is_dev_uri(DEV_PHRASE)
+
+
+@pytest.mark.parametrize("uri", ["//\udcff", "///\udcff", "\udcff"])
+def test_bytes_of_the_command_line_that_are_no_text_are_refused(uri):
+    with pytest.raises(BadContent, match="UTF-8"):
+        derive(uri)

@@ -191,3 +191,8 @@ def _with_cost(content, cost):
         encoded[offset : offset + 4] = number.to_bytes(4, "little")
     document["encoded"] = base64.b64encode(bytes(encoded)).decode()
     return json.dumps(document).encode()
+
+
+def test_a_password_that_is_no_text_is_refused(sealed):
+    with pytest.raises(BadContent, match="UTF-8"):
+        open_keystore(parse_keystore(sealed), "\udcff")
