@@ -17,7 +17,7 @@ TOUCHED_MAX: Final = 64
 """Accounts that one extrinsic is filed under; a batch may touch more."""
 
 _INFO = scale.tuple_of(scale.COMPACT_U64, scale.COMPACT_U64, scale.U8, scale.U8)
-_MODULE_ERROR: Final = 3
+_MODULE_ERROR: Final = b"\x03"
 _EXTRINSIC_SUCCESS: Final = b"\x00\x00"
 _EXTRINSIC_FAILED: Final = b"\x00\x01"
 
@@ -93,7 +93,7 @@ def _decode_outcome(receipt: bytes, offset: int, *, has_failed: bool) -> tuple[D
     """Read ExtrinsicSuccess or ExtrinsicFailed."""
     fields: dict[str, Any] = {}
     if has_failed:
-        length = 6 if receipt[offset] == _MODULE_ERROR else 1
+        length = 6 if receipt[offset : offset + 1] == _MODULE_ERROR else 1
         fields["dispatch_error"] = receipt[offset : offset + length]
         offset += length
     (weight, _, class_, _), offset = _INFO.decode_from(receipt, offset)
