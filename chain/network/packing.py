@@ -16,8 +16,9 @@ Packed: TypeAlias = "int | bytes | str | list[Packed]"
 DEPTH_MAX = 8
 """Arrays within arrays; the deepest message (a page of certificates) needs five."""
 
-ITEMS_MAX = 65_536
-"""Values in one message, arrays included; a page of 256 headers with commits needs 40,000."""
+ITEMS_MAX = 4_096
+"""Values in one message, arrays included; a page of 256 headers with their proofs needs 1,300. Four
+times as many, each of a byte, would take more than eight times their bytes and a mebibyte."""
 
 _FIXED_BYTES = {0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8}
 _BYTES_LENGTH = {0xC4: 1, 0xC5: 2, 0xC6: 4, 0xD9: 1, 0xDA: 2, 0xDB: 4}

@@ -1,11 +1,13 @@
 """Strict MessagePack: one spelling for each value, and no room for anything else."""
 
+import tracemalloc
+
 import msgpack
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chain.network.packing import MalformedMessage, decode_packed, encode_packed
+from chain.network.packing import ITEMS_MAX, MalformedMessage, decode_packed, encode_packed
 
 leaves = st.integers(0, 2**64 - 1) | st.binary(max_size=300) | st.text(max_size=50)
 values = st.recursive(leaves, lambda inner: st.lists(inner, max_size=20), max_leaves=40)
@@ -70,3 +72,21 @@ def test_size_depth_and_count_are_bounded():
     assert decode_packed(b"\x91" * 8 + b"\x01", bytes_max=99, depth_max=8)
     refused(encode_packed([1] * 10), items_max=10)
     assert decode_packed(encode_packed([1] * 9), bytes_max=99, items_max=10) == [1] * 9
+
+
+def test_no_message_takes_more_memory_than_eight_times_its_bytes_and_a_mebibyte():
+    for item in (b"\x90", b"\xc4\x01a", b"\xa1a", b"\xcf" + b"\xff" * 8, b"\x91\x90"):
+        count = ITEMS_MAX // 2 if item == b"\x91\x90" else ITEMS_MAX - 1
+        payload = b"\xdc" + (count - 1).to_bytes(2, "big") + item * (count - 1)
+        tracemalloc.start(1)
+        assert len(decode_packed(payload, bytes_max=1 << 20)) == count - 1
+        held = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert held <= 8 * len(payload) + (1 << 20), item
+    refused(b"\xdd" + ITEMS_MAX.to_bytes(4, "big") + b"\x90" * ITEMS_MAX)
+
+
+def test_the_message_of_most_values_fits():
+    proofs = [[number, b"c", b"v"] for number in range(256)]
+    page = encode_packed([1, 1, 12, [[b"h"] * 256, proofs]])
+    assert decode_packed(page, bytes_max=1 << 20)
