@@ -80,6 +80,13 @@ BLOCK_BYTES_MAX: Final = 2 * 1024 * 1024
 EXTRINSICS_MAX: Final = 65_536
 """Largest count in a body; the byte bound is reached first on a network."""
 
+EXTRINSIC_BYTES_MIN: Final = 6
+"""Bytes of an extrinsic with its length where there are many; signed ones have a hundred. Shorter
+ones would take, as objects, more than eight times their bytes and a mebibyte."""
+
+FEW_EXTRINSICS: Final = 1_024
+"""So many may be of any length: their objects take no memory to speak of."""
+
 EVIDENCE_MAX: Final = 32
 """Most evidence items in one block."""
 
@@ -216,6 +223,7 @@ class Block:
         """Decode exactly one block of bounded size; raises ValueError. Roots are not compared."""
         if len(data) > size_bytes_max:
             raise Malformed(f"a block has at most {size_bytes_max} bytes, not {len(data)}")
+        _check_density(data)
         value: Block = BLOCK.decode(data)
         return value
 
@@ -243,8 +251,20 @@ class Decision:
         """Decode exactly one decision; raises ValueError. Nothing is verified yet."""
         if len(data) > size_bytes_max + DECISION_OVERHEAD_MAX:
             raise Malformed("the decision is larger than any block with its certificates")
+        _check_density(data)
         value: Decision = DECISION.decode(data)
         return value
+
+
+def _check_density(data: bytes) -> None:
+    """Refuse more extrinsics than bytes are left for, before any of them becomes an object.
+
+    Raises ValueError; `data` begins with a header and the count of extrinsics.
+    """
+    _, offset = HEADER.decode_from(data, 0)
+    count, offset = scale.COMPACT_U32.decode_from(data, offset)
+    if count > FEW_EXTRINSICS and count * EXTRINSIC_BYTES_MIN > len(data) - offset:
+        raise Malformed(f"{count} extrinsics cannot be in {len(data) - offset} bytes")
 
 
 DECISION_OVERHEAD_MAX: Final = 32 * 1024

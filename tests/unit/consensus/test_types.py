@@ -1,3 +1,4 @@
+import tracemalloc
 from dataclasses import replace
 
 import pytest
@@ -13,6 +14,7 @@ from consensus.types import (
     Block,
     Certificate,
     Commit,
+    Decision,
     Validator,
     ValidatorSet,
     Vote,
@@ -274,4 +276,22 @@ def test_a_block_beyond_its_bound_is_refused_before_it_is_read(team):
 
 def test_a_block_with_ten_thousand_extrinsics_is_within_the_budget(team):
     block = make_block(team, extrinsics=tuple(bytes(140) for _ in range(10_000)))
+    assert Block.decode(block.encode()) == block
+
+
+@pytest.mark.parametrize("read", [Block.decode, Decision.decode])
+def test_more_extrinsics_than_there_are_bytes_for_are_refused_before_they_are_objects(team, read):
+    header = make_block(team).header.encode()
+    count = (60_000 << 2 | 2).to_bytes(4, "little")
+    data = header + count + b"\x08ab" * 60_000 + b"\x00\x00"
+    tracemalloc.start(1)
+    with pytest.raises(Malformed, match="60000 extrinsics cannot be in"):
+        read(data)
+    held = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert held < 100_000
+
+
+def test_a_block_of_many_ordinary_extrinsics_is_read(team):
+    block = make_block(team, extrinsics=(b"five5",) * 2_000)
     assert Block.decode(block.encode()) == block
