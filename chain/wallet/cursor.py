@@ -8,8 +8,9 @@ from chain.wallet.errors import BadContent
 COMPACT_BYTES_MAX: Final = 16
 """Bytes in the big form of a compact number; a u128 needs 16."""
 
-ITEMS_MAX: Final = 400_000
-"""Items one reader hands out before it gives up: bounds the work on hostile bytes."""
+ITEMS_FREE: Final = 8_192
+"""Items that a reader hands out of any bytes, and one more a byte: bounds the work on hostile ones,
+ten of which may describe four thousand million items that take no bytes."""
 
 
 class Cursor:
@@ -17,10 +18,11 @@ class Cursor:
 
     __slots__ = ("_budget", "content", "offset")
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: bytes, items_max: int | None = None) -> None:
+        items_max = ITEMS_FREE + len(content) if items_max is None else items_max
         self.content = content
         self.offset = 0
-        self._budget = itertools.repeat(None, ITEMS_MAX)
+        self._budget = itertools.repeat(None, items_max)
 
     @property
     def remaining(self) -> int:
@@ -30,7 +32,7 @@ class Cursor:
     def spend(self) -> None:
         """Count one item; raise BadContent when there were too many."""
         if next(self._budget, self) is self:
-            raise BadContent(f"the bytes describe more than {ITEMS_MAX} items")
+            raise BadContent(f"{len(self.content)} bytes describe more items than they can be")
 
     def take(self, length: int) -> bytes:
         """Return the next `length` bytes."""

@@ -11,11 +11,14 @@ from typing import Final, TypeVar
 
 import xxhash
 
-from chain.wallet.cursor import Cursor
+from chain.wallet.cursor import ITEMS_FREE, Cursor
 from chain.wallet.errors import BadContent, NotFound
 
 METADATA_LENGTH_MAX: Final = 4 << 20
 """Bytes of metadata; large public chains have about 700 kB."""
+
+BYTES_AN_ITEM: Final = 8
+"""Bytes of metadata for each item beyond the free ones; docstrings make it twenty and more."""
 
 PRIMITIVES: Final = (
     "bool", "char", "str", "u8", "u16", "u32", "u64", "u128", "u256",
@@ -244,7 +247,7 @@ def decode_metadata(content: bytes) -> Metadata:
     """Decode metadata V14; raise BadContent for another version or a broken one."""
     if len(content) > METADATA_LENGTH_MAX:
         raise BadContent(f"metadata has at most {METADATA_LENGTH_MAX} bytes")
-    cursor = Cursor(content)
+    cursor = Cursor(content, ITEMS_FREE + len(content) // BYTES_AN_ITEM)
     if cursor.take(4) != b"meta":
         raise BadContent("the metadata does not begin with its magic word")
     version = cursor.number(1)

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chain.wallet.cursor import ITEMS_MAX, Cursor, encode_compact_number, encode_var_bytes
+from chain.wallet.cursor import ITEMS_FREE, Cursor, encode_compact_number, encode_var_bytes
 from chain.wallet.errors import BadContent
 
 
@@ -44,8 +44,9 @@ def test_what_is_left_over_is_refused():
 
 
 def test_a_reader_gives_up_after_many_items():
-    cursor = Cursor(b"")
-    for _ in range(ITEMS_MAX):
-        cursor.spend()
-    with pytest.raises(BadContent, match="more than"):
-        cursor.spend()
+    for content, many in ((b"", ITEMS_FREE), (bytes(100), ITEMS_FREE + 100)):
+        cursor = Cursor(content)
+        for _ in range(many):
+            cursor.spend()
+        with pytest.raises(BadContent, match="more items than"):
+            cursor.spend()

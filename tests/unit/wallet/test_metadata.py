@@ -3,6 +3,7 @@ import random
 import pytest
 
 from chain.wallet.chain_client import account_key, decode_events
+from chain.wallet.cursor import encode_compact_number
 from chain.wallet.decoding import Decoder, read_map_keys
 from chain.wallet.derivation import derive
 from chain.wallet.dry_run import compute_changes, read_apply_result
@@ -197,3 +198,18 @@ def test_nesting_without_end_is_refused():
         call = b"\1\2\4" + call
     with pytest.raises(BadContent, match="levels deep"):
         Decoder(METADATA).decode_call(call)
+
+
+def test_a_few_bytes_that_describe_millions_of_items_are_refused_soon():
+    units = b"\x00\x00\x00\x04\x00\x00"
+    row = b"\x00\x00\x00\x03\xff\xff\xff\xff\x00\x00"
+    metadata = decode_metadata(b"meta\x0e\x08" + units + row + b"\x00\x00\x04\x00\x00")
+    with pytest.raises(BadContent, match="more items than"):
+        Decoder(metadata).decode(1, b"")
+
+
+def test_metadata_of_more_items_than_docstrings_leave_room_for_is_refused():
+    many = encode_compact_number(60_000)
+    content = b"meta\x0e\x04\x00\x00\x00\x04" + many + bytes(60_000) + b"\x00\x00\x00\x04\x00\x00"
+    with pytest.raises(BadContent, match="more items than"):
+        decode_metadata(content)
