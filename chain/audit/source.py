@@ -98,9 +98,9 @@ class DatabaseSource:
         raise StorageError(f"{path} changes faster than it can be copied; stop the node first")
 
     def blocks(self) -> Iterator[ArchivedBlock]:
-        """Yield the blocks of the database; raises StorageError when it began with a snapshot."""
+        """Yield the blocks of the database; raises ConfigError when it began with a snapshot."""
         if self._blocks.base:
-            raise StorageError(
+            raise ConfigError(
                 f"this node was restored from the snapshot of height {self._blocks.base} and lacks "
                 "the blocks up to it, so nothing here can be executed from the beginning; replay "
                 "or export on a node that has the whole chain (one that joined with --sync blocks)"
