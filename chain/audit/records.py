@@ -42,6 +42,11 @@ class AuditView:
         if header.next_epoch is not None:
             self._epochs.append(header.next_epoch)
 
+    @property
+    def epochs(self) -> tuple[NextEpoch, ...]:
+        """The epochs announced so far, the first one included."""
+        return tuple(self._epochs)
+
     def header_at(self, height: int) -> Header | None:
         """Give a clean header."""
         return self._headers[height] if 0 <= height < len(self._headers) else None
@@ -138,6 +143,8 @@ def compare_difference(
 ) -> None:
     """Compare the stored way back, and the history that an archive keeps; raises Mismatch."""
     data = database.get(height_key(b"d", height))
+    if data is None and height > read_height(database, b"pruned"):
+        raise Mismatch("the difference of the block is missing")
     if data is not None and data[4 + int.from_bytes(data[:4], "big") :] != committed.reverse:
         raise Mismatch("the stored reverse difference is not what takes the block back")
     compare_history(database, height, store.decode_difference(committed.forward), names)
@@ -167,15 +174,15 @@ def compare_history(
 def compare_flat_state(
     database: Database, state: store.State, height: int, names: KeyNames
 ) -> None:
-    """Compare the flat records of a database, brought up to a height, with a state.
+    """Compare the flat records of a database with a state taken back to the height they are of.
 
     Raises Mismatch with module and key of the first difference.
     """
-    kept: dict[bytes, bytes | None] = dict(iterate_state(database))
-    for later in range(read_height(database, b"flat") + 1, height + 1):
-        kept.update(store.decode_difference(read_difference(database, later)[0]))
-    found = {key: value for key, value in kept.items() if value is not None}
-    expected = dict(state.entries())
+    found = dict(iterate_state(database))
+    before: dict[bytes, bytes | None] = dict(state.entries())
+    for later in range(height, read_height(database, b"flat"), -1):
+        before.update(store.decode_difference(read_difference(database, later)[1]))
+    expected = {key: value for key, value in before.items() if value is not None}
     if found == expected:
         return
     key = min(k for k in {*found, *expected} if found.get(k) != expected.get(k))

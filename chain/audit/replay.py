@@ -24,7 +24,9 @@ from chain.audit.records import (
     compare_records,
 )
 from chain.audit.source import Source
+from chain.audit.spaces import compare_spaces
 from chain.errors import ConfigError, InvalidBlock, StorageError
+from chain.events import EventReader
 from chain.genesis import ChainStart, start_chain
 from chain.importer import build_context
 from chain.releases import Executives, Releases
@@ -125,21 +127,24 @@ def replay(
     """
     options = options or ReplayOptions()
     report = ReplayReport(source.genesis_hash, CORE)
-    height = 0
+    place = 0
     try:
         run = Replay(source, options, report)
+        place = 1
         for stored in source.blocks():
             if options.last_height is not None and stored.height > options.last_height:
                 break
-            height = stored.height
             run.step(stored)
             on_block(run, stored)
-            progress(height, source.last_height())
+            progress(stored.height, source.last_height())
+            place = stored.height + 1
+        place = report.height
         run.finish()
     except Mismatch as found:
-        report.finding = Finding(height, found.what, found.module, found.key)
+        place = place if found.height is None else found.height
+        report.finding = Finding(place, found.what, found.module, found.key)
     except StorageError as error:
-        report.finding = Finding(getattr(error, "height", height + 1), str(error))
+        report.finding = Finding(getattr(error, "height", place), str(error))
     return report
 
 
@@ -474,3 +479,11 @@ class Replay:
         database = self._source.database()
         if database is not None and self._options.last_height is None:
             compare_flat_state(database, self.state, self.tip.number, self._names)
+            compare_spaces(
+                database,
+                self.tip.number,
+                self.schedule,
+                self._view,
+                genesis=self.start.genesis,
+                reader=EventReader(self._options.releases.table),
+            )

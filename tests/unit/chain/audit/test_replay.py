@@ -159,6 +159,47 @@ def test_changed_derived_records_are_found(home, tmp_path, space):
     assert found == len(chosen)
 
 
+def add(home, tmp_path, key, value):
+    return tamper(home, tmp_path, key, lambda _value: value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "height"),
+    [
+        (height_key(b"h", 13), b"more", 13),
+        (height_key(b"d", 14), b"more", 14),
+        (height_key(b"s", 40), b"more", 40),
+        (height_key(b"n", 99), b"more", 99),
+        (b"H" + bytes(32), (5).to_bytes(8, "big"), 5),
+        (b"x" + bytes(32), (4).to_bytes(8, "big") + bytes(4), 4),
+        (b"o\1" + bytes(40), (3).to_bytes(8, "big"), 3),
+        (b"kcolour\0\0" + (6).to_bytes(8, "big"), b"\1red", 6),
+        (height_key(b"r", 0), b"\4\0", 0),
+        (b"mode", b"", BLOCKS),
+        (b"zebra", b"", BLOCKS),
+    ],
+    ids=lambda one: one[:1].decode(errors="replace") if isinstance(one, bytes) else "",
+)
+def test_a_record_that_no_block_accounts_for_is_found(home, tmp_path, key, value, height):
+    finding = audit(add(home, tmp_path, key, value)).finding
+    assert finding is not None
+    assert finding.height == height
+
+
+def test_a_missing_difference_is_found_at_its_height(home, tmp_path):
+    copy = tamper(home, tmp_path, height_key(b"d", 5), lambda _value: None)
+    assert audit(copy).finding.height == 5
+
+
+@pytest.mark.parametrize("name", ["tip", "flat", "indexed", "pruned", "mode", "genesis"])
+def test_a_changed_mark_is_found(home, tmp_path, name):
+    def change(value):
+        return value[:-1] + bytes((value[-1] ^ 1,))
+
+    copy = tamper(home, tmp_path, b"m" + name.encode(), change)
+    assert audit(copy).finding is not None
+
+
 def test_swapped_receipts_or_dropped_transactions_in_an_archive_are_found(home, tmp_path):
     source = open_source(home)
     stored = list(source.blocks())
