@@ -1,9 +1,11 @@
 """The key file of a validator: two seeds and an account id, readable by its owner alone.
 
-    {"gristmill_validator_key": 1, "account": hex, "consensus_seed": hex, "vrf_seed": hex}
+    {"gristmill_validator_key": 1, "account": hex, "consensus_seed": hex, "vrf_seed": hex,
+     "check": hex of blake2b-128 over the other three}
 
-It is not encrypted: a validator restarts without anybody at the keyboard. The file has mode 0600
-and one with a wider mode is refused. Account keys live elsewhere, in encrypted keystores.
+The check tells a damaged digit, which is a digit of another key, from the key. The file is not
+encrypted: a validator restarts without anybody at the keyboard. It has mode 0600 and one with a
+wider mode is refused. Account keys live elsewhere, in encrypted keystores.
 """
 
 import json
@@ -15,7 +17,7 @@ from typing import Any, Final
 
 from chain.errors import ConfigError, StorageError
 from chain.storage import durable
-from ext import signing
+from ext import hashing, signing
 
 KEY_FILE: Final = "validator.key"
 """Name of the key file in a validator's key directory."""
@@ -61,6 +63,7 @@ def save_keys(path: Path, keys: ValidatorKeys) -> None:
         "account": keys.account.hex(),
         "consensus_seed": keys.consensus_seed.hex(),
         "vrf_seed": keys.vrf_seed.hex(),
+        "check": _check(keys.account, keys.consensus_seed, keys.vrf_seed).hex(),
     }
     draft = path.with_name(path.name + ".new")
     try:
@@ -72,7 +75,8 @@ def save_keys(path: Path, keys: ValidatorKeys) -> None:
         finally:
             os.close(fd)
         durable.replace(draft, path, _NAME)
-        durable.fsync_directory(path.parent, _NAME_SYNC)
+        for directory in (path.parent, path.parent.parent):
+            durable.fsync_directory(directory, _NAME_SYNC)
     except OSError as error:
         raise StorageError(f"the key file {path} cannot be written: {error}") from error
 
@@ -95,20 +99,39 @@ def load_keys(path: Path) -> ValidatorKeys:
 
 def _parse_keys(path: Path, data: bytes) -> ValidatorKeys:
     """Give the keys that a file states; the message of a ConfigError never shows a seed."""
-    names = {"gristmill_validator_key", "account", "consensus_seed", "vrf_seed"}
+    names = {"gristmill_validator_key", "account", "consensus_seed", "vrf_seed", "check"}
     try:
         content: Any = json.loads(data) if len(data) <= KEY_FILE_BYTES_MAX else None
     except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict) or content.keys() != names:
-        raise ConfigError(f"{path} is not a validator key file")
+        raise ConfigError(
+            f"{path} is not a validator key file, or it is damaged; put your backup of it in its "
+            "place, and leave the journal beside it where it is"
+        )
     if content["gristmill_validator_key"] != 1:
-        raise ConfigError(f"the key file {path} has another version than this program reads")
+        raise ConfigError(
+            f"the key file {path} has another version than this program reads; use the release "
+            "that made it, or put your backup in its place"
+        )
     parts = [_parse_hex(content[name]) for name in ("account", "consensus_seed", "vrf_seed")]
     account, consensus_seed, vrf_seed = parts
     if account is None or consensus_seed is None or vrf_seed is None:
-        raise ConfigError(f"the key file {path} holds a value that is not 32 bytes in hex")
+        raise ConfigError(
+            f"the key file {path} holds a value that is not 32 bytes in hex; put your backup of it "
+            "in its place, and leave the journal beside it where it is"
+        )
+    if content["check"] != _check(account, consensus_seed, vrf_seed).hex():
+        raise ConfigError(
+            f"the key file {path} is damaged: its check does not hold; put your backup of it in "
+            "its place, and leave the journal beside it where it is"
+        )
     return ValidatorKeys(account, consensus_seed, vrf_seed)
+
+
+def _check(*parts: bytes) -> bytes:
+    """Give the 16 bytes that tell a damaged file from a whole one."""
+    return hashing.blake2b_128(b"".join(parts))
 
 
 def _parse_hex(text: object) -> bytes | None:

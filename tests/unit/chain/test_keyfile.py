@@ -33,6 +33,15 @@ def test_keys_round_trip_in_a_private_file_and_know_their_public_halves(path):
     assert KEYS.vrf_key == signing.public_key(h("vrf"))
 
 
+def test_a_damaged_digit_is_not_taken_for_another_key(path):
+    whole = path.read_text()
+    for place, digit in enumerate(whole):
+        if digit in "0123456789abcdef":
+            path.write_text(whole[:place] + ("0" if digit != "0" else "1") + whole[place + 1 :])
+            with pytest.raises(ConfigError, match=r"backup|version"):
+                load_keys(path)
+
+
 def test_printing_keys_shows_no_seed():
     text = f"{KEYS!r} {KEYS}"
     for seed in (KEYS.consensus_seed, KEYS.vrf_seed):
