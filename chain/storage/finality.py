@@ -11,6 +11,7 @@ of the same blocks; `saved_from` says how far down the newest batch reaches.
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import struct
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from chain.errors import ConfigError, StorageError
+from chain.errors import ConfigError, StorageError, StorageFull
 from chain.storage import durable
 from ext import hashing
 
@@ -102,7 +103,7 @@ class FinalityJournal:
             durable.fdatasync(self._fd, _APPEND_SYNC)
         except OSError as error:
             self.torn_bytes = len(data)
-            raise StorageError(f"the finality journal {self.path} cannot grow: {error}") from error
+            raise _explain(error, f"the finality journal {self.path} cannot grow") from error
         for record, blob, check in encoded:
             self._accept(record, check, len(blob))
 
@@ -189,7 +190,10 @@ class FinalityJournal:
         """Accept records until one is not sound; decide whether the rest may be a torn tail."""
         header = os.pread(self._fd, _HEADER_BYTES, 0)
         if header[: len(MAGIC)] != MAGIC:
-            raise StorageError(f"{self.path} is not a finality journal, or its start is damaged")
+            raise StorageError(
+                f"{self.path} is not a finality journal, or its start is damaged; keep this data "
+                "directory, and fetch the chain into a new one"
+            )
         if header[len(MAGIC) :] != genesis_hash:
             raise ConfigError(
                 f"the finality journal {self.path} belongs to another chain, "
@@ -269,9 +273,7 @@ class FinalityJournal:
             durable.truncate(self._fd, size_bytes, _TRIM)
             durable.fsync(self._fd, _TRIM_SYNC)
         except OSError as error:
-            raise StorageError(
-                f"the finality journal {self.path} cannot be cut: {error}"
-            ) from error
+            raise _explain(error, f"the finality journal {self.path} cannot be cut") from error
 
 
 def _encode_record(record: FinalityRecord, previous_check: bytes) -> tuple[bytes, bytes]:
@@ -288,19 +290,38 @@ def _open_or_create(path: Path, genesis_hash: bytes) -> int:
     try:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
     except OSError as error:
-        raise StorageError(f"the finality journal {path} cannot be opened: {error}") from error
+        raise _explain(error, f"the finality journal {path} cannot be opened") from error
     with contextlib.ExitStack() as undo:
         undo.callback(os.close, fd)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.fstat(fd).st_size < _HEADER_BYTES:
+            if _is_unwritten(fd):
                 durable.truncate(fd, 0, _TRIM)
                 durable.pwrite(fd, MAGIC + genesis_hash, 0, _CREATE)
                 durable.fsync(fd, _CREATE_SYNC)
                 durable.fsync_directory(path.parent, _CREATE_NAME)
         except BlockingIOError as error:
-            raise ConfigError(f"another process uses the finality journal {path}") from error
+            raise ConfigError(
+                f"another process uses the finality journal {path}; stop it first, or give this "
+                "one another --home"
+            ) from error
         except OSError as error:
-            raise StorageError(f"the finality journal {path} cannot be made: {error}") from error
+            raise _explain(error, f"the finality journal {path} cannot be made") from error
         undo.pop_all()
     return fd
+
+
+def _is_unwritten(fd: int) -> bool:
+    """Whether a power cut came before the header was on the disk: a short file, or one of zeros."""
+    found = os.pread(fd, _HEADER_BYTES + 1, 0)
+    return len(found) < _HEADER_BYTES or found == bytes(_HEADER_BYTES)
+
+
+def _explain(error: OSError, what: str) -> StorageError:
+    """Say what failed and what to do: room is made, a failing disk is not trusted again."""
+    if error.errno == errno.ENOSPC:
+        return StorageFull(f"{what}, the disk is full; make room and start the node again")
+    return StorageError(
+        f"{what} ({error.strerror}); see what the system says of this disk, and start the node "
+        "again only when it is sound, or sync again into an empty directory on another one"
+    )

@@ -49,6 +49,9 @@ def _fill_rewind(batch: Batch, opened: StateStore, target: Header, back: Changes
         header = opened.blocks.header(height)
         if header is not None and header.next_epoch is not None:
             batch.delete(height_key(b"n", header.next_epoch.start_height))
+    for key, recorded_at in opened.database.scan(b"o"):
+        if int.from_bytes(recorded_at, "big") > target.number:
+            batch.delete(key)
     record = target.number.to_bytes(8, "big")
     for name in (b"flat", b"indexed"):
         if read_height(opened.database, name) > target.number:

@@ -263,3 +263,19 @@ def test_a_crash_while_a_torn_tail_is_cut_is_repaired_by_the_next_start(path, po
     journal = reopen(path)
     assert journal.reconcile(3)
     assert journal.tip == record(2)
+
+
+@pytest.mark.parametrize("left", [b"", b"GRSTf", bytes(12), bytes(40)])
+def test_a_header_that_a_power_cut_kept_from_the_disk_is_written_again(path, left):
+    path.write_bytes(left)
+    journal = fill(path, 2)
+    assert len(journal) == 2
+    journal.close()
+    assert reopen(path).tip == record(2)
+
+
+def test_zeros_where_records_were_are_not_taken_for_a_new_file(path):
+    fill(path, 2).close()
+    path.write_bytes(bytes(path.stat().st_size))
+    with pytest.raises(StorageError, match="into a new one"):
+        reopen(path)
