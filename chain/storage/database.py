@@ -127,7 +127,10 @@ class Database:
         if self.meta(b"format") is None:
             found = next(self.scan(b""), None)
             if found is not None and found[0][:1] not in GENESIS_SPACES:
-                raise StorageError(f"{self.path} holds a database that is not Gristmill's")
+                raise StorageError(
+                    f"{self.path} holds a database that is not Gristmill's, or one that lost the "
+                    f"beginning of its records; {_WHAT_TO_DO}"
+                )
             return True
         self.check_format()
         found_hash = self.meta(b"genesis") or b""

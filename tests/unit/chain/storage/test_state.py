@@ -526,3 +526,41 @@ def test_records_below_the_newest_batch_are_never_made_up(tmp_path, genesis):
         path.write_bytes(damaged)
         with pytest.raises(StorageError, match=said):
             open_store(tmp_path, genesis)
+
+
+def test_a_rewind_forgets_the_offences_that_the_removed_blocks_recorded(tmp_path, genesis):
+    chain = open_store(tmp_path, genesis)
+    grow_many(chain, genesis, 4)
+    names = {height: b"o\x01" + bytes([height]) * 32 + bytes(8) for height in (2, 3)}
+
+    def record(batch):
+        for height, name in names.items():
+            batch.put(name, height.to_bytes(8, "big"))
+
+    chain.database.write(state_module.FLUSH, record)
+    rewind(chain, 2)
+    assert chain.blocks.has_offence((1, bytes([2]) * 32, 0))
+    assert not chain.blocks.has_offence((1, bytes([3]) * 32, 0))
+    chain.close()
+
+
+@pytest.mark.parametrize("height", [1, 3])
+def test_a_height_whose_records_are_gone_is_noticed_at_the_start(tmp_path, genesis, height):
+    chain = open_store(tmp_path, genesis)
+    grow_many(chain, genesis, 4)
+    lost = [space + height.to_bytes(8, "big") for space in (b"h", b"b", b"r", b"c")]
+    chain.database.write(state_module.FLUSH, lambda batch: [batch.delete(key) for key in lost])
+    chain.close()
+    with pytest.raises(StorageError, match=f"no block {height} .*sync again"):
+        open_store(tmp_path, genesis)
+
+
+def test_damage_below_a_path_with_lock_in_its_name_is_not_taken_for_another_process(
+    tmp_path, genesis
+):
+    home = tmp_path / "blockchain"
+    open_store(home, genesis).close()
+    for path in (home / "db").glob("MANIFEST-*"):
+        path.unlink()
+    with pytest.raises(StorageError, match="sync again"):
+        open_store(home, genesis)
