@@ -11,6 +11,7 @@ A check covers the check before it, so that a frame can be neither changed nor d
 repeated; a file without its end was cut. Every fault is reported with the height where it lies.
 """
 
+import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -77,8 +78,12 @@ class ArchiveWriter:
         self._check = hashing.blake2b_128(MAGIC)
         self._count = 0
         self._last = genesis_hash
-        durable.write(self._fd, MAGIC, _WRITE)
-        self._frame(SPEC, genesis_hash + spec_text.encode())
+        try:
+            durable.write(self._fd, MAGIC, _WRITE)
+            self._frame(SPEC, genesis_hash + spec_text.encode())
+        except OSError:
+            self.abandon()
+            raise
 
     def add(self, stored: ArchivedBlock) -> None:
         """Append the next block; heights ascend by one from 1."""
@@ -95,11 +100,20 @@ class ArchiveWriter:
         self._count += 1
         self._last = stored.block.block_id
 
+    def abandon(self) -> None:
+        """Give up what was written so far; what had the file's name before keeps it."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+        with contextlib.suppress(OSError):
+            self._scratch.unlink(missing_ok=True)
+
     def finish(self) -> None:
         """Write the end, sync, and give the file its name; raises OSError."""
         self._frame(END, self._count.to_bytes(8, "big") + self._last)
         durable.fsync(self._fd, _SYNC)
         os.close(self._fd)
+        self._fd = -1
         durable.replace(self._scratch, self._path, _REPLACE)
         durable.fsync_directory(self._path.parent, _DIRECTORY)
 
@@ -118,14 +132,27 @@ def export_archive(
     spec_text: str,
     progress: Callable[[int], None] = lambda _height: None,
 ) -> int:
-    """Write blocks from height 1 on into a file and give the last height; raises StorageError."""
-    writer = ArchiveWriter(path, genesis_hash=genesis_hash, spec_text=spec_text)
+    """Write blocks from height 1 on into a file and give the last height; raises StorageError.
+
+    Whatever goes wrong, a file that had the name before still has it.
+    """
     height = 0
-    for block in stored:
-        writer.add(block)
-        height = block.height
-        progress(height)
-    writer.finish()
+    try:
+        writer = ArchiveWriter(path, genesis_hash=genesis_hash, spec_text=spec_text)
+        try:
+            for block in stored:
+                writer.add(block)
+                height = block.height
+                progress(height)
+            writer.finish()
+        except (OSError, StorageError):
+            writer.abandon()
+            raise
+    except OSError as error:
+        raise StorageError(
+            f"the archive {path} cannot be written: {error.strerror}; make room, or give another "
+            "place, and export again"
+        ) from error
     return height
 
 

@@ -92,7 +92,7 @@ def test_an_interrupted_export_leaves_no_half_archive(archive, tmp_path, point, 
     target = tmp_path / "again.archive"
     durable.arm(f"archive.{point}", fault)
     try:
-        with pytest.raises((durable.SimulatedCrash, OSError)):
+        with pytest.raises((durable.SimulatedCrash, StorageError)):
             export_archive(stored, target, genesis_hash=genesis.hash, spec_text="x = 1")
     finally:
         durable.disarm()
