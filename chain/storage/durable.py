@@ -52,6 +52,11 @@ def arm(name: str, fault: Fault, *, passes: int = 0) -> None:
     _armed[name] = (fault, passes)
 
 
+def is_armed(name: str) -> bool:
+    """Whether the point is still to fail: its step has not come by often enough."""
+    return name in _armed
+
+
 def disarm() -> None:
     """Let every point pass again."""
     _armed.clear()
@@ -151,6 +156,14 @@ def replace(source: Path, target: Path, point: str) -> None:
     fault = _take(point)
     if fault is not Fault.TORN:
         source.replace(target)
+    _finish(fault, point)
+
+
+def link(source: Path, target: Path, point: str) -> None:
+    """Give a file a second name; raises FileExistsError when that name is taken."""
+    fault = _take(point)
+    if fault is not Fault.TORN:
+        target.hardlink_to(source)
     _finish(fault, point)
 
 

@@ -1,9 +1,10 @@
 """The directory of key files: one account a file, named by its owner, mode 0600.
 
-Writing is create-exclusive, flush, rename, flush the directory: a key file exists whole or not at
-all and an existing one is never overwritten. Names cannot leave the directory.
+Writing is create-exclusive, flush, name, flush the directory and the one above: a key file exists
+whole or not at all and an existing one is never overwritten. Names cannot leave the directory.
 """
 
+import contextlib
 import os
 import re
 import stat
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from chain.storage import durable
 from chain.wallet.accounts import DEV_NAMES
 from chain.wallet.derivation import derive, is_dev_uri
 from chain.wallet.errors import BadContent, Denied, NotFound, WalletError, WrongUse
@@ -24,8 +26,13 @@ NAME_LENGTH_MAX: Final = 64
 KEYS_MAX: Final = 4096
 """Key files in one directory; more is not a keyring but an accident."""
 
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_FILE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _HEX_KEY: Final = re.compile(r"0x[0-9a-fA-F]{64}")
+
+_WRITE: Final = durable.declare("keystore.write")
+_WRITE_SYNC: Final = durable.declare("keystore.write.sync")
+_NAME: Final = durable.declare("keystore.name")
+_NAME_SYNC: Final = durable.declare("keystore.name.sync")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +93,7 @@ class Keyring:
             return Party(text, derive(text).public, text)
         if _HEX_KEY.fullmatch(text):
             return Party(text, bytes.fromhex(text[2:]))
-        if _NAME.fullmatch(text) and len(text) <= NAME_LENGTH_MAX and self.has(text):
+        if _FILE_NAME.fullmatch(text) and len(text) <= NAME_LENGTH_MAX and self.has(text):
             return Party(text, self.load(text).public)
         if text.lower() in {name.lower() for name in DEV_NAMES}:
             raise NotFound(f"there is no key named {text!r}", f"did you mean //{text.title()}?")
@@ -98,7 +105,7 @@ class Keyring:
         return Party(text, decode_account(text))
 
     def _path(self, name: str) -> Path:
-        if not _NAME.fullmatch(name) or len(name) > NAME_LENGTH_MAX:
+        if not _FILE_NAME.fullmatch(name) or len(name) > NAME_LENGTH_MAX:
             raise WrongUse(
                 f"{name!r} cannot be the name of a key",
                 "use letters, digits, dots, dashes and underscores, at most 64",
@@ -126,25 +133,40 @@ def read_keystore_file(path: Path, *, described: str | None = None) -> Keystore:
 
 
 def write_private_file(path: Path, content: bytes, *, replace: bool) -> None:
-    """Write a file of mode 0600 atomically and durably; never through a link."""
+    """Write a file of mode 0600 whole and durably, or not at all; never through a link.
+
+    Raises WrongUse when the name is taken and `replace` is not set, WalletError when the disk
+    refuses.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(temporary, flags, 0o600)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        _write_whole(temporary, content)
         if replace:
-            temporary.replace(path)
+            durable.replace(temporary, path, _NAME)
         else:
-            os.link(temporary, path)
-    except FileExistsError:
-        raise WrongUse(f"{path.name} exists already", "choose another name") from None
-    finally:
+            durable.link(temporary, path, _NAME)
         temporary.unlink(missing_ok=True)
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        for directory in (path.parent, path.parent.parent):
+            durable.fsync_directory(directory, _NAME_SYNC)
+    except FileExistsError:
+        temporary.unlink(missing_ok=True)
+        raise WrongUse(f"{path.name} exists already", "choose another name") from None
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise WalletError(
+            f"{str(path)!r} cannot be written: {error.strerror}",
+            "make room or name another place, see whether the file is there, and do it again",
+        ) from None
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    """Write and sync a new file, in place of what an earlier process may have left; OSError."""
+    path.unlink(missing_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(path, flags, 0o600)
     try:
-        os.fsync(directory)
+        durable.write(descriptor, content, _WRITE)
+        durable.fsync(descriptor, _WRITE_SYNC)
     finally:
-        os.close(directory)
+        os.close(descriptor)
