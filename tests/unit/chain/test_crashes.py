@@ -1,120 +1,87 @@
-"""A running validator dies at every durable step, starts again, and goes on with a clean chain."""
+"""Every durable step of a node is struck in a life that comes by it, and the life goes on.
+
+All strikes: `python -m tests.ordeal crash --count 500 --seed 1`; here is one of each point and
+scene that is quick, and a few of whole nodes.
+"""
+
+from contextlib import suppress
 
 import pytest
-import trio
 
-import chain.node
-from chain.audit.replay import replay
-from chain.audit.source import open_source
-from chain.errors import StorageError
 from chain.storage import durable
-from chain.storage.durable import Fault, SimulatedCrash
-from tests.support.lab import Lab, wait_for_height
-from tests.support.solo import Solo
+from chain.storage.durable import Fault
+from tests.ordeal.crash import CASES, FAULTS, SCENES, Strike, find_points, strike
+from tests.ordeal.life import Broken
 
-assert chain.node
+WHOLE_NODES = ("validator", "join", "first start")
+"""Scenes with whole nodes: seconds each."""
 
-COMMITTING = (
-    "state.commit",
-    "state.candidate",
-    "state.index",
-    "state.flush",
-    "finality.append",
-    "journal.write",
-)
-
-POINTS = [name for name in durable.FAIL_POINTS if name.startswith(COMMITTING)]
-"""The steps that a validator takes while it decides a height."""
-
-FAULTS = list(Fault)
+NAMED = {point for scene in SCENES for point in scene.points}
 
 
-def crash_and_return(tmp_path, point, fault):
-    lab = Lab(tmp_path, validators=1)
-
-    async def live_and_die():
-        async with lab.running("alice", flush_blocks=4) as [alice]:
-            await wait_for_height(alice, 2)
-            durable.arm(point, fault, passes=1)
-            await wait_for_height(alice, 60)
-
-    async def live_again():
-        async with lab.running("alice", flush_blocks=4) as [alice]:
-            height = alice.chain.height
-            assert height >= 2
-            await wait_for_height(alice, height + 3)
-
-    try:
-        with pytest.raises(BaseExceptionGroup) as caught:
-            trio.run(live_and_die)
-    finally:
-        durable.disarm()
-    assert caught.group_contains((SimulatedCrash, StorageError, OSError))
-    trio.run(live_again)
-    source = open_source(tmp_path / "alice")
-    try:
-        report = replay(source)
-    finally:
-        source.close()
-    assert report.finding is None
-    assert report.height >= 5
+def quick_cases():
+    """One fault for each point of each quick scene, another one each time."""
+    chosen = []
+    for scene in SCENES:
+        if scene.name in (*WHOLE_NODES, "rotation", "import"):
+            continue
+        for point in scene.points:
+            chosen.append((scene, point, FAULTS[len(chosen) % len(FAULTS)]))
+    return chosen
 
 
-def test_the_steps_of_a_validator_are_known():
-    assert len(POINTS) >= 9
+def node_cases():
+    """A few strikes of whole nodes."""
+    wanted = (
+        ("validator", "state.commit", Fault.TORN),
+        ("validator", "finality.append.sync", Fault.EIO),
+        ("validator", "journal.write.second", Fault.AFTER),
+        ("validator", "state.candidate", Fault.ENOSPC),
+        ("validator", "state.flush", Fault.BEFORE),
+        ("join", "state.save", Fault.AFTER),
+        ("join", "finality.append", Fault.TORN),
+        ("first start", "state.genesis", Fault.TORN),
+        ("first start", "finality.create.sync", Fault.EIO),
+    )
+    return [case for case in CASES if (case[0].name, *case[1:]) in wanted]
 
 
-@pytest.mark.parametrize(("place", "point"), list(enumerate(POINTS)), ids=POINTS)
-def test_a_validator_survives_a_fault_at_each_step(tmp_path, place, point):
-    crash_and_return(tmp_path, point, FAULTS[place % len(FAULTS)])
+def name_of(case):
+    scene, point, fault = case
+    return f"{scene.name}-{point}-{fault.value}"
+
+
+def test_every_declared_point_is_struck_in_some_life():
+    assert set(find_points()) == NAMED
+
+
+@pytest.mark.parametrize("case", quick_cases(), ids=name_of)
+def test_a_life_goes_on_after_a_fault_at_each_step(tmp_path, case):
+    strike(*case, tmp_path, passes=case[0].passes_max // 2, seed=1)
+
+
+@pytest.mark.parametrize("case", node_cases(), ids=name_of)
+def test_a_whole_node_goes_on_after_a_fault(tmp_path, case):
+    strike(*case, tmp_path, passes=1 if case[0].passes_max else 0, seed=1)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.value)
-@pytest.mark.parametrize("point", POINTS)
-def test_a_validator_survives_every_fault_at_each_step(tmp_path, point, fault):
-    crash_and_return(tmp_path, point, fault)
+@pytest.mark.parametrize("case", CASES, ids=name_of)
+def test_a_life_goes_on_after_every_fault_at_every_step(tmp_path, case):
+    strike(*case, tmp_path, passes=0, seed=2)
 
 
-JOINING = (
-    ("state.save", Fault.BEFORE),
-    ("state.save", Fault.TORN),
-    ("state.save", Fault.AFTER),
-    ("finality.append", Fault.TORN),
-    ("finality.append.sync", Fault.EIO),
-)
+def test_a_fault_that_strikes_nobody_is_a_failure():
+    with pytest.raises(Broken, match="nothing came by"), \
+            Strike("state.commit", Fault.EIO, 0, 0).striking():  # fmt: skip
+        pass
 
 
-@pytest.mark.parametrize(("point", "fault"), JOINING, ids=lambda one: getattr(one, "value", one))
-def test_a_node_that_dies_while_it_joins_goes_on_from_the_last_saved_run(tmp_path, point, fault):
-    lab = Lab(tmp_path, validators=4)
-    solo = Solo(tmp_path / "alice", start=lab.start)
-    solo.steps(150)
-    tip = solo.chain.tip
-    solo.close()
-    heights = []
+def test_a_fault_that_is_swallowed_is_a_failure(tmp_path):
+    def swallow():
+        with suppress(OSError):
+            durable.write_file(tmp_path / "file", b"bytes")
 
-    async def join(*, until):
-        async with lab.running("alice", validator=False), lab.running("eve", validator=False):
-            heights.append(lab.nodes["eve"].chain.height)
-            await wait_for_height(lab.nodes["eve"], until)
-
-    durable.arm(point, fault, passes=1)
-    try:
-        with pytest.raises(BaseExceptionGroup) as caught:
-            trio.run(lambda: join(until=151))
-    finally:
-        durable.disarm()
-    assert caught.group_contains((SimulatedCrash, StorageError, OSError))
-    trio.run(lambda: join(until=150))
-    assert heights[0] == 0
-    assert heights[1] > 0
-    assert heights[1] < 150
-    eve = lab.build("eve", validator=False)
-    assert eve.chain.tip == tip
-    assert len(eve.chain.journal) == 150
-    eve.close()
-    source = open_source(tmp_path / "eve")
-    report = replay(source)
-    source.close()
-    assert (report.finding, report.height) == (None, 150)
+    with pytest.raises(Broken, match="went unnoticed"), \
+            Strike("file.sync", Fault.EIO, 0, 0).striking():  # fmt: skip
+        swallow()
