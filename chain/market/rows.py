@@ -100,7 +100,10 @@ def read_csv(text: str, *, label: int = -1, has_header: bool | None = None) -> l
     Every column is stretched so that its numbers reach from -127 to 127; classes are numbered in
     the order of their names. A first line that has no numbers is a header. Raises BadRows.
     """
-    table = [row for row in csv.reader(io.StringIO(text)) if any(cell.strip() for cell in row)]
+    try:
+        table = [row for row in csv.reader(io.StringIO(text)) if any(cell.strip() for cell in row)]
+    except csv.Error as error:
+        raise BadRows(f"this is no table: {error}") from error
     if table and (has_header or (has_header is None and _is_header(table[0], label))):
         del table[0]
     if not table:
@@ -129,7 +132,7 @@ def read_idx(images: bytes, labels: bytes) -> list[bytes]:
     (told,) = _read_idx_head(labels, IDX_LABELS, 1)
     if count != told:
         raise BadRows(f"there are {count} pictures and {told} classes")
-    if not height or not width:
+    if not count or not height or not width:
         raise BadRows("the pictures are empty")
     cells = list(_grid(height, width))
     size, rows = height * width, []

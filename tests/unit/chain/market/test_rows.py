@@ -175,3 +175,15 @@ def test_what_is_no_pair_of_idx_files_is_refused(
 ) -> None:
     with pytest.raises(BadRows, match=sentence):
         read_idx(images, labels)
+
+
+@pytest.mark.parametrize("text", ["1,2\r3,4\n", "1," + '"' + "x" * 140_000])
+def test_what_the_reader_of_tables_chokes_on_is_refused_in_a_sentence(text):
+    with pytest.raises(BadRows, match="no table"):
+        read_csv(text)
+
+
+def test_no_pictures_of_a_great_size_are_refused_before_they_are_cut_into_cells():
+    images = (0x0803).to_bytes(4, "big") + bytes(4) + (1 << 24).to_bytes(4, "big") * 2
+    with pytest.raises(BadRows, match="empty"):
+        read_idx(images, (0x0801).to_bytes(4, "big") + bytes(4))
