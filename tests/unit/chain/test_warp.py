@@ -13,18 +13,18 @@ from chain.network.simulated import SimulatedNetwork
 from chain.node import compute_fork_id
 from chain.restore import rewind_node
 from chain.seams import SystemClock
-from chain.storage.snapshot import Manifest
+from chain.storage.snapshot import Manifest, SnapshotShelf
 from chain.warp import restore_snapshot, wants_snapshot
 from tests.support.lab import PATIENCE, Lab, wait_for_height
 from tests.support.snapshots import joining
 
 
 async def wait_for_snapshot(node, height):
-    """Wait until a node has a snapshot of this height or a later one."""
-    shelf = node.snapshot_server._shelf
+    """Wait, block by block, until a node has a snapshot of this height or a later one."""
+    shelf = SnapshotShelf(node.config.snapshots_path)
     with trio.fail_after(PATIENCE):
         while max(shelf.heights(), default=0) < height:
-            await trio.sleep(0.02)
+            await wait_for_height(node, node.chain.height + 1)
 
 
 async def join(lab, name):
@@ -72,12 +72,13 @@ def test_a_node_joins_by_the_snapshot_of_another_and_follows_the_chain(tmp_path)
     trio.run(test)
 
 
+@pytest.mark.slow
 def test_snapshots_are_of_the_epochs_asked_for_and_the_newest_two_are_kept(tmp_path):
     async def test():
         lab = Lab(tmp_path, validators=1)
         async with lab.running("alice", snapshot_interval_epochs=2) as [alice]:
             await wait_for_snapshot(alice, 25)
-            shelf = alice.snapshot_server._shelf
+            shelf = SnapshotShelf(alice.config.snapshots_path)
             heights = shelf.heights()
             assert len(heights) == 2
             assert all(height % 8 == 1 for height in heights)
@@ -90,6 +91,7 @@ def test_snapshots_are_of_the_epochs_asked_for_and_the_newest_two_are_kept(tmp_p
     trio.run(test)
 
 
+@pytest.mark.slow
 def test_without_an_interval_nothing_is_written(tmp_path):
     async def test():
         lab = Lab(tmp_path, validators=1)
@@ -100,6 +102,7 @@ def test_without_an_interval_nothing_is_written(tmp_path):
     trio.run(test)
 
 
+@pytest.mark.slow
 def test_a_validator_that_joins_by_a_snapshot_signs_again(tmp_path):
     """Its key has signed nothing here; it listens, finds no vote of its own, and takes part."""
 
@@ -139,6 +142,7 @@ def test_an_archive_cannot_join_by_a_snapshot(tmp_path):
         joining(tmp_path / "x", lab.start, tmp_path / "x.toml", keep_blocks=0)
 
 
+@pytest.mark.slow
 def test_a_restored_node_does_not_go_back_before_its_snapshot(tmp_path):
     async def test():
         lab = Lab(tmp_path, validators=1)
