@@ -19,11 +19,27 @@ dataset = LazyGroup(
     places={
         "add": Place("chain.cli.dataset_keep:add", "Register a file, and answer for it."),
         "prove": Place("chain.cli.dataset_keep:prove", "Show the leaves that are asked for."),
+        "sample": Place("chain.cli.dataset_sample:sample", "Write rows to try the market with."),
         "show": Place("chain.cli.dataset:show", "Show a dataset and what it must answer."),
         "list": Place("chain.cli.dataset:list_", "List datasets."),
+        "price": Place("chain.cli.dataset_own:price", "Ask another price of new jobs."),
+        "bond": Place("chain.cli.dataset_own:bond", "Put more behind your dataset."),
         "revoke": Place("chain.cli.dataset:revoke", "Sell a dataset to no new job."),
+        "withdraw": Place("chain.cli.dataset_own:withdraw", "Take the bond of one that ended."),
+        "give": Place("chain.cli.dataset_own:give", "Offer your dataset to another account."),
+        "take": Place("chain.cli.dataset_own:take", "Take over a dataset that is offered to you."),
+        "report-miss": Place("chain.cli.dataset_own:report_miss", "Report a missed challenge."),
         "signal": Place("chain.cli.dataset:signal", "Put money behind a dataset."),
         "unsignal": Place("chain.cli.dataset:unsignal", "Take money back from behind it."),
+        "free": Place("chain.cli.dataset_own:free", "Free money that was taken back."),
+        "claim": Place("chain.cli.dataset_own:claim", "Take what your signal earned."),
+        "note-stake": Place("chain.cli.dataset_own:note_stake", "Let your uses of data count."),
+        "challenge": Place("chain.cli.dataset_case:challenge", "Say that one is a copy."),
+        "case": Place("chain.cli.dataset_case:show_case", "Show how far such a challenge is."),
+        "open": Place("chain.cli.dataset_case:open_", "Show the leaves that were drawn."),
+        "match": Place("chain.cli.dataset_case:match", "Find them again in the earlier one."),
+        "conclude": Place("chain.cli.dataset_case:conclude", "End one whose time is over."),
+        "attester": Place("chain.cli.dataset_attest:attester", "Vouch for where data come from."),
     },
     help="Offer data to jobs, keep it proven, and stand behind it.",
 )
@@ -102,7 +118,7 @@ def signal(session: NodeSession, /, number: int, amount: str, **options: Any) ->
 def unsignal(session: NodeSession, /, number: int, amount: str, **options: Any) -> None:
     """Begin to take AMOUNT GRIST back from behind dataset NUMBER.
 
-    It earns nothing from now on, and can be freed by `Datasets.free_signal` after its eras.
+    It earns nothing from now on, and `gristmill dataset free` frees it after its eras.
     """
     args = {"id": number, "amount": str(parse_amount(amount))}
     send_governance(session, "Datasets.unsignal", args, options)

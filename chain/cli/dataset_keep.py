@@ -14,20 +14,26 @@ from typing import Any, Final
 
 import click
 
+from chain.cli.agents import open_door, serve_option
 from chain.cli.console import pairs
 from chain.cli.dataset import find_dataset
-from chain.cli.governance import ask_dict, refusal
+from chain.cli.dataset_sending import (
+    Sender,
+    data_option,
+    from_option,
+    open_directory,
+    show_leaves,
+)
+from chain.cli.governance import ask_dict
 from chain.cli.online import NodeCommand, NodeSession
 from chain.cli.passwords import password_options
-from chain.cli.sending import wait_for
-from chain.cli.session import Passwords
 from chain.cli.staking import parse_share
-from chain.market.content import DATA_BYTES_MAX, DataDirectory
-from chain.market.rows import BadRows, make_leaves, read_csv
+from chain.market.content import DATA_BYTES_MAX
+from chain.market.door import Desk
+from chain.market.rows import BadRows, make_leaves, read_csv, read_idx
+from chain.market.view import ChainReader
 from chain.wallet.amounts import parse_amount, show_amount
-from chain.wallet.chain_client import to_hex
-from chain.wallet.derivation import KeyPair
-from chain.wallet.dry_run import NONCE_AHEAD
+from chain.wallet.chain_client import parse_int, to_hex
 from chain.wallet.errors import (
     BadContent,
     NodeUnreachable,
@@ -36,10 +42,9 @@ from chain.wallet.errors import (
     WalletError,
     WrongUse,
 )
-from chain.wallet.extrinsic import sign_draft
-from chain.wallet.follow import POLL_S, Inclusion
+from chain.wallet.follow import POLL_S
 from ext import hashing
-from runtime.market.datasets.nouns import REVEAL_MIN
+from runtime.market.datasets.nouns import OPENINGS, REVEAL_MAX, REVEAL_MIN
 from runtime.market.datasets.registry import commitment_of
 from runtime.market.trees import DATA_LEAF_BYTES, split_leaves
 from runtime.primitives import AccountId
@@ -56,44 +61,13 @@ LOST_RACES: Final = ("Datasets.AlreadyAnswered", "Datasets.NoChallenge")
 ENDED: Final = ("Revoked", "Delisted", "Duplicate")
 """States in which nothing is asked any more."""
 
-data_option = click.option(
-    "--data", "directory", metavar="DIR", type=click.Path(file_okay=False, path_type=Path),
-    help="Directory of data; by default `data` in your home of Gristmill.",
-)  # fmt: skip
-from_option = click.option(
-    "--from", "signer", metavar="WHO", help="Who signs: a key's name or //Alice."
-)
+GZIP: Final = b"\x1f\x8b"
+"""What a compressed file begins with: pictures are often offered so."""
+
+FORMATS: Final = ("raw", "csv", "idx")
+"""What a file may be: bytes as they are, or rows of numbers in either of two forms."""
+
 yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-
-
-class Sender:
-    """Signs with one key, asked for once, and follows each transaction to its end."""
-
-    def __init__(self, session: NodeSession, options: dict[str, Any]) -> None:
-        self.session = session
-        self.party = session.signer(options["signer"])
-        passwords = Passwords(
-            session, options["password_file"], from_stdin=options["password_stdin"]
-        )
-        is_dev = session.chain.identity.is_dev
-        self.pair: KeyPair = session.unlock(self.party, passwords, is_dev_chain=is_dev)
-
-    def send(self, path: str, args: dict[str, Any]) -> Inclusion:
-        """Return where a call came to rest; WalletError says why it was not sent, or undone."""
-        session, chain = self.session, self.session.chain
-        draft = chain.draft(session.encoder.encode_call(path, args), self.party.public)
-        extrinsic = sign_draft(draft, self.pair)
-        outcome = chain.dry_run(extrinsic)
-        if outcome.error not in (None, NONCE_AHEAD):
-            raise refusal(session, outcome.error, self.party.address, None, None)
-        height, _ = chain.finalized()
-        extrinsic_hash = chain.submit(extrinsic)
-        death = draft.era.death(height)
-        inclusion = wait_for(session, extrinsic_hash, height + 1, death)
-        if inclusion.error is not None:
-            raise WalletError(f"{path} failed: {inclusion.error[0]}", inclusion.error[1])
-        session.console.note(f"{path} is in block {inclusion.height}")
-        return inclusion
 
 
 @click.command(cls=NodeCommand)
@@ -109,15 +83,22 @@ class Sender:
 )
 @click.option("--parent", metavar="N=PERCENT", multiple=True, help="A dataset it was made of.")
 @click.option(
-    "--format", "form", type=click.Choice(("raw", "csv")), default="raw", show_default=True,
-    help="csv: rows for the reference trainer, the class in the last column.",
+    "--format", "form", type=click.Choice(FORMATS), default="raw", show_default=True,
+    help="csv: rows for the reference trainer, the class in the last column. "
+    "idx: pictures for it, as MNIST has them, their classes in --labels.",
+)  # fmt: skip
+@click.option(
+    "--labels", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Of pictures the IDX file with their classes.",
 )  # fmt: skip
 @data_option
 @from_option
 @yes_option
 @password_options
 @click.pass_obj
-def add(session: NodeSession, /, file: Path, form: str, **options: Any) -> None:
+def add(
+    session: NodeSession, /, file: Path, form: str, labels: Path | None, **options: Any
+) -> None:
     """Register FILE as a dataset: commit, wait, reveal, and answer the first challenge.
 
     The leaves are kept in the data directory, from which `dataset prove` answers later. Shares of
@@ -125,8 +106,8 @@ def add(session: NodeSession, /, file: Path, form: str, **options: Any) -> None:
     given again when it was cut short.
     """
     terms = _read_terms(session, options)
-    leaves, size = _read_leaves(file, form)
-    directory = _directory(session, options["directory"])
+    leaves, size = _read_leaves(file, form, labels)
+    directory = open_directory(session, options["directory"])
     root = directory.write(leaves)
     rows = [
         ("file", str(file)),
@@ -154,34 +135,120 @@ def add(session: NodeSession, /, file: Path, form: str, **options: Any) -> None:
 
 @click.command(cls=NodeCommand)
 @click.argument("number", type=click.IntRange(0, 2**32 - 1))
-@click.option("--watch", is_flag=True, help="Go on answering, until the dataset ends.")
+@click.option("--watch", is_flag=True, help="Go on answering, until the dataset owes nothing.")
 @click.option("--eras", type=click.IntRange(1), help="Stop watching after so many answers.")
+@serve_option
 @data_option
 @from_option
 @password_options
 @click.pass_obj
-def prove(session: NodeSession, /, number: int, watch: bool, **options: Any) -> None:  # noqa: FBT001 -- a flag of the command line
+def prove(
+    session: NodeSession,
+    /,
+    *,
+    number: int,
+    watch: bool,
+    eras: int | None,
+    serve: str | None,
+    **options: Any,
+) -> None:
     """Answer the open challenge of dataset NUMBER out of the data directory.
 
     An answer costs no fee; the owner pays the era's rent with it. With --watch it goes on, also
-    when the node is away for a while.
+    when the node is away for a while, and shows the leaves that are drawn where somebody says that
+    the dataset is a copy. What was revoked can still be challenged, and is watched over until its
+    bond is taken. With --serve others may fetch the data here, as at a provider's door.
     """
     found = find_dataset(session, number)
-    directory = _directory(session, options["directory"])
+    directory = open_directory(session, options["directory"])
     leaves = directory.read(bytes.fromhex(found["root"][2:]))
-    sender = Sender(session, options)
-    if watch:
-        answered = _watch(session, sender, number, leaves, options["eras"])
-    else:
+    keeper = Keeper(session, Sender(session, options), number, leaves)
+    with open_door(session, directory, Desk(), serve):
+        if watch:
+            keeper.watch(eras)
+        else:
+            keeper.answer_now(found)
+    rows = [f"answered {_era_name(era)}" for era in keeper.answered]
+    rows += [f"shown in case {case}" for case in keeper.cases]
+    fields = {"id": number, "answered": keeper.answered, "cases": keeper.cases}
+    session.console.answer("dataset.prove/1", fields, rows or ["it was answered already"])
+
+
+class Keeper:
+    """Answers for a dataset: the challenge of each era, and those who say that it is a copy."""
+
+    def __init__(
+        self, session: NodeSession, sender: Sender, number: int, leaves: Sequence[bytes]
+    ) -> None:
+        self._session = session
+        self._sender = sender
+        self._reader = ChainReader(session.chain)
+        self._number = number
+        self._leaves = leaves
+        self._is_told = False
+        self.answered: list[int | None] = []
+        self.cases: list[int] = []
+
+    def answer_now(self, found: dict[str, Any]) -> None:
+        """Answer the challenge that is open; TryAgain when there is none."""
         challenge = found["challenge"]
         if challenge is None:
             raise TryAgain("nothing is asked of it now", "--watch waits for the next challenge")
-        answered = []
         if not challenge["isAnswered"]:
-            _answer(sender, number, challenge, leaves)
-            answered = [challenge["era"]]
-    rows = [f"answered {_era_name(era)}" for era in answered] or ["it was answered already"]
-    session.console.answer("dataset.prove/1", {"id": number, "answered": answered}, rows)
+            _answer(self._sender, self._number, challenge, self._leaves)
+            self.answered.append(challenge["era"])
+
+    def watch(self, eras: int | None) -> None:
+        """Answer until the dataset owes nothing any more, or so many times."""
+        while eras is None or len(self.answered) < eras:
+            try:
+                found = find_dataset(self._session, self._number)
+                if self._is_over(found):
+                    return
+                self._look(found)
+            except NotFound:
+                self._note(f"dataset {self._number} is gone: it did not answer in time")
+                return
+            except (NodeUnreachable, TryAgain) as error:
+                self._note(f"{error.message}; trying again")
+            sys.stderr.flush()
+            time.sleep(POLL_S)
+
+    def _is_over(self, found: dict[str, Any]) -> bool:
+        """Whether nothing is asked any more: a dataset that ended is still liable with its bond."""
+        if found["state"] not in ENDED:
+            return False
+        if not self._is_told:
+            self._is_told = True
+            self._note(f"dataset {self._number} has ended: {found['state']}")
+            if parse_int(found["bond"]):
+                self._note(
+                    "somebody may still say that it is a copy, until its bond is taken: "
+                    f"gristmill dataset withdraw {self._number}"
+                )
+        return not parse_int(found["bond"]) and not found["cases"]
+
+    def _look(self, found: dict[str, Any]) -> None:
+        """Answer what is asked in this block."""
+        challenge = found["challenge"]
+        if challenge is not None and not challenge["isAnswered"]:
+            _answer(self._sender, self._number, challenge, self._leaves)
+            self.answered.append(challenge["era"])
+            self._note(f"answered {_era_name(challenge['era'])}")
+        for case in found["openCases"]:
+            if self._must_show(case, found["height"]):
+                count = show_leaves(self._sender, self._reader, case["id"], self._leaves)
+                self.cases += [case["id"]] if count else []
+                self._note(f"{count} leaves shown in case {case['id']}")
+
+    def _must_show(self, case: dict[str, Any], height: int) -> bool:
+        """Whether a case asks this dataset for leaves that can still be shown."""
+        is_asked = case["later"] == self._number and case["indices"] is not None
+        is_whole = parse_int(case["opened"]) == (1 << OPENINGS) - 1
+        return is_asked and not is_whole and height + 1 < case["openingEnds"]
+
+    def _note(self, sentence: str) -> None:
+        self._session.console.note(sentence)
 
 
 def _register(
@@ -192,6 +259,10 @@ def _register(
     salt = hashing.blake2b_256(SALT_TAG + sender.pair.seed + genesis + root)
     mark = commitment_of(root, AccountId(sender.party.public), salt)
     committed = _commit_height(session, sender, mark)
+    if committed is not None and session.chain.finalized()[0] >= committed + REVEAL_MAX:
+        session.console.note("the commit of an earlier run is void; its deposit comes back")
+        sender.send("Datasets.drop_commit", {"commitment": to_hex(mark)})
+        committed = None
     if committed is None:
         committed = sender.send("Datasets.commit", {"commitment": to_hex(mark)}).height
     session.console.note(f"the root can be revealed from block {committed + REVEAL_MIN} on")
@@ -220,36 +291,6 @@ def _answer_first(
         if height > start + WAIT_BLOCKS_MAX:
             raise TryAgain("the first challenge does not come", "give the same command again")
         time.sleep(POLL_S)
-
-
-def _watch(
-    session: NodeSession,
-    sender: Sender,
-    number: int,
-    leaves: Sequence[bytes],
-    eras: int | None,
-) -> list[int | None]:
-    """Answer until the dataset ends, or so many times; return which eras were answered."""
-    answered: list[int | None] = []
-    while eras is None or len(answered) < eras:
-        try:
-            found = find_dataset(session, number)
-            if found["state"] in ENDED:
-                session.console.note(f"dataset {number} has ended: {found['state']}")
-                return answered
-            challenge = found["challenge"]
-            if challenge is not None and not challenge["isAnswered"]:
-                _answer(sender, number, challenge, leaves)
-                answered.append(challenge["era"])
-                session.console.note(f"answered {_era_name(challenge['era'])}")
-        except NotFound:
-            session.console.note(f"dataset {number} is gone: it did not answer in time")
-            return answered
-        except (NodeUnreachable, TryAgain) as error:
-            session.console.note(f"{error.message}; trying again")
-        sys.stderr.flush()
-        time.sleep(POLL_S)
-    return answered
 
 
 def _answer(
@@ -318,26 +359,34 @@ def _split(text: str) -> tuple[str, int]:
     return name, parse_share(percent)
 
 
-def _read_leaves(file: Path, form: str) -> tuple[list[bytes], int]:
+def _read_leaves(file: Path, form: str, labels: Path | None) -> tuple[list[bytes], int]:
     """Return the leaves of a file and how many bytes they hold without padding."""
-    if file.stat().st_size > DATA_BYTES_MAX:
+    if (labels is not None) != (form == "idx"):
+        raise WrongUse("--labels is for --format idx, which needs it", "give both or neither")
+    if form == "raw" and file.stat().st_size > DATA_BYTES_MAX:
         raise WrongUse("a dataset has at most 1 GiB", "split the file into several")
     content = file.read_bytes()
-    if form == "csv":
-        try:
-            leaves = make_leaves(read_csv(content.decode()))
-        except (BadRows, UnicodeDecodeError) as error:
-            raise WrongUse(f"{file} is no table of rows: {error}") from None
-        size = len(leaves) * DATA_LEAF_BYTES
-    else:
+    if form == "raw":
         leaves, size = split_leaves(content), len(content)
+    else:
+        leaves = make_leaves(_read_rows(file, content, labels))
+        size = len(leaves) * DATA_LEAF_BYTES
     if not leaves:
         raise WrongUse(f"{file} is empty", "a dataset has at least one byte")
+    if size > DATA_BYTES_MAX:
+        raise WrongUse("a dataset has at most 1 GiB", "split the file into several")
     return leaves, size
 
 
-def _directory(session: NodeSession, given: Path | None) -> DataDirectory:
-    return DataDirectory(given or Path(session.settings["home"]) / "data")
+def _read_rows(file: Path, content: bytes, labels: Path | None) -> list[bytes]:
+    """Return the rows of a table, or of pictures with their classes."""
+    try:
+        if labels is None:
+            return read_csv(content.decode())
+        return read_idx(content, labels.read_bytes())
+    except (BadRows, UnicodeDecodeError) as error:
+        hint = "gunzip it first" if content[:2] == GZIP else ""
+        raise WrongUse(f"{file} is no table of rows: {error}", hint) from None
 
 
 def _era_name(era: int | None) -> str:

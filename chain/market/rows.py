@@ -94,6 +94,15 @@ def make_clusters(
     return made
 
 
+def write_csv(rows: Iterable[bytes]) -> str:
+    """Give rows as lines of 63 numbers and a class, as `read_csv` reads them."""
+    lines = []
+    for row in rows:
+        features = (byte - 256 if byte > FEATURE_MAX else byte for byte in row[:FEATURES])
+        lines.append(",".join(str(number) for number in (*features, row[FEATURES])) + "\n")
+    return "".join(lines)
+
+
 def read_csv(text: str, *, label: int = -1, has_header: bool | None = None) -> list[bytes]:
     """Read rows of numbers with a class in column `label`, the last one unless said otherwise.
 

@@ -4,48 +4,22 @@ import pytest
 
 from chain.cli import dataset_keep
 from chain.market.content import DataDirectory
-from chain.rpc.market_data import MarketDataMethods
 from chain.wallet.accounts import dev_address
 from chain.wallet.chain_client import to_hex
 from chain.wallet.errors import NodeUnreachable
-from chain.wallet.ss58 import decode_account
 from ext import hashing
 from runtime.balances import HoldReason
-from runtime.market.datasets.nouns import DatasetState, Share
+from runtime.market.datasets.nouns import RETIRE_ERAS, DatasetState, Share
 from runtime.market.trees import DATA_LEAF_BYTES
-from tests.support.datasets import Data, Library, content
+from tests.support.datasets import Data, content
 from tests.support.governance import GRIST
 from tests.support.runtime import person
-from tests.support.staking_rpc import node_at
-from tests.unit.cli.live_chain import LiveChain
+from tests.unit.cli.live_mill import Mill
 from tests.unit.cli.schema import check
 
 ALICE, BOB = dev_address("Alice"), dev_address("Bob")
 BY_ALICE = ("--from", "//Alice", "--yes", "--json")
 DATA = Data(content(1, 40))
-
-
-class Mill:
-    """A live chain with datasets, and what its node says of them."""
-
-    def __init__(self, node):
-        self.library = Library()
-        self.library.chain.close()
-        self.live = LiveChain(node.chain, self.library.chain)
-        node.chain.gristmill_v1_dataset = lambda number, _at=None: {
-            "result": self.methods().dataset(number, None)
-        }
-        node.chain.gristmill_v1_datasets = lambda owner=None, _at=None: {
-            "result": self.methods().datasets(owner and decode_account(owner), None)
-        }
-
-    def methods(self):
-        return MarketDataMethods(node_at(self.library.chain))
-
-    @property
-    def module(self):
-        self.library.chain.look()
-        return self.library.module
 
 
 @pytest.fixture
@@ -150,7 +124,7 @@ def test_the_open_challenge_is_answered_once(gristmill, mill, file):
         mill.live.block()
     era = mill.library.runtime.parameters.era()
     found = check(gristmill("dataset", "prove", 0, "--from", "//Alice", "--json").out)
-    assert found["answered"] == [era]
+    assert (found["answered"], found["cases"]) == ([era], [])
     assert mill.module.datasets[0].proof_era == era
     mill.library.data[0] = DATA
     mill.library.chain.open()
@@ -184,12 +158,32 @@ def test_watching_answers_era_after_era_through_a_silence_of_the_node(
     assert mill.module.datasets[0].misses == ()
 
 
-def test_watching_ends_with_the_dataset(gristmill, mill, file):
+def test_watching_ends_when_a_dataset_that_ended_has_given_its_bond_back(
+    gristmill, mill, file, monkeypatch
+):
     add(gristmill, file)
+    mill.set_eras(RETIRE_ERAS)
     assert gristmill("dataset", "revoke", 0, *BY_ALICE).code == 0
     assert mill.module.datasets[0].state is DatasetState.REVOKED
-    done = gristmill("dataset", "prove", 0, "--watch", "--from", "//Alice", "--json")
-    assert (done.code, check(done.out)["answered"]) == (0, [])
+    find, looks = dataset_keep.find_dataset, []
+
+    def look(*arguments):
+        looks.append(arguments)
+        mill.live.block()
+        if len(looks) == 4:
+            mill.until(mill.module.datasets[0].ended + 2 * 8)
+            mill.library.chain.open()
+            mill.library.done("Alice", "withdraw_bond", 0)
+            mill.library.chain.close()
+        return find(*arguments)
+
+    monkeypatch.setattr(dataset_keep, "find_dataset", look)
+    done = gristmill("dataset", "prove", 0, "--watch", "--from", "//Alice")
+    assert done.code == 0
+    assert "dataset 0 has ended: Revoked" in done.err
+    assert "gristmill dataset withdraw 0" in done.err
+    assert mill.module.datasets[0].bond == 0
+    assert len(looks) == 4
 
 
 def test_data_that_is_not_in_the_directory_is_not_proven(gristmill, mill, file, tmp_path):
