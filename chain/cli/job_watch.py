@@ -15,6 +15,7 @@ from chain.cli.agents import (
 )
 from chain.cli.console import pairs
 from chain.cli.job import data_options, number_argument
+from chain.cli.job_show import STATES
 from chain.cli.market import ENDED, find_job, show_due, spoken
 from chain.cli.online import NodeCommand, NodeSession
 from chain.market.content import DataDirectory
@@ -90,6 +91,9 @@ class Follower:
 @click.option(
     "--trust", is_flag=True, help="Sign receipts of work that this machine cannot do again, too."
 )
+@click.option(
+    "--until", type=click.Choice(STATES), help="Stop at this state, too, as well as at the end."
+)
 @serve_option
 @data_options
 @blocks_option
@@ -102,6 +106,7 @@ def watch(
     number: int,
     cosign: bool,
     trust: bool,
+    until: str | None,
     serve: str | None,
     blocks: int | None,
     **options: Any,
@@ -110,7 +115,8 @@ def watch(
 
     With --cosign it checks the receipts that a provider offers at its --door and signs them: the
     first when it says what the chain says, later ones when this machine has trained the same. What
-    is signed is paid even if the rest is never done, and the job goes on from there.
+    is signed is paid even if the rest is never done, and the job goes on from there. With --until
+    it ends at a state before the end, `window` for instance, where a result can be challenged.
     """
     follower, directory = Follower(session, number), DataDirectory(options["data"])
     follower.look()
@@ -126,7 +132,7 @@ def watch(
         if agent is not None:
             agent.tick()
         follower.look()
-        return follower.is_over
+        return follower.is_over or spoken(follower.state) == until
 
     with open_door(session, directory, Desk(), serve):
         Looker(session, chain, blocks).look_until(tick)

@@ -19,6 +19,7 @@ verifier = LazyGroup(
         "leave": Place("chain.cli.verifier:leave", "Give notice."),
         "withdraw": Place("chain.cli.verifier:withdraw", "Take the bond back."),
         "status": Place("chain.cli.verifier:status", "List verifiers with their bonds."),
+        "show": Place("chain.cli.verifier_show:show", "Say whether an account may be drawn."),
         "run": Place("chain.cli.verifier_run:run", "Check what is drawn, until stopped."),
     },
     help="Check what was drawn of results, for a bond and a fee.",
