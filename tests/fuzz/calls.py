@@ -1,0 +1,368 @@
+"""Everybody on one chain: every call of every module, in any order, all invariants each block.
+
+The crowd of the market is there, and beside it people who stake, vote, spend the treasury, grant,
+vest, batch and transfer. Most know what they do; some send whatever the types of a call let pass.
+Votes are enacted as they would be, after the judge has let them through. Whatever is sent is done,
+or refused by a name; nothing of a module may raise anything else, in a call or in a hook.
+"""
+
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+from unittest import mock
+
+from ext import hashing, signing
+from runtime import executive as executive_module
+from runtime.balances import TREASURY
+from runtime.executive import OTHER_ERROR
+from runtime.frame.call import DispatchClass
+from runtime.frame.dispatch import CallEntry
+from runtime.frame.errors import (
+    BadOrigin,
+    CallError,
+    DispatchFault,
+    InvalidTransaction,
+)
+from runtime.frame.origins import Root
+from runtime.governance import proposals as proposals_module
+from runtime.governance.votes import SplitVote, StandardVote
+from runtime.possession import prove_possession
+from runtime.primitives import AccountId
+from runtime.session_keys import SessionKeys
+from runtime.staking.nouns import STAKED, ValidatorPrefs
+from tests.fuzz.wise import Wise
+from tests.support import electorate
+from tests.support.crowd import EVERYBODY, Crowd
+from tests.support.jobs import GRIST, OTHER
+from tests.support.runtime import GENESIS_HASH, person, stranger
+
+PEOPLE = tuple(person(name) for name in ("Alice", "Bob", "Charlie", "Dave", "Eve", "Ferdie"))
+STAKERS = tuple(electorate.named("staker", number) for number in range(6))
+VOTERS = (*PEOPLE, *STAKERS)
+STOPS = {("System", "schedule_version")}
+"""Calls of Root that are not made here: a version that this program has not ends the chain."""
+
+
+class Broken(AssertionError):
+    """A call or a hook ended in a way that has no name."""
+
+
+def _hook_failed(module: int, which: int) -> Any:
+    """Stand where a failed hook is told of."""
+    raise Broken(f"the hook {'on_finalize' if which else 'on_initialize'} of module {module}")
+
+
+@contextlib.contextmanager
+def nothing_contained() -> Iterator[None]:
+    """Let bugs come out where they are, instead of being undone and survived."""
+    with (
+        mock.patch.object(executive_module, "CONTAINED", ()),
+        mock.patch.object(proposals_module, "CONTAINED", ()),
+        mock.patch.object(executive_module, "HookFailed", _hook_failed),
+    ):
+        yield
+
+
+class Everybody(Crowd):
+    """All of them, at random by a seed."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed)
+        runtime = self.fair.runtime
+        self.entries_all = [
+            entry
+            for entry in runtime.dispatcher.entries()
+            if entry.dispatch_class is not DispatchClass.MANDATORY
+        ]
+        words = [*EVERYBODY, OTHER.id, *VOTERS, TREASURY, stranger(1), stranger(2), bytes(32)]
+        self.senders = [*EVERYBODY, OTHER.id, *VOTERS, stranger(1)]
+        self.wise = Wise(self.random, words, self.entries_all, runtime)
+        self.calls: Counter[str] = Counter()
+        self.sent = 0
+        for who in STAKERS:
+            electorate.endow(runtime, who, 60_000)
+        for who in PEOPLE:
+            electorate.endow(runtime, who, 50_000)
+
+    def _ways(self) -> Iterator[tuple[int, Callable[[], None]]]:
+        yield from super()._ways()
+        yield 14, self.stake
+        yield 4, self.register_keys
+        yield 7, self.propose
+        yield 12, self.vote
+        yield 10, self.enact
+        yield 6, self.spend
+        yield 5, self.vest
+        yield 6, self.pay
+        yield 5, self.batch
+        yield 40, self.send_wise
+
+    # Outcomes
+
+    def call(self, who: AccountId, module: str, name: str, *arguments: Any) -> bool:
+        """A call of the market, counted like all."""
+        self.sent += 1
+        is_done = super().call(who, module, name, *arguments)
+        self.calls[f"{module}.{name}{' done' if is_done else ''}"] += 1
+        return is_done
+
+    def send(self, who: AccountId, data: bytes) -> bool | None:
+        """Send a call, with or without a fee; None when it is no call at all."""
+        chain = self.fair.chain
+        try:
+            call = chain.executive.decode_call(data)
+        except InvalidTransaction:
+            return None
+        self.sent += 1
+        if self.random.random() < 0.3:
+            try:
+                chain.apply(data, who)
+            except InvalidTransaction:
+                return None
+            outcome = chain.executive.last_error
+        else:
+            outcome = chain.executive.run_call(call, who)
+            self.fair.runtime.ctx.waiver = 255
+        self._judge(call.entry, outcome)
+        return not outcome
+
+    def _judge(self, entry: CallEntry, outcome: bytes) -> None:
+        name = f"{entry.module_name}.{entry.info.name}"
+        refusals = (DispatchFault.MODULE, DispatchFault.BAD_ORIGIN)
+        if outcome and outcome[0] not in refusals:
+            kind = "a bug" if outcome == OTHER_ERROR else outcome.hex()
+            raise Broken(f"{name} ends in {kind}")
+        self.calls[f"{name}{'' if outcome else ' done'}"] += 1
+
+    def try_call(self, who: AccountId, module: str, name: str, *arguments: Any) -> bool | None:
+        return self.send(who, self.fair.chain.call(module, name, *arguments))
+
+    # Staking
+
+    def stake(self) -> None:
+        random, staking = self.random, self.fair.runtime.staking
+        who = random.choice((*STAKERS, *PEOPLE))
+        ledger = staking.ledger_of(who)
+        if ledger is None:
+            self.try_call(who, "Staking", "bond", random.randrange(5, 40_000) * GRIST, STAKED)
+            return
+        standing = sorted(v for v, _ in staking.validators.items())
+        part = random.choice((ledger.active, ledger.active // 2, ledger.total // 3, 7 * GRIST))
+        some = tuple(random.sample(standing, min(len(standing), random.randrange(1, 5))))
+        prefs = ValidatorPrefs(random.choice((0, 10**8, 10**9)), blocked=random.random() < 0.1)
+        payee = random.choice((STAKED, ("Stash", None), ("Account", random.choice(VOTERS))))
+        name, *arguments = random.choice(
+            (
+                ("bond_extra", 100 * GRIST),
+                ("unbond", part),
+                ("rebond", part),
+                ("withdraw_unbonded", 0),
+                ("withdraw_unbonded", 0),
+                ("nominate", some),
+                ("nominate", some),
+                ("validate", prefs),
+                ("validate", prefs),
+                ("chill",),
+                ("set_payee", payee),
+                ("kick", (random.choice(STAKERS),)),
+                ("unjail",),
+            )
+        )
+        self.try_call(who, "Staking", name, *arguments)
+
+    def register_keys(self) -> None:
+        """Name keys with the proof that they are held, or give them back."""
+        who = self.random.choice((*STAKERS, *PEOPLE))
+        if self.random.random() < 0.1:
+            self.try_call(who, "Session", "purge_keys")
+            return
+        seeds = [hashing.blake2b_256(tag + who + self._salt()) for tag in (b"c", b"v")]
+        keys = SessionKeys(*(signing.public_key(seed) for seed in seeds))
+        proof = prove_possession(
+            genesis_hash=GENESIS_HASH, account=who, consensus_seed=seeds[0], vrf_seed=seeds[1]
+        )
+        self.try_call(who, "Session", "set_keys", keys, proof)
+
+    def _salt(self) -> bytes:
+        return bytes((self.random.randrange(3),))
+
+    # Votes
+
+    def _root_calls(self) -> list[CallEntry]:
+        return [
+            entry
+            for entry in self.entries_all
+            if entry.origin is Root and (entry.module_name, entry.info.name) not in STOPS
+        ]
+
+    def _proposal(self) -> bytes | None:
+        """A call of Root that a judge lets through."""
+        proposals = self.fair.runtime.referenda.proposals
+        for _ in range(6):
+            data = self._vote_call()
+            try:
+                proposals.judge(data)
+            except (CallError, BadOrigin):
+                continue
+            return data
+        return None
+
+    def _vote_call(self) -> bytes:
+        random, chain = self.random, self.fair.chain
+        if random.random() < 0.5:
+            return self.wise.call(random.choice(self._root_calls()))
+        who, other = random.choice(VOTERS), random.choice(VOTERS)
+        amount = random.choice((GRIST, 20 * GRIST, 150 * GRIST))
+        declared = self.fair.runtime.parameters.declared
+        name = self.wise.parameter()
+        bounds = declared[name].parameter
+        value = random.choice((bounds.low, bounds.high, bounds.default, bounds.low + 1))
+        choices: tuple[tuple[Any, ...], ...] = (
+            ("Treasury", "spend", amount, who),
+            ("Treasury", "grant", who, other, (amount, amount // 2)),
+            ("Treasury", "stream", who, amount, random.randrange(1, 9)),
+            ("Treasury", "envelope", who, amount),
+            ("Treasury", "stop", random.randrange(12), random.random() < 0.5),
+            ("Parameters", "set", name, value),
+            ("Staking", "cancel_deferred_slash"),
+        )
+        module, call, *arguments = random.choice(choices[:6])
+        return chain.call(module, call, *arguments)
+
+    def propose(self) -> None:
+        random = self.random
+        data = self._proposal()
+        if data is None or len(data) > 100:
+            return
+        moment = random.choice((("After", 0), ("After", 3), ("At", self.fair.height + 30)))
+        self.try_call(random.choice(VOTERS), "Referenda", "submit", ("Inline", data), moment)
+
+    def vote(self) -> None:
+        random = self.random
+        count = self.fair.runtime.referenda.referendum_count
+        poll = max(count - random.randrange(1, 6), 0)
+        who, balance = random.choice(VOTERS), random.choice((GRIST, 5_000 * GRIST, 40_000 * GRIST))
+        side = random.choice((0x80, 0x80, 0)) | random.choice((0, 1, 1, 3, 6))
+        votes = (
+            ("Standard", StandardVote(side, balance)),
+            ("Standard", StandardVote(side, balance)),
+            ("Split", SplitVote(balance, balance // 2)),
+        )
+        module, name, *arguments = random.choice(
+            (
+                ("Referenda", "place_decision_deposit", poll),
+                ("Referenda", "place_decision_deposit", poll),
+                ("Referenda", "refund_decision_deposit", poll),
+                ("Referenda", "refund_submission_deposit", poll),
+                ("Referenda", "nudge_referendum", poll),
+                *[("ConvictionVoting", "vote", poll, random.choice(votes))] * 6,
+                ("ConvictionVoting", "remove_vote", poll),
+                ("ConvictionVoting", "delegate", 0, random.choice(VOTERS), 1, balance),
+                ("ConvictionVoting", "undelegate", 0),
+                ("ConvictionVoting", "unlock", 0, random.choice(VOTERS)),
+                ("ConvictionVoting", "lock", balance),
+            )
+        )
+        self.try_call(who, module, name, *arguments)
+
+    def enact(self) -> None:
+        """Enact what a vote could have decided."""
+        data = self._proposal()
+        if data is None:
+            return
+        self.sent += 1
+        entry = self.fair.chain.executive.decode_call(data).entry
+        outcome = self.fair.runtime.referenda.proposals.run(data, hashing.blake2b_256(data))
+        self._judge(entry, outcome)
+
+    # Money
+
+    def spend(self) -> None:
+        """Curators release what was granted."""
+        random, number = self.random, self.random.randrange(12)
+        who = random.choice(VOTERS)
+        treasury = self.fair.runtime.treasury
+        found = treasury.grants.find(number) or treasury.envelopes.find(number)
+        if found is not None and random.random() < 0.8:
+            who = found.curator
+        name, *arguments = random.choice(
+            (
+                ("accept_curator", number),
+                ("release_milestone", number),
+                ("grant_bounty", number, bytes(32), random.choice(VOTERS), GRIST),
+            )
+        )
+        self.try_call(who, "Treasury", name, *arguments)
+
+    def vest(self) -> None:
+        random = self.random
+        who, other, number = random.choice(VOTERS), random.choice(VOTERS), random.randrange(20)
+        height = self.fair.height
+        terms = random.choice(((height, 0, 20, 4), (1, 4, 8, 4), (height + 5, 10, 10, 10)))
+        revoker = random.choice((None, who))
+        offer = self.fair.runtime.vesting.offers.find(number)
+        name, *arguments = random.choice(
+            (
+                ("vest",),
+                ("vest_other", other),
+                ("offer", other, random.choice((GRIST, 50 * GRIST)), *terms, revoker),
+                ("offer", other, 7 * GRIST, *terms, revoker),
+                ("accept", number),
+                ("accept", number),
+                ("decline", number),
+                ("withdraw_offer", number),
+                ("revoke", other, number),
+                ("collect", other, number),
+            )
+        )
+        if offer is not None and random.random() < 0.8:
+            who = {"accept": offer.target, "decline": offer.target}.get(name, offer.granter)
+        self.try_call(who, "Vesting", name, *arguments)
+
+    def pay(self) -> None:
+        random = self.random
+        who, other, amount = (
+            random.choice(VOTERS),
+            random.choice(self.wise.words),
+            self.wise.amount(),
+        )
+        name, *arguments = random.choice(
+            (
+                ("transfer_allow_death", other, amount),
+                ("transfer_keep_alive", other, amount),
+                ("transfer_all", other, True),
+                ("burn", min(amount, GRIST), True),
+            )
+        )
+        self.try_call(who, "Balances", name, *arguments)
+
+    def batch(self) -> None:
+        """Batches of calls that know what they do, in batches."""
+        random, chain = self.random, self.fair.chain
+        calls = [self.wise.call(random.choice(self.entries_all)) for _ in range(3)]
+        calls.append(chain.call("Balances", "transfer_keep_alive", random.choice(VOTERS), GRIST))
+        for _ in range(random.choice((1, 1, 2, 3, 4))):
+            random.shuffle(calls)
+            calls = [chain.call("Utility", random.choice(("batch", "batch_all")), calls)]
+        self.send(random.choice(self.senders), calls[0])
+
+    def send_wise(self) -> None:
+        for _ in range(3):
+            self.send(
+                self.random.choice(self.senders),
+                self.wise.call(self.random.choice(self.entries_all)),
+            )
+
+
+def run_history(seed: int, calls: int) -> Everybody:
+    """Go on until so many calls were sent; raises AssertionError naming the seed."""
+    everybody = Everybody(seed)
+    with nothing_contained():
+        try:
+            while everybody.sent < calls:
+                everybody.step()
+        except Exception as error:
+            height = everybody.fair.height
+            raise AssertionError(f"calls, seed {seed}, height {height}: {error!r}") from error
+    return everybody
