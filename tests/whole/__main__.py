@@ -4,8 +4,8 @@
     twins    schedules of four validators, one with a twin, under ever new partitions
     mutants  every planted bug with the harness that is to see it
 
-`--resume FILE` keeps cumulative counts and goes on behind the last seed of the file; `--only SEED`
-plays one schedule, `--loud` with what every node logs.
+`--resume FILE` keeps cumulative counts, and a further run with the same first seed goes on behind
+the last schedule; `--only SEED` plays one, `--loud` with what every node logs.
 """
 
 # ruff: noqa: T201 - a command that prints
@@ -36,10 +36,11 @@ def main() -> int:
     parser.add_argument("--drop", default="", help="places of faults to leave out, with commas")
     parser.add_argument("--loud", action="store_true", help="print what the nodes log")
     parser.add_argument("--resume", type=Path, help="file of cumulative counts")
-    parser.add_argument("--names", default="", help="only mutants whose name holds this")
+    parser.add_argument("--bug", default="", help="only bugs of this name, part of one, or harness")
+    parser.add_argument("--keep", action="store_true", help="write the list of bugs that are seen")
     args = parser.parse_args()
     if args.what == "mutants":
-        return run_mutants(args.names)
+        return run_mutants(args.bug, is_kept=args.keep)
     kind = "twins" if args.what == "twins" else args.kind
     if args.only is not None:
         return _play_one(args, kind)
@@ -55,31 +56,30 @@ def _play_one(args: argparse.Namespace, kind: str) -> int:
 
 
 def _play_many(args: argparse.Namespace, kind: str) -> int:
-    tally = Tally(args.resume, goal=GOALS[kind])
-    begun, failures, recoveries = time.monotonic(), [], []
-    played = height = signatures = crashes = 0
-    for seed in range(args.seed, args.seed + args.schedules):
+    tally = Tally(args.resume, GOALS[kind], seed=args.seed)
+    begun, first = time.monotonic(), tally.next_number()
+    failures: list[str] = []
+    recoveries: list[float] = []
+    for number in range(first, first + args.schedules):
+        seed = args.seed + number
         result = play_seed(seed, kind=kind)
-        played += 1
-        height += result.height
-        signatures += result.signatures
-        crashes += result.crashes
         recoveries.append(result.recovery_blocks)
+        tally.add(
+            kind, schedules=1, breaks=int(result.violation is not None), blocks=result.height,
+            messages=result.flights, signatures=result.signatures, ends=result.crashes,
+            punished=result.punished, in_later_rounds=int(result.highest_round > 0),
+        )  # fmt: skip
+        tally.finish(number)
         if result.violation is not None:
             failures.append(describe_failure(seed, shrink(seed, result, kind=kind), kind=kind))
             print(failures[-1], flush=True)
         if args.seconds and time.monotonic() - begun > args.seconds:
             break
-    seconds = time.monotonic() - begun
-    tally.add(
-        kind, schedules=played, breaks=len(failures), blocks=height, signatures=signatures,
-        crashes=crashes,
-    )  # fmt: skip
+    seconds, played = time.monotonic() - begun, len(recoveries)
     print(
-        f"{kind}: seeds {args.seed}..{args.seed + played - 1}, {played} schedules,"
-        f" {len(failures)} breaks, {height} blocks, {signatures} signatures, {crashes} ends of"
-        f" nodes, final again after {statistics.median(recoveries):.1f} block times (most"
-        f" {max(recoveries):.1f}), {seconds:.0f} s, {played / seconds:.2f} schedules/s"
+        f"{kind}: seeds {args.seed + first}..{args.seed + first + played - 1}, {played} schedules,"
+        f" {len(failures)} breaks, final again after {statistics.median(recoveries):.1f} block"
+        f" times (most {max(recoveries):.1f}), {seconds:.0f} s, {played / seconds:.2f} schedules/s"
     )
     print(tally.line())
     return 1 if failures else 0

@@ -21,15 +21,22 @@ class Bug:
     harness: str
     changes: tuple[Change, ...]
     is_critical: bool = True
+    needs: tuple[str, ...] = ()
+    """Faults without which a schedule of whole nodes cannot show it, such as `lie forge`."""
 
 
-def _bug(name: str, area: str, harness: str, *changes: tuple[str, str, str]) -> Bug:
-    return Bug(name, area, harness, tuple(Change(*change) for change in changes))
-
-
-def _slow(name: str, area: str, harness: str, *changes: tuple[str, str, str]) -> Bug:
+def _bug(
+    name: str, area: str, harness: str, *changes: tuple[str, str, str], needs: tuple[str, ...] = ()
+) -> Bug:
     made = tuple(Change(*change) for change in changes)
-    return Bug(name, area, harness, made, is_critical=False)
+    return Bug(name, area, harness, made, needs=needs)
+
+
+def _slow(
+    name: str, area: str, harness: str, *changes: tuple[str, str, str], needs: tuple[str, ...] = ()
+) -> Bug:
+    made = tuple(Change(*change) for change in changes)
+    return Bug(name, area, harness, made, is_critical=False, needs=needs)
 
 
 JOURNAL: Final = (
@@ -60,11 +67,13 @@ JOURNAL: Final = (
         "the machine does not begin where its journal stands", "journal", "whole",
         ("chain.driver:Driver._find_record",
          "return record if record.height == height else None", "return None"),
+        needs=("blackout",),
     ),
     _bug(
         "a decided block is not synced", "storage", "whole",
         ("chain.storage.database:Database.write_held",
          "self.write(point, fill)", "self.write(point, fill, is_synced=False)"),
+        needs=("power",),
     ),
     _bug(
         "the finality journal is not written", "storage", "whole",
@@ -77,6 +86,7 @@ JOURNAL: Final = (
         ("chain.storage.state:StateStore.save_candidate",
          "self.database.write(CANDIDATE, lambda batch: batch.put(key, block.encode()))",
          "return"),
+        needs=("blackout",),
     ),
     _bug(
         "a start stops short of the newest differences", "storage", "whole",
@@ -95,24 +105,29 @@ SYNC: Final = (
          "if False:"),
         ("chain.importer:Importer.decide",
          "if not self.verify_commit(executed, commit):", "if False:"),
+        needs=("lie boast",),
     ),
     _bug(
         "signatures of votes are not verified", "sync", "whole",
         ("chain.ballots:BallotJudge._verify",
          "return _verify_all(ballots, validators, genesis_hash)", "return True"),
+        needs=("lie forge",),
     ),
     _bug(
         "signatures of certificates are not verified", "sync", "whole",
         ("chain.driver:Driver.hear_certificate",
          "if not good:", "if False:"),
+        needs=("lie forge",),
     ),
     _bug(
         "what a block leaves behind is not compared", "sync", "whole",
         ("chain.importer:check_result", "if claimed != found:", "if False:"),
+        needs=("lie invalid",),
     ),
     _slow(
         "nobody tells a peer what was decided without it", "sync", "whole",
         ("chain.driver:Driver.hear_status", "if decision is not None:", "if False:"),
+        needs=("split",),
     ),
     _slow(
         "nobody says where it stands", "sync", "whole",
@@ -122,11 +137,13 @@ SYNC: Final = (
     _slow(
         "a node that synced goes on where it was", "sync", "whole",
         ("chain.driver:Driver.suspended", "if self.ledger.tip.number != before:", "if False:"),
+        needs=("split",),
     ),
     _slow(
         "the body of a proposal is asked for once only", "sync", "whole",
         ("chain.jobs:Jobs._get_block",
          "await trio.sleep(FETCH_RETRY_SECONDS)", "return None"),
+        needs=("lie withhold",),
     ),
     _bug(
         "the set of the next height acts a height early", "consensus", "whole",

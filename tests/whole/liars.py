@@ -54,7 +54,7 @@ from tests.whole.ground import keys_of
 from tests.whole.watch import WholeWatch
 
 FORGERIES_MAX: Final = 3
-"""Forged things a liar sends in all: with five it would be banned and could lie no more."""
+"""Forged things a liar sends one peer: with four it would be banned and could lie no more."""
 
 KEPT_MAX: Final = 16
 """Own blocks and lies of each height that a liar remembers."""
@@ -75,7 +75,7 @@ class Liar:
     node: Node | None = None
     others: dict[int, list[Block]] = field(default_factory=dict)
     proofs: list[bytes] = field(default_factory=list)
-    forgeries: int = 0
+    forgeries: dict[str, int] = field(default_factory=dict)
 
     def has(self, way: str) -> bool:
         """Whether it lies in this way."""
@@ -101,7 +101,7 @@ class Liar:
         except MalformedMessage:
             return (flight.payload,)
         said = [encode_message(each) for each in self._say(message, flight.receiver)]
-        return [*said, *self._forge(message)]
+        return [*said, *self._forge(message, flight.receiver)]
 
     def _say(self, message: Message, receiver: str) -> list[Message]:
         if isinstance(message, VotesMessage):
@@ -113,7 +113,7 @@ class Liar:
         if isinstance(message, ConsensusStatus) and self.has("boast") and self._may(0.05):
             return [replace(message, height=message.height + self.chance.choice((1, 3, 1_000)))]
         if isinstance(message, DecisionMessage) and self.has("boast") and self._may(0.3):
-            return [self._boast(message)]
+            return [self._boast(message)] if self._dares(receiver) else [message]
         return [message]
 
     def _may(self, share: float) -> bool:
@@ -213,13 +213,18 @@ class Liar:
 
     # Forgeries
 
-    def _forge(self, message: Message) -> list[bytes]:
+    def _dares(self, receiver: str) -> bool:
+        """Whether a peer would not ban us for one more forgery; counts it."""
+        count = self.forgeries.get(receiver, 0)
+        self.forgeries[receiver] = count + 1
+        return count < FORGERIES_MAX
+
+    def _forge(self, message: Message, receiver: str) -> list[bytes]:
         """Now and then something that does not verify at all."""
-        if not self.has("forge") or self.forgeries >= FORGERIES_MAX or not self._may(0.1):
+        if not self.has("forge") or not isinstance(message, VotesMessage) or not self._may(0.2):
             return []
-        if not isinstance(message, VotesMessage):
+        if not self._dares(receiver):
             return []
-        self.forgeries += 1
         vote = message.votes[0]
         count = len(self.watch.facts.set_at(vote.height)) if self._knows(vote.height) else 0
         if not count:
@@ -241,7 +246,6 @@ class Liar:
         """A decision with our signature alone behind it."""
         decision = Decision.decode(message.decision)
         commit = decision.commit
-        self.forgeries += 1
         first = commit.bitmap[0] & -commit.bitmap[0]
         alone = replace(commit, bitmap=bytes([first]), signatures=commit.signatures[:1])
         return DecisionMessage(replace(decision, commit=alone).encode())

@@ -20,9 +20,17 @@ from chain.storage.finality import FinalityJournal
 from consensus.inputs import BlockBuilt, BlockValidated, HeightStarted, Input
 from consensus.leader import proposer
 from consensus.machine import Machine
-from consensus.outputs import Output, Sign
+from consensus.outputs import Accuse, Output, Sign
 from consensus.record import Record
-from consensus.types import Block, Commit, Proposal, ValidatorSet, Vote
+from consensus.types import (
+    Block,
+    Commit,
+    DuplicateProposal,
+    DuplicateVote,
+    Proposal,
+    ValidatorSet,
+    Vote,
+)
 from ext import signing
 from runtime.totals import decode_totals
 from tests.simulation.parts import load_parts
@@ -83,6 +91,8 @@ class WholeWatch:
         self.false_blocks: set[bytes] = set()
         self.blocks: dict[int, bytes] = {}
         self.signatures = 0
+        self.punished = 0
+        self._byzantine = frozenset(numbers)
         self._genesis_hash = genesis_hash
         self._verified: dict[bytes, None] = {}
 
@@ -125,6 +135,8 @@ class WholeWatch:
         for wish in wishes:
             if isinstance(wish, Sign):
                 self.rules.on_sign(seat, wish)
+            elif isinstance(wish, Accuse):
+                self.rules.on_accused(seat, wish.evidence)
 
     def on_resumed(self, seat: Seat, record: Record) -> None:
         """See a machine that began where its journal stands."""
@@ -179,6 +191,7 @@ class WholeWatch:
         if self.blocks.setdefault(header.number, header.block_id) != header.block_id:
             raise Violation(f"two blocks are final at height {header.number}")
         self._check_money(seat, decided.block)
+        self._check_evidence(decided.block)
         if decided.commit is not None:
             self._check_signatures(seat, decided.commit)
             certificate = decided.commit.to_certificate()
@@ -214,3 +227,14 @@ class WholeWatch:
         held = seat.node.chain.state.money
         if held != totals.issuance:
             raise Violation(f"block {block.height}: accounts hold {held} of {totals.issuance}")
+
+    def _check_evidence(self, block: Block) -> None:
+        """Nobody is punished who said no two things."""
+        for evidence in block.evidence:
+            if not isinstance(evidence, DuplicateVote | DuplicateProposal):
+                raise Violation(f"block {block.height} tells of a fork: {evidence}")
+            self.punished += 1
+            first = evidence.first
+            number = number_of(self.facts.set_at(first.height), first.index)
+            if number not in self._byzantine:
+                raise Violation(f"block {block.height} punishes an honest validator: {evidence}")

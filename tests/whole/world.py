@@ -40,7 +40,7 @@ from tests.whole.weather import Weather
 PATIENCE_BLOCKS: Final = 10
 """Block times within which every correct node is final again after faults end."""
 
-LIMIT_BLOCKS: Final = 400
+LIMIT_BLOCKS: Final = 60
 """Block times after which a schedule that does not come to life again is given up."""
 
 AWAY_MIN, AWAY_MAX = 0.05, 1.2
@@ -57,6 +57,8 @@ class Result:
     flights: int
     signatures: int
     crashes: int
+    punished: int
+    highest_round: int
     recovery_blocks: float
     violation: Violation | None = None
 
@@ -175,6 +177,8 @@ class World:
             self.weather.flights,
             self.watch.signatures,
             self.crashes,
+            self.watch.punished,
+            max(self.watch.rules.rounds.values(), default=0),
             self.recovery_blocks,
             self.violation,
         )
