@@ -37,6 +37,7 @@ from tests.ordeal.scenes_of_nodes import (
     play_sync,
     play_validator,
 )
+from tests.ordeal.scenes_of_snapshots import play_restore, play_snapshot, play_taking_over
 from tests.ordeal.strikes import FAULTS, Scene, Strike
 
 WRITE_FILE = ("file.write", "file.sync", "file.replace", "file.directory")
@@ -51,6 +52,18 @@ DECIDING = (
 GENESIS = ("state.genesis.records", "state.genesis")
 CREATE = ("finality.create", "finality.create.sync", "finality.create.directory")
 SAVING = ("state.save", "finality.append", "finality.append.sync")
+SNAPSHOT = (
+    "snapshot.chunk.write", "snapshot.chunk.sync", "snapshot.names.sync", "snapshot.publish",
+    "snapshot.publish.sync", *WRITE_FILE,
+)  # fmt: skip
+RESTORE = (
+    "restore.records", "restore.headers", "restore.complete", "restore.offences",
+    "restore.decide", "restore.decide.sync",
+)  # fmt: skip
+TAKE = (
+    "restore.take.database", "restore.take.database.sync", "restore.take.journal",
+    "restore.take.journal.sync",
+)  # fmt: skip
 TRIM = ("finality.trim", "finality.trim.sync")
 
 SCENES = (
@@ -78,6 +91,9 @@ SCENES = (
     Scene("import", ("state.save", "state.index", "state.flush", *SAVING[1:]), play_import),
     Scene("rewind", ("state.rewind", *TRIM), play_rewind),
     Scene("torn tail", TRIM, play_torn_tail),
+    Scene("snapshot", SNAPSHOT, play_snapshot),
+    Scene("restore", (*RESTORE, *TAKE), play_restore),
+    Scene("taking over", TAKE, play_taking_over),
 )
 """Every life that the points of the node are struck in; a new point needs a scene that names it."""
 

@@ -29,9 +29,9 @@ from tests.ordeal.life import (
 )
 from tests.ordeal.rot import Seeded, stored_blocks
 from tests.ordeal.strikes import Strike
+from tests.support.solo import Solo
 
 _KEPT = TemporaryDirectory(prefix="ordeal-archive-")
-from tests.support.solo import Solo
 
 # ---- keys
 

@@ -8,13 +8,14 @@ from pathlib import Path
 from chain.errors import StorageError
 from chain.storage import durable
 from chain.storage.durable import Fault, SimulatedCrash
+from chain.storage.snapshot import SnapshotUnwritten
 from chain.wallet.errors import WalletError
 from tests.ordeal.life import (
     Broken,
 )
 
 FAULTS = tuple(Fault)
-STRUCK = (SimulatedCrash, StorageError, WalletError, OSError)
+STRUCK = (SimulatedCrash, StorageError, SnapshotUnwritten, WalletError, OSError)
 """What a struck step ends in: the end of the process, or an error that says so."""
 
 

@@ -12,7 +12,6 @@ from chain.wallet.keyring import Keyring
 from tests.ordeal.life import Life, Memory, come_back, find_others, listening
 
 DISK_BYTES = 24 << 20
-ROOM_BYTES = 1 << 20
 
 
 @pytest.fixture
@@ -52,7 +51,7 @@ def live_again_and_again(home, memory, chance):
                 life.die()
 
 
-@pytest.mark.parametrize("room", [0, 4_096, 100_000, ROOM_BYTES])
+@pytest.mark.parametrize("room", [0, 100_000])
 def test_a_validator_on_a_full_disk_stops_and_goes_on_with_room(small_disk, room):
     home, memory, chance = small_disk / "home", Memory(), Random(room)
     home.mkdir()

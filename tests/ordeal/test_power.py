@@ -1,6 +1,8 @@
 """The disk that forgets is survived, and sees who forgets to sync."""
 
 import os
+import shutil
+from dataclasses import replace
 from functools import partial
 from random import Random
 from types import SimpleNamespace
@@ -9,9 +11,14 @@ import pytest
 
 from chain.errors import StorageError
 from chain.storage import durable
+from chain.storage.finality import FinalityJournal
+from chain.storage.journal import SigningJournal
 from tests.ordeal import power
 from tests.ordeal.disk import Disk, watching
 from tests.ordeal.life import Broken
+from tests.support.consensus import GENESIS, h
+
+KEY = h("key")
 
 
 def watch(home, *, wanted=lambda _: True):
@@ -20,16 +27,25 @@ def watch(home, *, wanted=lambda _: True):
 
 
 def test_a_life_that_is_cut_anywhere_comes_back_by_itself(tmp_path, monkeypatch):
-    monkeypatch.setattr(power, "CUTS_A_LIFE", 3)
+    monkeypatch.setattr(power, "CUTS_A_LIFE", 2)
+    monkeypatch.setattr(power, "STRIKES_A_CUT", 1)
     _, counts = power.run_piece(0, 1, tmp_path)
-    assert counts["points"] == 6
+    assert counts["points"] == 2
 
 
 def test_a_database_that_lost_what_it_had_synced_is_noticed(tmp_path, monkeypatch):
-    monkeypatch.setattr(power, "LIES_A_LIFE", 6)
+    monkeypatch.setattr(power, "LIES_A_LIFE", 2)
     _, counts = power.run_piece(2, 1, tmp_path)
-    assert counts["points"] == 6
+    assert counts["points"] == 2
     assert counts["behind"] + counts["stopped"] > 0
+
+
+def make_lazy(monkeypatch, module):
+    """Let a module forget its last sync."""
+    lazy = SimpleNamespace(fdatasync=lambda _fd, _point: None)
+    for name in ("pwrite", "fsync", "fsync_directory", "truncate"):
+        setattr(lazy, name, partial(call, name))
+    monkeypatch.setattr(f"{module}.durable", lazy)
 
 
 def call(name, *arguments):
@@ -37,23 +53,64 @@ def call(name, *arguments):
     getattr(durable, name)(*arguments)
 
 
-def run_honest_pieces(tmp_path):
-    for number in (0, 1, 3, 5):
-        power.run_piece(number, 2, tmp_path / str(number))
+def write_journals(home):
+    """Say of each journal what it holds, once it said that it is durable."""
+    SigningJournal.create(home / "signing", genesis_hash=GENESIS, public_key=KEY, payload=b"0")
+    signing = SigningJournal.open(home / "signing", genesis_hash=GENESIS, public_key=KEY)
+    finality = FinalityJournal(home / "finality", GENESIS)
+    for height in range(1, 4):
+        signing.write(b"%d" % height)
+        finality.append(height, bytes([height]) * 32, b"certificate")
+    signing.close()
+    finality.close()
 
 
+def read_journals(home):
+    """What both say after the cut; a journal that refuses to open says nothing."""
+    try:
+        return open_journals(home)
+    except StorageError:
+        return None
+
+
+def open_journals(home):
+    signing = SigningJournal.open(home / "signing", genesis_hash=GENESIS, public_key=KEY)
+    finality = FinalityJournal(home / "finality", GENESIS)
+    found = (signing.payload, len(finality))
+    signing.close()
+    finality.close()
+    return found
+
+
+@pytest.mark.parametrize("lazy", ["", "chain.storage.journal", "chain.storage.finality"])
+def test_a_journal_that_is_not_synced_loses_what_it_said(tmp_path, monkeypatch, lazy):
+    if lazy:
+        make_lazy(monkeypatch, lazy)
+    home = tmp_path / "home"
+    disk = watch(home)
+    with watching(disk):
+        write_journals(home)
+    last, found = disk.cuts[-1], set()
+    for seed in range(30):
+        copy = tmp_path / f"copy{seed}"
+        shutil.copytree(last.home, copy)
+        replace(last, home=copy).strike(Random(seed))
+        found.add(read_journals(copy))
+    assert (found == {(b"3", 3)}) is (not lazy)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["chain.storage.journal", "chain.storage.finality"])
-def test_a_step_that_is_not_synced_is_seen(tmp_path, monkeypatch, module):
-    """Leave a sync out: some cut must then take something back that was said."""
-    real = {name: getattr(durable, name) for name in dir(durable) if not name.startswith("_")}
-    lazy = SimpleNamespace(**real)
-    lazy.fdatasync = lambda _fd, _point: None
-    for name in ("pwrite", "fsync", "fsync_directory", "truncate"):
-        setattr(lazy, name, partial(call, name))
-    monkeypatch.setattr(f"{module}.durable", lazy)
+def test_a_life_whose_journal_is_not_synced_breaks(tmp_path, monkeypatch, module):
+    make_lazy(monkeypatch, module)
     monkeypatch.setattr(power, "CUTS_A_LIFE", 12)
     with pytest.raises(Broken, match="cut after"):
         run_honest_pieces(tmp_path)
+
+
+def run_honest_pieces(tmp_path):
+    for number in (0, 1, 3, 5):
+        power.run_piece(number, 2, tmp_path / str(number))
 
 
 def test_a_file_is_any_mixture_of_what_was_synced_and_what_was_written(tmp_path):
