@@ -37,9 +37,17 @@ STATE_PRUNED: Final = 4003
 
 DEPTH_MAX: Final = 64
 """No method needs more; deeper documents only cost."""
+VALUES_MAX: Final = 16_384
+"""Values in one body, told from the marks between them before any is an object: a request of a
+thousand storage keys has as many, and a mebibyte of empty lists would become 22 of them."""
+ID_CHARACTERS_MAX: Final = 128
+"""An id is repeated in the answer; clients count, or draw 36 characters."""
 INT_DIGITS_MAX: Final = 40
 """2^128 has 39 digits; longer numbers are an attack on the parser."""
 
+
+_MARKS: Final = (b",", b":", b"[", b"{")
+"""What stands between values; marks inside of texts are counted, too."""
 
 _HALF_CHARACTER: Final = b"\\ud"
 """How JSON begins to write half of a surrogate pair, in lower case."""
@@ -71,6 +79,8 @@ def parse_json(raw: bytes) -> Json:
     Raises RpcError(PARSE_ERROR).
     """
     try:
+        if sum(map(raw.count, _MARKS)) > VALUES_MAX:
+            raise _Malformed(f"more than {VALUES_MAX} values")
         document = json.loads(
             raw.decode("utf-8"),
             object_pairs_hook=_unique,
@@ -187,7 +197,9 @@ class Method:
         names = [param.name for param in self.params]
         for name in given:
             if name not in names:
-                raise RpcError(INVALID_PARAMS, "Invalid params", f"{self.name} has no {name!r}")
+                raise RpcError(
+                    INVALID_PARAMS, "Invalid params", f"{self.name} has no {name[:128]!r}"
+                )
         return [given.get(name) for name in names]
 
     def _read(self, param: Param, value: Json) -> Any:
@@ -356,6 +368,10 @@ def _check_request(request: Json) -> tuple[str, Json]:
         isinstance(identity, bool) or not isinstance(identity, str | int | float)
     ):
         raise RpcError(INVALID_REQUEST, "Invalid Request", "an id is a string, a number or null")
+    if isinstance(identity, str) and len(identity) > ID_CHARACTERS_MAX:
+        raise RpcError(
+            INVALID_REQUEST, "Invalid Request", f"an id has at most {ID_CHARACTERS_MAX} characters"
+        )
     if "params" in request and not isinstance(request["params"], list | dict | None):
         raise RpcError(INVALID_REQUEST, "Invalid Request", "params are an array or an object")
     return request["method"], request.get("params")
@@ -363,9 +379,10 @@ def _check_request(request: Json) -> tuple[str, Json]:
 
 def _identity(request: Json) -> str | int | float | None:
     identity = request.get("id") if isinstance(request, dict) else None
-    if isinstance(identity, str | int | float) and not isinstance(identity, bool):
-        return identity
-    return None
+    if isinstance(identity, str):
+        return identity if len(identity) <= ID_CHARACTERS_MAX else None
+    is_number = isinstance(identity, int | float) and not isinstance(identity, bool)
+    return identity if is_number else None
 
 
 def _failure(identity: str | float | None, error: RpcError) -> Json:
