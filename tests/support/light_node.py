@@ -51,7 +51,7 @@ class Answering:
         try:
             return trio.run(run_call, Call(found, found.bind(list(params))))
         except RpcError as error:
-            raise client.RpcError(error.code, str(error)) from None
+            raise client.RpcError(error.code, str(error), error.data) from None
 
 
 def alterations(answer, path=()):

@@ -6,14 +6,11 @@ from dataclasses import replace
 
 import pytest
 import trio
-from trio.testing import MockClock
 
 import chain.node
 from chain.errors import ConfigError
-from chain.log import silent_log
 from chain.network import snapshot_sync
-from chain.network.envelope import decode_envelope, encode_message
-from chain.network.handshake import ChainHandshake, ClaimBook
+from chain.network.envelope import encode_message
 from chain.network.interface import RequestRefused
 from chain.network.messages import HeadersPage
 from chain.network.simulated import SimulatedHub, SimulatedNetwork
@@ -21,38 +18,18 @@ from chain.network.snapshot_messages import ChunkMessage, LightBlockMessage, Man
 from chain.network.snapshot_pages import SnapshotServer
 from chain.network.sync_pages import NOT_KEPT, SyncServer
 from chain.opening import open_storage
-from chain.seams import SystemClock
 from chain.storage import snapshot
 from chain.storage.snapshot import Manifest, SnapshotShelf
-from chain.warp import restore_snapshot, wants_snapshot
+from chain.warp import wants_snapshot
 from consensus.types import LightBlock
 from ext import hashing
-from tests.support.snapshots import epoch_starts, joining, write_snapshot
-from tests.support.solo import FixedClock, Solo
+from tests.support.snapshots import World, epoch_starts, write_snapshot
+from tests.support.solo import Solo
 
 assert chain.node  # the layers above are whole, too
 
-FORK = bytes(32)
-SIZE_MAX = 1 << 23
 SMALL = 6_000
 """Bytes of a chunk here: a small state still has many."""
-
-
-class View:
-    """A chain as the handshake shows it."""
-
-    def __init__(self, solo, height=None):
-        self._blocks = solo.chain.blocks
-        self.genesis_hash = solo.start.hash
-        self.tip = self._blocks.header(height or solo.chain.height)
-
-    def validators_at(self, height):
-        return self._blocks.validators_at(height) if height <= self.tip.number + 2 else None
-
-    def last_commits(self, count):
-        del count
-        number = self.tip.number
-        return [(self._blocks.commit(number), self._blocks.validators_at(number))]
 
 
 @pytest.fixture(scope="module")
@@ -74,88 +51,6 @@ def made(tmp_path_factory):
     yield solo, shelf
     solo.close()
     patch.undo()
-
-
-class World:
-    """Peers who have the chain, and one who wants it."""
-
-    def __init__(self, made, tmp_path):
-        self.solo, self.shelf = made
-        self.hub = SimulatedHub(seed=5)
-        self.config = joining(tmp_path / "new", self.solo.start, tmp_path / "spec.toml")
-        self.peers = {}
-        self.score = {}
-        self.banned = {}
-        self.clock = FixedClock(self.solo.chain.tip.time_ms + 300)
-
-    def add(self, name, *, shelf=None, height=None):
-        """A peer with the chain up to a height, and a shelf."""
-        handshake = ChainHandshake(
-            View(self.solo, height), ClaimBook(), compute_fork_id=lambda: FORK,
-            find_block_id=self.solo.chain.blocks.block_id,
-        )  # fmt: skip
-        network = SimulatedNetwork(self.hub, name, handshake=handshake)
-        SyncServer(network, self.solo.chain.blocks).attach()
-        SnapshotServer(network, self.solo.chain.blocks, shelf or self.shelf).attach()
-        self.peers[name] = network
-
-    def tamper(self, liar, protocol, kind, change):
-        """Let answers of one peer arrive changed; None lets them not arrive."""
-
-        def on_flight(flight):
-            if (flight.way, flight.name, flight.sender) != ("response", protocol, liar):
-                return [flight.payload]
-            found = decode_envelope(flight.payload, bytes_max=SIZE_MAX, kinds=(kind,))
-            message = change(found.message)
-            return [] if message is None else [encode_message(message, request_id=1)]
-
-        self.hub.tamper = on_flight
-
-    def _network(self, handshake, _metrics):
-        network = SimulatedNetwork(self.hub, "new", handshake=handshake)
-        report = network.report
-
-        def note(peer, delta, reason):
-            self.score[peer] = self.score.get(peer, 0) + delta
-            self.banned.setdefault(peer, reason)
-            report(peer, delta, reason)
-
-        network.report = note
-        return network
-
-    async def _restore(self):
-        return await restore_snapshot(
-            self.config, self.solo.start, self._network, fork_id=FORK, clock=self.clock,
-            log=silent_log(SystemClock()),
-        )  # fmt: skip
-
-    def join(self, patience=600):
-        """Restore; gives the header, or raises what the node would stop with."""
-        found = []
-
-        async def main():
-            async with trio.open_nursery() as nursery:
-                for network in self.peers.values():
-                    await nursery.start(network.run)
-                with trio.fail_after(patience):
-                    found.append(await self._restore())
-                nursery.cancel_scope.cancel()
-
-        trio.run(main, clock=MockClock(autojump_threshold=0))
-        return found[0]
-
-    def check(self, height):
-        """The home holds exactly the chain up to this height."""
-        assert not wants_snapshot(self.config, self.solo.start)
-        opened = open_storage(self.config, self.solo.start)
-        try:
-            assert opened.height == height
-            header = self.solo.chain.blocks.header(height)
-            assert opened.tip == header
-            assert opened.state.root == header.state_root
-            assert list(opened.state.entries()) == list(self.solo.chain.open_entries(height))
-        finally:
-            opened.close()
 
 
 @pytest.fixture

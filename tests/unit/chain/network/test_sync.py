@@ -322,3 +322,23 @@ def test_a_block_that_was_decided_and_does_not_execute_stops_sync():
             nursery.cancel_scope.cancel()
 
     trio.run(main, clock=MockClock(autojump_threshold=0))
+
+
+def test_a_peer_that_began_with_a_snapshot_is_no_liar_and_others_have_the_blocks(long_chain):
+    teams, decisions = long_chain
+    reports = []
+
+    def arrange(hub):
+        young = []
+        for i in range(5):
+            ledger = FakeLedger(teams, decisions)
+            ledger.kept_from = 500
+            young.append(Node(hub, f"a{i}", ledger))
+        new = Node(hub, "new", FakeLedger(teams))
+        new.network.report = lambda *said: reports.append(said)
+        return [new, *young, Node(hub, "whole", FakeLedger(teams, decisions))]
+
+    nodes = play(arrange, has_caught_up)
+    assert nodes[0].ledger.tip == decisions[-1].block.header
+    assert reports == []
+    assert len(nodes[0].peers_at_end) == 6
