@@ -33,7 +33,7 @@ from chain.network.interface import (
     RequestRefused,
     ServiceLimits,
 )
-from chain.network.libp2p_streams import StreamDesk
+from chain.network.libp2p_streams import BUSY, StreamDesk
 from chain.network.news import PeerNews
 from chain.network.packing import MalformedMessage
 from chain.network.peer_book import PeerBook, find_anchors, save_anchors
@@ -253,7 +253,10 @@ class PeerKeeper:
                 patience=STATUS_PATIENCE,
             )
         except RequestRefused as fault:
-            self._refuse(peer, str(fault))
+            if str(fault) == BUSY:
+                await self._miss(peer, BUSY)
+            else:
+                self._refuse(peer, str(fault))
         except ProtocolUnsupported as fault:
             self._refuse(peer, str(fault), seconds=UNSUPPORTED_SECONDS)
         except RequestFailed as fault:

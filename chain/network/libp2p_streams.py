@@ -52,6 +52,19 @@ REFUSAL = 1
 REASON_BYTES_MAX = 200
 """A refusal's reason is a sentence, not a report."""
 
+PEER_SHARE = 4
+"""One peer holds at most this part of a service's places, a quarter, and one more: an answer may
+have arrived, and the next question with it, before its place is given back."""
+
+ASKING_SECONDS = 3.0
+"""How long a question may take to arrive; longer is a stream that only holds a place."""
+
+STALL_PENALTY = -10.0
+"""What a question costs that was begun and not finished."""
+
+BUSY = "busy"
+"""The reason of a refusal that is none of the asker's fault, and that will pass."""
+
 CHANNEL_STREAMS_MAX = 2
 """Streams one peer may hold open to one channel: one in use and one it has just replaced."""
 
@@ -89,6 +102,12 @@ class _Service:
     buckets: PeerBuckets
     slots: trio.CapacityLimiter
     is_open_to_strangers: bool
+    held: "Counter[PeerId]"
+
+    @property
+    def share(self) -> int:
+        """How many places one peer may hold."""
+        return 1 + self.limits.concurrency // PEER_SHARE
 
 
 @dataclass(slots=True)
@@ -158,7 +177,9 @@ class StreamDesk:
         """Answer a request protocol; only the handshake answers strangers."""
         buckets = PeerBuckets(rate=limits.rate, burst=limits.burst, clock=time.monotonic)
         slots = trio.CapacityLimiter(limits.concurrency)
-        self._services[protocol] = _Service(protocol, responder, limits, buckets, slots, strangers)
+        self._services[protocol] = _Service(
+            protocol, responder, limits, buckets, slots, strangers, Counter()
+        )
 
     def listen(self, channel: str, receiver: Receiver, limits: ChannelLimits) -> None:
         """Take one-way messages."""
@@ -171,6 +192,7 @@ class StreamDesk:
         self._nursery = None
         self._outboxes.clear()
         for service in self._services.values():
+            service.held.clear()
             host.set_stream_handler(
                 self.protocol_id(service.protocol), _bind(self._on_request, service)
             )
@@ -223,24 +245,35 @@ class StreamDesk:
         if not service.is_open_to_strangers and not self._desk.is_welcome(peer):
             await self._refuse(stream, "say status first")
             return
-        if not service.buckets.take(peer) or service.slots.available_tokens < 1:
+        if not service.buckets.take(peer) or service.held[peer] >= service.share:
             self._desk.report(peer, OVERUSE_PENALTY, f"too many requests for {service.protocol}")
-            await self._refuse(stream, "busy")
+            await self._refuse(stream, BUSY)
             return
-        async with service.slots:
-            with trio.move_on_after(limits.deadline) as patience:
-                await self._answer(service, peer, stream)
+        if service.slots.available_tokens < 1:
+            await self._refuse(stream, BUSY)
+            return
+        service.held[peer] += 1
+        try:
+            async with service.slots:
+                with trio.move_on_after(limits.deadline) as patience:
+                    await self._answer(service, peer, stream)
+        finally:
+            service.held[peer] -= 1
+            if not service.held[peer]:
+                del service.held[peer]
         if patience.cancelled_caught:
             self._meter.count("requests_timed_out_total", service.protocol)
             await quietly(stream.reset)
 
     async def _answer(self, service: _Service, peer: PeerId, stream: Any) -> None:
-        (size,) = _REQUEST_HEAD.unpack(await read_exactly(stream, _REQUEST_HEAD.size))
-        if size > service.limits.request_bytes_max:
-            self._desk.report(peer, INVALID_PENALTY, f"oversized request for {service.protocol}")
+        payload: bytes | None = None
+        with trio.move_on_after(ASKING_SECONDS) as patience:
+            payload = await self._read_question(service, peer, stream)
+        if patience.cancelled_caught:
+            self._desk.report(peer, STALL_PENALTY, f"half a request for {service.protocol}")
+        if payload is None:
             await quietly(stream.reset)
             return
-        payload = await read_exactly(stream, size) if size else b""
         try:
             answer = await service.responder(peer, payload)
         except RequestRefused as refusal:
@@ -251,6 +284,15 @@ class StreamDesk:
         await stream.write(_ANSWER_HEAD.pack(ANSWER, len(answer)) + answer)
         await quietly(stream.close)
         self._meter.count("requests_served_total", service.protocol)
+
+    async def _read_question(self, service: _Service, peer: PeerId, stream: Any) -> bytes | None:
+        """Give the bytes of a question, None when it is larger than it may be."""
+        (size,) = _REQUEST_HEAD.unpack(await read_exactly(stream, _REQUEST_HEAD.size))
+        if size > service.limits.request_bytes_max:
+            self._desk.report(peer, INVALID_PENALTY, f"oversized request for {service.protocol}")
+            return None
+        payload: bytes = await read_exactly(stream, size) if size else b""
+        return payload
 
     @staticmethod
     async def _refuse(stream: Any, reason: str) -> None:

@@ -179,6 +179,53 @@ def test_a_huge_length_prefix_costs_its_sender(protocol: str, frame: bytes) -> N
     trio.run(main)
 
 
+def test_questions_that_are_never_finished_cost_their_sender_and_hold_up_nobody() -> None:
+    async def main() -> None:
+        async with (
+            node() as victim,
+            node("attacker", bootstrap=tuple(victim.listen_addresses())) as attacker,
+            node("honest", bootstrap=tuple(victim.listen_addresses())) as honest,
+        ):
+            await until(lambda: len(victim.peers()) == 2 and bool(attacker.peers()))
+            before = victim._scores.score(attacker.local_peer)
+            for _ in range(12):
+                stream = await attacker._host.new_stream(
+                    victim._host.get_id(), [victim._streams.protocol_id("echo")]
+                )
+                await stream.write(b"\0")
+            await trio.sleep(0.2)
+            for number in range(3):
+                question = b"%d" % number
+                answer = await honest.request(
+                    victim.local_peer, "echo", question, response_bytes_max=100, timeout=60
+                )
+                assert answer == question
+            await until(lambda: victim._scores.score(attacker.local_peer) <= before - 30)
+            assert victim._scores.score(honest.local_peer) > -1
+
+    trio.run(main)
+
+
+def test_a_peer_that_is_busy_is_asked_again_and_not_refused() -> None:
+    """Somebody else may hold all places of its handshake; that is none of its faults."""
+
+    async def main() -> None:
+        async with (
+            node(status_interval=0.5) as victim,
+            node("other", bootstrap=tuple(victim.listen_addresses()), status_interval=0.5) as other,
+        ):
+            await until(lambda: bool(victim.peers() and other.peers()))
+            service = victim._streams._services["status"]
+            service.slots.total_tokens = 1
+            async with service.slots:
+                await trio.sleep(1.5)
+            service.slots.total_tokens = 64
+            await until(lambda: victim.local_peer in other.peers())
+            assert not other._keeper._refused
+
+    trio.run(main)
+
+
 def test_streams_and_subscriptions_of_one_peer_are_bounded() -> None:
     from libp2p.pubsub.pb import rpc_pb2
     from libp2p.utils import encode_varint_prefixed
