@@ -34,8 +34,8 @@ class RpcLimits:
     connections_max: int = 256
     calls_a_minute: int | None = None
     """Per address; None is no limit, and loopback never has one."""
-    queue_max: int = 64
-    """Notifications waiting for a slow reader before it is dropped."""
+    queue_max: int = 512
+    """Notifications waiting for a slow reader before it is dropped: two of every subscription."""
     idle_seconds: float = 60.0
     websocket_idle_seconds: float = 300.0
     request_seconds: float = 10.0
