@@ -143,16 +143,14 @@ def test_a_jury_votes_by_hand_and_by_machine_and_is_appealed_against(
     gristmill, live, town, tmp_path, accused
 ):
     vote(gristmill, live, accused, ("Alice", "Bob"))
-    run = run_of(town, tmp_path)
     live.is_restless = False
-    assert gristmill(*run, "--blocks", 1).code == 0
+    assert gristmill(*run_of(town, tmp_path), "--blocks", 1).code == 0
     found = shown(gristmill, accused)
     assert [seat["has_cast"] for seat in found["jury"]["seats"]] == [True] * 3
     assert gristmill("job", "jury", "reveal", accused, *by("Alice")).code == 0
     other = ("--memory", tmp_path / "other.json")
     strange = gristmill("job", "jury", "reveal", accused, *other, *by("Bob"))
     assert (strange.code, "another memory" in strange.err) == (66, True)
-    assert gristmill(*run, "--blocks", 1).code == 0
     votes = {seat["juror"]: seat["vote"] for seat in shown(gristmill, accused)["jury"]["seats"]}
     assert votes[dev_address("Charlie")] == "wrong", "the machine ran it again, and opened it"
     assert gristmill("verifier", "run", "--from", "//Bob", "--blocks", 1).code == 0
