@@ -15,6 +15,7 @@ from unittest import mock
 from ext import hashing, signing
 from runtime import executive as executive_module
 from runtime.balances import TREASURY
+from runtime.block import Misbehaviour, MisbehaviourKind
 from runtime.executive import OTHER_ERROR
 from runtime.frame.call import DispatchClass
 from runtime.frame.dispatch import CallEntry
@@ -27,15 +28,22 @@ from runtime.frame.errors import (
 from runtime.frame.origins import Root
 from runtime.governance import proposals as proposals_module
 from runtime.governance.votes import SplitVote, StandardVote
+from runtime.market.datasets.nouns import Answer
+from runtime.market.datasets.nouns import Terms as DataTerms
+from runtime.market.datasets.possession import has_answered
+from runtime.market.datasets.registry import commitment_of
+from runtime.market.trees import branch_of
 from runtime.possession import prove_possession
-from runtime.primitives import AccountId
+from runtime.primitives import ZERO_HASH, AccountId
 from runtime.session_keys import SessionKeys
 from runtime.staking.nouns import STAKED, ValidatorPrefs
 from tests.fuzz.wise import Wise
 from tests.support import electorate
-from tests.support.crowd import EVERYBODY, Crowd
-from tests.support.jobs import GRIST, OTHER
+from tests.support.bazaar import OWNER, SALT
+from tests.support.crowd import BACKER, EVERYBODY, Crowd
+from tests.support.jobs import GRIST, OTHER, PROVIDERS, REQUESTER
 from tests.support.runtime import GENESIS_HASH, person, stranger
+from tests.support.verification import LEAVES
 
 PEOPLE = tuple(person(name) for name in ("Alice", "Bob", "Charlie", "Dave", "Eve", "Ferdie"))
 STAKERS = tuple(electorate.named("staker", number) for number in range(6))
@@ -80,6 +88,19 @@ class Everybody(Crowd):
         self.wise = Wise(self.random, words, self.entries_all, runtime)
         self.calls: Counter[str] = Counter()
         self.sent = 0
+        self.commits: dict[bytes, AccountId] = {}
+        self.offences: list[tuple[int, AccountId]] = []
+        self.owners = {
+            "Budgets": (OTHER.id,),
+            "Credits": (OTHER.id, REQUESTER.id),
+            "Datasets": (OWNER.id, BACKER.id),
+            "Providers": tuple(one.id for one in PROVIDERS),
+            "Verification": PEOPLE,
+            "Oracle": PEOPLE,
+        }
+        self.fair._show_leaves = self._show_leaves  # type: ignore[method-assign]  # may be frozen
+        chain = self.fair.chain
+        self._context, chain.context = chain.context, self._weather  # type: ignore[method-assign]  # to be absent, and to offend
         for who in STAKERS:
             electorate.endow(runtime, who, 60_000)
         for who in PEOPLE:
@@ -97,6 +118,17 @@ class Everybody(Crowd):
         yield 6, self.pay
         yield 5, self.batch
         yield 40, self.send_wise
+        yield 4, self.sell_data
+        yield 3, self.keep_budget
+
+    def _show_leaves(self) -> None:
+        """The owner of the data shows what is drawn of it, unless a vote has frozen the money."""
+        dataset, challenge = self.fair.data.datasets.find(0), self.fair.data.find_challenge(0)
+        if dataset is None or challenge is None:
+            return
+        if challenge.era is None or not has_answered(dataset, challenge.era):
+            drawn = (Answer(LEAVES[n], branch_of(LEAVES, n).path) for n in challenge.indices)
+            self.call(OWNER.id, "Datasets", "prove", 0, tuple(drawn))
 
     # Outcomes
 
@@ -225,9 +257,10 @@ class Everybody(Crowd):
             ("Treasury", "envelope", who, amount),
             ("Treasury", "stop", random.randrange(12), random.random() < 0.5),
             ("Parameters", "set", name, value),
-            ("Staking", "cancel_deferred_slash"),
+            ("Slashing", "cancel_deferred_slash", random.randrange(4), b"why not"),
+            ("Safety", "unfreeze", random.choice(self.fair.runtime.modules).index),
         )
-        module, call, *arguments = random.choice(choices[:6])
+        module, call, *arguments = random.choice(choices)
         return chain.call(module, call, *arguments)
 
     def propose(self) -> None:
@@ -241,7 +274,7 @@ class Everybody(Crowd):
     def vote(self) -> None:
         random = self.random
         count = self.fair.runtime.referenda.referendum_count
-        poll = max(count - random.randrange(1, 6), 0)
+        poll, any_poll = max(count - random.randrange(1, 6), 0), random.randrange(count + 1)
         who, balance = random.choice(VOTERS), random.choice((GRIST, 5_000 * GRIST, 40_000 * GRIST))
         side = random.choice((0x80, 0x80, 0)) | random.choice((0, 1, 1, 3, 6))
         votes = (
@@ -253,11 +286,11 @@ class Everybody(Crowd):
             (
                 ("Referenda", "place_decision_deposit", poll),
                 ("Referenda", "place_decision_deposit", poll),
-                ("Referenda", "refund_decision_deposit", poll),
-                ("Referenda", "refund_submission_deposit", poll),
+                ("Referenda", "refund_decision_deposit", any_poll),
+                ("Referenda", "refund_submission_deposit", any_poll),
                 ("Referenda", "nudge_referendum", poll),
                 *[("ConvictionVoting", "vote", poll, random.choice(votes))] * 6,
-                ("ConvictionVoting", "remove_vote", poll),
+                ("ConvictionVoting", "remove_vote", any_poll),
                 ("ConvictionVoting", "delegate", 0, random.choice(VOTERS), 1, balance),
                 ("ConvictionVoting", "undelegate", 0),
                 ("ConvictionVoting", "unlock", 0, random.choice(VOTERS)),
@@ -348,11 +381,86 @@ class Everybody(Crowd):
         self.send(random.choice(self.senders), calls[0])
 
     def send_wise(self) -> None:
+        """Calls of every kind as often, by whom they may concern."""
         for _ in range(3):
-            self.send(
-                self.random.choice(self.senders),
-                self.wise.call(self.random.choice(self.entries_all)),
+            entry = self.random.choice(self.entries_all)
+            whose = self.owners.get(entry.module_name, VOTERS)
+            near = self.random.random() < 0.6
+            who = self.random.choice(whose if near else self.senders)
+            self.send(who, self.wise.call(entry))
+
+    # Others of the market
+
+    def sell_data(self) -> None:
+        """Commit to data, reveal it, and do with it what owners do."""
+        random = self.random
+        who, number = random.choice((OWNER.id, BACKER.id)), random.randrange(4)
+        root = random.choice(self.wise.words)
+        if self.commits and random.random() < 0.4:
+            root, who = random.choice(list(self.commits.items()))
+            terms = DataTerms(1_024 * random.choice((1, 6, 32)), ZERO_HASH, GRIST, (), ())
+            self.try_call(who, "Datasets", "reveal", root, SALT, terms, 500 * GRIST)
+            return
+        commitment = commitment_of(root, who, SALT)
+        name, *arguments = random.choice(
+            (
+                ("commit", commitment),
+                ("commit", commitment),
+                ("drop_commit", commitment),
+                ("set_price", number, 2 * GRIST),
+                ("add_bond", number, 10 * GRIST),
+                ("offer_owner", number, random.choice((OWNER.id, BACKER.id))),
+                ("accept_owner", number),
+                ("challenge", number, number + 1),
+                ("report_miss", number, self.fair.height // 8),
+                ("withdraw_bond", number),
             )
+        )
+        if self.try_call(who, "Datasets", name, *arguments) and name == "commit":
+            self.commits[root] = who
+
+    def keep_budget(self) -> None:
+        """The owner of an organisation lets others spend, and hands it on and back."""
+        random = self.random
+        who, other = random.choice((OTHER.id, BACKER.id)), random.choice((BACKER.id, OTHER.id))
+        number = random.randrange(3)
+        name, *arguments = random.choice(
+            (
+                ("create", "other lab"),
+                ("set_member", number, other, GRIST, 10 * GRIST),
+                ("remove_member", number, BACKER.id),
+                ("withdraw", number, GRIST),
+                ("set_owner", number, other),
+                ("close", number),
+            )
+        )
+        self.try_call(who, "Budgets", name, *arguments)
+
+    # Blocks
+
+    def _weather(self, **changes: Any) -> Any:
+        """The next block: some are absent, and now and then one is proved to have voted twice."""
+        block, random = self._context(), self.random
+        absent = tuple(random.random() < 0.93 for _ in block.last_commit)
+        changes = {"last_commit": absent, **changes}
+        if random.random() < 0.01 and block.height > 4:
+            session, at = self.fair.chain.look().session, block.height - 1
+            members = {one.account: one.power for one in session.current_set}
+            who = random.choice(sorted(members))
+            if (at, who) not in self.offences:
+                self.offences.append((at, who))
+                changes["misbehaviour"] = (
+                    Misbehaviour(
+                        kind=MisbehaviourKind.DUPLICATE_VOTE,
+                        account=who,
+                        height=at,
+                        time_ms=self.fair.chain.spec.time_ms + at * 1_000,
+                        power=members[who],
+                        total_power=sum(members.values()),
+                        evidence_hash=bytes(32),
+                    ),
+                )
+        return self._context(**changes)
 
 
 def run_history(seed: int, calls: int) -> Everybody:

@@ -265,12 +265,13 @@ MONEY = ("Providers", "Datasets", "Credits", "Budgets", "Staking", "Disputes", "
 def cheating_grid() -> tuple[int, list[str]]:
     """Judge the best cheat for every price, bond and plan; gives how many, and those that pay.
 
-    Audits draw as many checkpoints as the chain draws; replicas are compared in full. What only its
-    requester looks at is not here: there `needed` says how often it has to look.
+    A bond is two to three prices, half of it at least the provider's own. Audits draw as many
+    checkpoints as the chain draws; replicas are compared in full. What only its requester looks at
+    is not here: there `needed` says how often it has to look.
     """
     count, paying = 0, []
     prices = [10**e * m for e in range(6, 16) for m in (1, 3, 9)]
-    shares = (1, 2, 5, 10, 25, 50, 75, 100, 150, 200, 300)
+    shares = (100, 101, 110, 125, 150, 200, 300)
     for price in prices:
         for percent in shares:
             own = price * percent // 100

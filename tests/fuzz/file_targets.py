@@ -17,6 +17,13 @@ from chain.market.memory import AgentMemory, MemorySpoiled
 from chain.market.rows import BadRows, read_csv, read_idx
 from chain.seams import SystemChance
 from chain.storage.archive import MAGIC, ArchiveReader
+from chain.storage.snapshot import (
+    CHUNK_BYTES,
+    ChunkCutter,
+    ChunkReader,
+    Manifest,
+    SnapshotFault,
+)
 from ext import hashing, store
 from runtime.frame.errors import SpecError
 from runtime.spec import load_spec
@@ -291,7 +298,58 @@ def _entries() -> tuple[tuple[bytes, bytes], ...]:
     return tuple(state.entries())
 
 
+# Snapshots
+
+
+@cache
+def _chunk() -> bytes:
+    return next(ChunkCutter().cut(_entries()))
+
+
+def _manifest_of(chunk: bytes, entries: int) -> Manifest:
+    hash_ = hashing.blake2b_256(chunk)
+    return Manifest(7, b"b" * 32, b"r" * 32, entries, len(chunk), (hash_,))
+
+
+def _manifests() -> list[bytes]:
+    two = Manifest(9, b"b" * 32, b"r" * 32, 5, CHUNK_BYTES + 1, (b"1" * 32, b"2" * 32))
+    return [_manifest_of(_chunk(), len(_entries())).encode(), two.encode()]
+
+
+def _read_chunk(data: bytes) -> list[tuple[bytes, bytes]]:
+    """A chunk that its manifest names, so that what is in it is what counts."""
+    if not data:
+        raise SnapshotFault("a chunk is not empty")
+    count = 1 + int.from_bytes(data[-2:], "little") % 40
+    for entries in (len(_entries()), count):
+        try:
+            return ChunkReader(_manifest_of(data, entries)).feed(data)
+        except SnapshotFault as fault:
+            last = fault
+    raise last
+
+
+def _write_chunk(entries: list[tuple[bytes, bytes]]) -> bytes:
+    return b"".join(ChunkCutter().cut(entries))
+
+
 TARGETS = (
+    Target(
+        name="manifest",
+        read=Manifest.decode,
+        errors=(SnapshotFault,),
+        seeds=cache(_manifests),
+        write=Manifest.encode,
+        share=30,
+    ),
+    Target(
+        name="chunk",
+        read=_read_chunk,
+        errors=(SnapshotFault,),
+        seeds=lambda: [_chunk()],
+        write=_write_chunk,
+        share=20,
+    ),
     Target(
         name="archive",
         read=_read_archive,

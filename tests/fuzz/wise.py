@@ -15,7 +15,7 @@ AMOUNTS = (
 )  # fmt: skip
 NUMBERS = (
     "id_", "index", "poll_index", "job", "dispute", "case", "era", "eras", "earlier", "later",
-    "checkpoint", "position", "org", "class_", "class_id", "feed", "module", "start", "cliff",
+    "checkpoint", "position", "org", "class_", "class_id", "feed", "start", "cliff",
     "duration", "step", "version", "height", "count", "num_slashing_spans",
 )  # fmt: skip
 SOME = (1, 999_999, 1_000_000, GRIST - 1, GRIST, 10 * GRIST, 1_000 * GRIST, 10_000 * GRIST)
@@ -44,6 +44,8 @@ class Wise(Wild):
                 value = self.number()
             elif name == "name" and parameter.label == "Vec<u8>":
                 value = self.parameter()
+            elif name == "module":
+                value = self.random.choice(self.runtime.modules).index
         if value is not None:
             try:
                 data: bytes = parameter.wired.encode(value)
