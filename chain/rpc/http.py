@@ -11,11 +11,14 @@ import h11
 import trio
 
 from chain.rpc.limits import HEADER_BYTES_MAX
+from chain.rpc.room import Share
 
 TEXT: Final = "text/plain; charset=utf-8"
 """What refusals and probes are written in."""
 JSON: Final = "application/json"
 """What JSON-RPC is written in."""
+BUSY: Final = "too many large requests and answers are under way; try again"
+"""Why something is refused that would be fine at another time."""
 LINGER_READS: Final = 64
 """Reads of a refused request's rest: without them a TCP reset would eat the answer."""
 
@@ -54,8 +57,9 @@ class Refusal(Exception):
 class HttpStream:
     """Requests in, responses out, one after the other, on one connection."""
 
-    def __init__(self, stream: trio.SocketStream, *, body_bytes_max: int) -> None:
+    def __init__(self, stream: trio.SocketStream, share: Share, *, body_bytes_max: int) -> None:
         self.stream = stream
+        self._share = share
         self._body_bytes_max = body_bytes_max
         self._h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=HEADER_BYTES_MAX)
 
@@ -82,7 +86,10 @@ class HttpStream:
         )
 
     async def receive_body(self, request: HttpRequest) -> bytes:
-        """Read the rest of a request; raises Refusal(413), at once when it announces too much."""
+        """Read the rest of a request, which the connection's share holds from then on.
+
+        Raises Refusal: 413, at once when it announces too much, 503 when there is no room.
+        """
         announced = request.headers.get("content-length", "0")
         if int(announced) > self._body_bytes_max:
             raise Refusal(413, f"a body has at most {self._body_bytes_max} bytes")
@@ -96,6 +103,8 @@ class HttpStream:
                 return bytes(body)
             if not isinstance(event, h11.Data):
                 raise Refusal(400, "the body ended early")
+            if not self._share.take(len(event.data)):
+                raise Refusal(503, BUSY)
             body += event.data
             if len(body) > self._body_bytes_max:
                 raise Refusal(413, f"a body has at most {self._body_bytes_max} bytes")
@@ -110,10 +119,11 @@ class HttpStream:
         ]
         if response.close:
             headers.append(("connection", "close"))
-        out = self._send(h11.Response(status_code=response.status, headers=_encoded(headers)))
+        head = self._send(h11.Response(status_code=response.status, headers=_encoded(headers)))
+        await self.stream.send_all(head)
         if response.body and not head_only:
-            out += self._send(h11.Data(data=response.body))
-        await self.stream.send_all(out + self._send(h11.EndOfMessage()))
+            await self.stream.send_all(self._send(h11.Data(data=response.body)))
+        await self.stream.send_all(self._send(h11.EndOfMessage()))
 
     async def refuse(self, status: int, reason: str) -> None:
         """Answer with an error, then read on for a moment so that the answer arrives."""

@@ -13,10 +13,11 @@ import trio
 
 from chain.errors import StorageError
 from chain.log import Log
-from chain.rpc.http import JSON, TEXT, HttpRequest, HttpResponse, HttpStream, Refusal
+from chain.rpc.http import BUSY, JSON, TEXT, HttpRequest, HttpResponse, HttpStream, Refusal
 from chain.rpc.jsonrpc import Dispatcher, encode_json
 from chain.rpc.limits import CallBudget, RpcLimits
 from chain.rpc.methods import build_methods
+from chain.rpc.room import Room, Share
 from chain.rpc.subscriptions import run_without_connection
 from chain.rpc.view import NodeView
 from chain.rpc.websocket import WebSocketSession
@@ -48,6 +49,7 @@ class RpcServer:
             response_bytes_max=limits.response_bytes_max,
             on_fault=self._log_fault,
         )
+        self._room = Room()
         self._connections = 0
         self._subscriptions_named = 0
         self._sessions: set[WebSocketSession] = set()
@@ -65,13 +67,14 @@ class RpcServer:
         await trio.serve_listeners(self._serve_connection, listeners)
 
     async def _serve_connection(self, stream: trio.SocketStream) -> None:
-        http = HttpStream(stream, body_bytes_max=self._limits.request_bytes_max)
+        share = self._room.share()
+        http = HttpStream(stream, share, body_bytes_max=self._limits.request_bytes_max)
         self._connections += 1
         try:
             if self._connections > self._limits.connections_max:
                 await http.refuse(503, "too many connections; close some and try again")
                 return
-            await self._converse(http, _address(stream))
+            await self._converse(http, share, _address(stream))
         except BROKEN:
             pass
         except Refusal as refusal:
@@ -83,11 +86,12 @@ class RpcServer:
                 raise
             self._log_fault("a connection", error)
         finally:
+            share.give_all()
             self._connections -= 1
             with trio.CancelScope(deadline=trio.current_time() + 1, shield=True):
                 await stream.aclose()
 
-    async def _converse(self, http: HttpStream, address: str) -> None:
+    async def _converse(self, http: HttpStream, share: Share, address: str) -> None:
         while True:
             with trio.fail_after(self._limits.idle_seconds):
                 request = await http.receive_request()
@@ -96,17 +100,24 @@ class RpcServer:
             if not self._limits.accepts_host(request.headers.get("host", "")):
                 raise Refusal(403, "this Host is not allowed (see --rpc-hosts)")
             if request.headers.get("upgrade", "").lower() == "websocket":
-                await self._upgrade(http, request, address)
+                await self._upgrade(http, share, request, address)
                 return
             with trio.fail_after(self._limits.request_seconds):
                 body = await http.receive_body(request)
             response = await self._route(request, body, address)
+            del body
+            share.give_all()
+            if not share.take(len(response.body)):
+                response = HttpResponse(503, TEXT, BUSY.encode() + b"\n")
             with trio.fail_after(self._limits.answer_seconds):
                 await http.send_response(response, head_only=request.method == "HEAD")
+            share.give_all()
             if not http.start_next():
                 return
 
-    async def _upgrade(self, http: HttpStream, request: HttpRequest, address: str) -> None:
+    async def _upgrade(
+        self, http: HttpStream, share: Share, request: HttpRequest, address: str
+    ) -> None:
         origin = request.headers.get("origin")
         if origin is not None and not self._limits.accepts_origin(origin):
             raise Refusal(403, "this Origin is not allowed (see --rpc-cors)")
@@ -114,6 +125,7 @@ class RpcServer:
             http.stream,
             self._dispatcher,
             self._limits,
+            share,
             is_allowed=self._allow(address),
             name=self._name_subscription,
         )

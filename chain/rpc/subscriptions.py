@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import trio
 
 from chain.rpc.jsonrpc import METHOD_NOT_FOUND, Call, Json, RpcError, notification, run_call
+from chain.rpc.room import Share
 
 TOO_MANY_SUBSCRIPTIONS = -32006
 """Substrate's number for a connection that has all the subscriptions it may have."""
@@ -34,7 +35,7 @@ class Unsubscribe:
 
 
 class SlowReader(Exception):
-    """The queue of a connection is full."""
+    """The queue of a connection is full, or there is no room for what it asks for."""
 
 
 class Connection:
@@ -44,12 +45,14 @@ class Connection:
         self,
         nursery: trio.Nursery,
         outgoing: trio.MemorySendChannel[bytes],
+        share: Share,
         *,
         subscriptions_max: int,
         name: Callable[[], str],
     ) -> None:
         self._nursery = nursery
         self._outgoing = outgoing
+        self._share = share
         self._subscriptions_max = subscriptions_max
         self._name = name
         self._running: dict[str, tuple[str, trio.CancelScope]] = {}
@@ -92,7 +95,9 @@ class Connection:
         return True
 
     def send(self, message: bytes) -> None:
-        """Queue a message; raises SlowReader when the reader does not keep up."""
+        """Queue a message; raises SlowReader when the reader does not keep up, or all is full."""
+        if not self._share.take(len(message)):
+            raise SlowReader
         try:
             self._outgoing.send_nowait(message)
         except trio.WouldBlock:

@@ -25,10 +25,13 @@ from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 from chain.rpc.http import HttpRequest, Refusal
 from chain.rpc.jsonrpc import Call, Dispatcher, Json, Runner, run_call
 from chain.rpc.limits import RpcLimits
+from chain.rpc.room import Share
 from chain.rpc.subscriptions import Connection, SlowReader, Subscribe, Unsubscribe
 
 READ_BYTES = 64 * 1024
 """One read from the socket."""
+BACKLOG_BYTES = 64 * 1024
+"""Answers waiting to be sent past which the next request waits too."""
 TOO_LARGE = 1009
 """Close code: the message is larger than requests may be."""
 UNSUPPORTED = 1003
@@ -45,6 +48,7 @@ class WebSocketSession:
         stream: trio.SocketStream,
         dispatcher: Dispatcher,
         limits: RpcLimits,
+        share: Share,
         *,
         is_allowed: Callable[[], bool],
         name: Callable[[], str],
@@ -52,6 +56,8 @@ class WebSocketSession:
         self._stream = stream
         self._dispatcher = dispatcher
         self._limits = limits
+        self._share = share
+        self._sent = trio.Event()
         self._is_allowed = is_allowed
         self._name = name
         self._ws = WSConnection(ConnectionType.SERVER)
@@ -71,6 +77,7 @@ class WebSocketSession:
                 self.connection = Connection(
                     nursery,
                     send,
+                    self._share,
                     subscriptions_max=self._limits.subscriptions_max,
                     name=self._name,
                 )
@@ -94,9 +101,17 @@ class WebSocketSession:
             answer = await self._dispatcher.answer(
                 raw, is_allowed=self._is_allowed, runner=_runner(connection)
             )
+            self._share.give(len(raw))
             if answer:
                 connection.send(answer)
             connection.start_waiting()
+            await self._read_later()
+
+    async def _read_later(self) -> None:
+        """Look at the next request once most of what waits was sent: who does not read, waits."""
+        while self._share.held > BACKLOG_BYTES:
+            self._sent = trio.Event()
+            await self._sent.wait()
 
     async def _messages(self) -> AsyncIterator[bytes]:
         """Give whole messages; of fragments the bytes are kept, which texts would take 80 times."""
@@ -110,13 +125,20 @@ class WebSocketSession:
                 await self._close(UNSUPPORTED, "send text")
                 return
             elif isinstance(event, TextMessage):
-                raw += event.data.encode()
-                if len(raw) > self._limits.request_bytes_max:
+                if not self._keep(raw, event.data):
                     await self._close(TOO_LARGE, "the message is too large")
                     return
                 if event.message_finished:
                     yield bytes(raw)
                     raw.clear()
+
+    def _keep(self, raw: bytearray, text: str) -> bool:
+        """Add a fragment to a message; False when it is too large, SlowReader without room."""
+        part = text.encode()
+        if not self._share.take(len(part)):
+            raise SlowReader
+        raw += part
+        return len(raw) <= self._limits.request_bytes_max
 
     async def _events(self) -> AsyncIterator[Event]:
         while True:
@@ -134,6 +156,8 @@ class WebSocketSession:
     async def _write(self, receive: trio.MemoryReceiveChannel[bytes]) -> None:
         async for message in receive:
             await self._send(Message(data=message.decode()))
+            self._share.give(len(message))
+            self._sent.set()
 
     async def _send(self, event: Event) -> None:
         async with self._lock:

@@ -1,8 +1,10 @@
 """The server on real loopback sockets, inside one trio loop: what it serves and what it refuses."""
 
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -419,6 +421,46 @@ def test_who_waits_to_be_told_to_go_on_is_told() -> None:
                 assert (await stream.receive_some(64)).startswith(b"HTTP/1.1 100 ")
                 await stream.send_all(b"{}")
                 assert status_of(await stream.receive_some(4096)) == 200
+
+    run(test)
+
+
+def test_large_answers_that_nobody_reads_share_a_room_and_small_ones_do_not_need_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("chain.rpc.server.health", lambda _node: "x" * (11 << 20))
+    question = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+    async def test(client: Client) -> None:
+        deaf = [await client.open() for _ in range(5)]
+        statuses = []
+        for stream in deaf:
+            await stream.send_all(question)
+            statuses.append(status_of(await stream.receive_some(13)))
+        assert statuses == [200, 200, 503, 503, 503]
+        assert (await client.call("system_chain"))["result"] == "Fake"
+        for stream in deaf:
+            await stream.aclose()
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        assert (await client.http("GET", "/health"))[0] == 200
+
+    run(test)
+
+
+def test_a_websocket_that_does_not_read_is_not_read_either() -> None:
+    async def test(client: Client) -> None:
+        client.node.chain = replace(client.node.chain, name="x" * (7 << 20))
+        async with client.websocket() as socket:
+            await socket.receive()
+            for _ in range(6):
+                await socket.ask("system_chain")
+            await trio.testing.wait_all_tasks_blocked(0.05)
+            _, _, page = await client.http("GET", "/metrics")
+            begun = re.search(rb'started{method="system_chain"} (\d)', page)
+            assert begun is not None
+            assert int(begun[1]) < 6
+            for _ in range(6):
+                assert len(str((await socket.hear())["result"])) == 7 << 20
 
     run(test)
 
