@@ -191,13 +191,16 @@ class Round:
 
 
 def place_of(error: BaseException) -> tuple[Any, ...]:
-    """Where an error was raised, outside of the core, and its words without their numbers."""
+    """Where an error was raised, outside of the core, and its words without their numbers.
+
+    The core has a compiled and a plain form: what they say is the same, where is not.
+    """
     error = getattr(error, "fault", error)
     path, line = "", 0
     step: TracebackType | None = error.__traceback__
     while step is not None:
         name = step.tb_frame.f_code.co_filename
-        if "/ext/" not in name:
+        if "/ext/" not in name and not name.endswith((".pyx", ".pxi")):
             path, line = name[name.rfind("/") + 1 :], step.tb_lineno
         step = step.tb_next
     cause = error.__cause__ or error
