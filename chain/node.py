@@ -31,9 +31,10 @@ from chain.keychain import Keychain
 from chain.ledger import ChainLedger
 from chain.log import FileSink, Level, Log, capture_libraries, stream_sink
 from chain.metrics import Metrics
+from chain.network.addresses import parse_external
 from chain.network.gossip import ConsensusGossip
 from chain.network.handshake import ChainHandshake, ClaimBook
-from chain.network.interface import Handshake, Network, TaskStatus
+from chain.network.interface import AddressInvalid, Handshake, Network, TaskStatus
 from chain.network.libp2p_host import Libp2pNetwork, Libp2pSettings
 from chain.network.meter import run_lag_meter
 from chain.network.snapshot_pages import SnapshotServer
@@ -462,10 +463,23 @@ def make_libp2p(config: NodeConfig, start: ChainStart, seed: bytes) -> NetworkMa
         agent=f"gristmill/{VERSION}",
         inbound_max=config.peers_in_max,
         outbound_max=config.peers_out_max,
+        external=find_external(config),
         is_loopback_exempt=start.spec.chain_type != "Live",
         anchors_path=config.home / "anchors",
     )
     return lambda handshake, metrics: Libp2pNetwork(settings, handshake, meter=NodeMeter(metrics))
+
+
+def find_external(config: NodeConfig) -> tuple[str, ...]:
+    """Give the address that peers are told instead of ours; raises ConfigError."""
+    if not config.p2p_external:
+        return ()
+    try:
+        return (parse_external(config.p2p_external),)
+    except AddressInvalid:
+        raise ConfigError(
+            f"p2p-external {config.p2p_external!r} is no address; write HOST:PORT as others dial it"
+        ) from None
 
 
 def run_node(config: NodeConfig) -> None:

@@ -1,5 +1,6 @@
 """Where nodes live: parsing addresses, counting connections by neighbourhood."""
 
+import contextlib
 import ipaddress
 import re
 from collections import Counter
@@ -64,6 +65,18 @@ class PeerAddress:
     def is_local(self) -> bool:
         """Whether this is the machine itself."""
         return self.kind in ("ip4", "ip6") and ipaddress.ip_address(self.host).is_loopback
+
+
+def parse_external(text: str) -> str:
+    """Give the multiaddr of `host:port`, where host may be a name; raises AddressInvalid."""
+    host, _, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    kind = "dns"
+    with contextlib.suppress(ValueError):
+        kind = f"ip{ipaddress.ip_address(host).version}"
+    address = f"/{kind}/{host}/tcp/{port}"
+    PeerAddress.parse(f"{address}/p2p/{'1' * 52}")
+    return address
 
 
 class InboundGate:

@@ -109,6 +109,8 @@ class Libp2pSettings:
     agent: str = "gristmill/0.1.0"
     inbound_max: int = INBOUND_MAX
     outbound_max: int = OUTBOUND_MAX
+    external: tuple[str, ...] = ()
+    """Where others find us when not where we listen, like /ip4/192.0.2.7/tcp/30333."""
     status_interval: float = 10.0
     is_loopback_exempt: bool = False
     anchors_path: Path | None = None
@@ -170,7 +172,7 @@ class Libp2pNetwork:
             outbound_max=settings.outbound_max,
             status_interval=settings.status_interval,
             anchors_path=settings.anchors_path,
-            listening=self.listen_addresses,
+            listening=self.told_addresses,
         )
         self._keeper.arrange()
         for address in settings.reserved:
@@ -191,6 +193,11 @@ class Libp2pNetwork:
         if self._host is None:
             return []
         return [f"{address}/p2p/{self._peer}" for address in self._host.get_transport_addrs()]
+
+    def told_addresses(self) -> list[str]:
+        """Return the addresses that peers are told: behind a NAT the one that leads here."""
+        told = [f"{address}/p2p/{self._peer}" for address in self._settings.external]
+        return told or self.listen_addresses()
 
     async def run(self, *, task_status: TaskStatus = trio.TASK_STATUS_IGNORED) -> None:
         """Carry messages until cancelled; raises ConfigError when a port is taken."""

@@ -255,6 +255,22 @@ def test_streams_and_subscriptions_of_one_peer_are_bounded() -> None:
     trio.run(main)
 
 
+def test_peers_are_told_the_address_that_leads_here_and_not_the_one_behind_the_nat() -> None:
+    async def main() -> None:
+        told = "/ip4/192.0.2.7/tcp/30333"
+        async with node() as first:
+            bootstrap = tuple(first.listen_addresses())
+            async with node("behind", bootstrap=bootstrap, external=(told,)) as behind:
+                whole = f"{told}/p2p/{behind.local_peer}"
+                assert behind.told_addresses() == [whole]
+                assert first.told_addresses() == first.listen_addresses()
+                book = first._keeper.book.peers
+                await until(lambda: behind.local_peer in book)
+                assert [str(one) for one in book[behind.local_peer].addresses] == [whole]
+
+    trio.run(main)
+
+
 def test_a_port_that_is_taken_is_the_operators_error() -> None:
     from chain.errors import ConfigError
 

@@ -3,6 +3,9 @@
 import pytest
 import trio
 
+from chain.config import NodeConfig
+from chain.errors import ConfigError
+from chain.node import find_external
 from chain.rpc.view import ExtrinsicStage, Refused
 from chain.wallet.derivation import derive
 from tests.support.lab import PATIENCE, Lab, wait_for_height
@@ -124,3 +127,11 @@ def test_a_full_disk_stops_decisions_until_there_is_room_again(tmp_path, monkeyp
             await wait_for_height(alice, height + 3)
 
     run(test)
+
+
+def test_the_address_that_peers_are_told_is_read_or_refused_with_a_sentence():
+    config = NodeConfig(p2p_external="node.example:30333")
+    assert find_external(config) == ("/dns/node.example/tcp/30333",)
+    assert find_external(NodeConfig()) == ()
+    with pytest.raises(ConfigError, match="write HOST:PORT"):
+        find_external(NodeConfig(p2p_external="node.example"))

@@ -9,6 +9,7 @@ from chain.network.addresses import (
     PENDING_PER_ADDRESS_MAX,
     InboundGate,
     PeerAddress,
+    parse_external,
 )
 from chain.network.interface import AddressInvalid
 from chain.network.packing import MalformedMessage, encode_packed
@@ -198,3 +199,21 @@ def test_the_book_is_bounded():
         name = f"{'x' * 30}{number:04d}".replace("0", "z")
         peers.add(f"/ip4/10.0.0.1/tcp/1/p2p/12D3KooW{name}")
     assert len(peers.peers) == 2000
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("192.0.2.7:30333", "/ip4/192.0.2.7/tcp/30333"),
+        ("[2001:db8::7]:30333", "/ip6/2001:db8::7/tcp/30333"),
+        ("node.example:30333", "/dns/node.example/tcp/30333"),
+    ],
+)
+def test_an_address_outside_is_host_and_port(text, address):
+    assert parse_external(text) == address
+
+
+@pytest.mark.parametrize("text", ["", "30333", "node.example", "a b:1", "node.example:0", ":30333"])
+def test_an_address_outside_that_nobody_could_dial_is_refused(text):
+    with pytest.raises(AddressInvalid):
+        parse_external(text)
