@@ -1,14 +1,18 @@
 """A TCP proxy on loopback that counts bytes and can cut what it carries: partitions without root.
 
-    node a ──> listens for (a, b) ──> node b        one proxy for each direction of dialling
+    node a ──> link of b ──> node b        one link before each node, told to others as its address
 
-A link that is cut refuses new connections and closes those it has, as a firewall that resets would.
+Who dials is known by the port that it dials from (`find_client`). What may not pass any more is
+closed, and refused when it comes again, as by a firewall that resets.
 """
 
+import contextlib
 import selectors
 import socket
 import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 READ_BYTES = 1 << 16
@@ -23,6 +27,7 @@ class Pipe:
 
     sock: socket.socket
     is_from_client: bool
+    client: str = ""
     waiting: bytearray = field(default_factory=bytearray)
     other: "Pipe | None" = None
     is_ended: bool = False
@@ -31,30 +36,29 @@ class Pipe:
 class Link:
     """Carries connections from a port of its own to a port of a node; in a thread."""
 
-    def __init__(self, target: int, *, port: int = 0) -> None:
+    def __init__(
+        self,
+        target: int,
+        *,
+        find_client: Callable[[int, int], str] = lambda _theirs, _ours: "",
+        may_pass: Callable[[str], bool] = lambda _client: True,
+    ) -> None:
         self.target = target
+        self._find_client = find_client
+        self._may_pass = may_pass
         self.bytes_in = 0
         """Bytes that clients sent."""
         self.bytes_out = 0
         """Bytes that the node answered."""
-        self._is_cut = False
         self._is_closing = False
         self._selector = selectors.DefaultSelector()
         self._pipes: dict[int, Pipe] = {}
-        self._listener = socket.create_server(("127.0.0.1", port), backlog=256)
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
         self._listener.setblocking(False)
         self.port = int(self._listener.getsockname()[1])
         self._selector.register(self._listener, selectors.EVENT_READ, None)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
-
-    def cut(self) -> None:
-        """Close everything and let nothing through until `heal`."""
-        self._is_cut = True
-
-    def heal(self) -> None:
-        """Carry connections again."""
-        self._is_cut = False
 
     def close(self) -> None:
         """Stop for good."""
@@ -68,18 +72,21 @@ class Link:
                     self._accept()
                 else:
                     self._serve(key.data, events)
-            if self._is_cut:
-                self._drop_all()
-        self._drop_all()
+            for pipe in list(self._pipes.values()):
+                if not self._may_pass(pipe.client):
+                    self._drop(pipe)
+        for pipe in list(self._pipes.values()):
+            self._drop(pipe)
         self._listener.close()
         self._selector.close()
 
     def _accept(self) -> None:
         try:
-            client, _ = self._listener.accept()
+            client, (_, port) = self._listener.accept()
         except OSError:
             return
-        if self._is_cut:
+        name = self._find_client(port, self.port)
+        if not self._may_pass(name):
             client.close()
             return
         try:
@@ -87,7 +94,8 @@ class Link:
         except OSError:
             client.close()
             return
-        first, second = Pipe(client, is_from_client=True), Pipe(node, is_from_client=False)
+        first = Pipe(client, is_from_client=True, client=name)
+        second = Pipe(node, is_from_client=False, client=name)
         first.other, second.other = second, first
         for pipe in (first, second):
             pipe.sock.setblocking(False)
@@ -162,6 +170,19 @@ class Link:
                 self._selector.unregister(one.sock)
             one.sock.close()
 
-    def _drop_all(self) -> None:
-        for pipe in list(self._pipes.values()):
-            self._drop(pipe)
+
+def find_owner(pids: Mapping[str, int], theirs: int, ours: int) -> str:
+    """The name of the process that has the connection from port `theirs` to `ours`, or nothing."""
+    ends = [f"0100007F:{theirs:04X}", f"0100007F:{ours:04X}"]
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
+    inode = next((words[9] for words in lines if words[1:3] == ends), None)
+    if inode is None:
+        return ""
+    link = f"socket:[{inode}]"
+    for name, pid in pids.items():
+        with contextlib.suppress(OSError):
+            for entry in Path(f"/proc/{pid}/fd").iterdir():
+                with contextlib.suppress(OSError):
+                    if str(entry.readlink()) == link:
+                        return name
+    return ""
