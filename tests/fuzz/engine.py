@@ -171,7 +171,7 @@ class Round:
 
     def _time(self, data: bytes) -> None:
         spent = measure_cpu(lambda: self._try(data))
-        if spent > hang_limit(len(data)):
+        if spent > hang_limit(len(data), self.target.ns_a_byte):
             words = f"{spent // 1_000_000} ms for {len(data)} bytes"
             self._found("hang", words, data, ())
 
@@ -204,7 +204,8 @@ def place_of(error: BaseException) -> tuple[Any, ...]:
             path, line = name[name.rfind("/") + 1 :], step.tb_lineno
         step = step.tb_next
     cause = error.__cause__ or error
-    words = str(cause)[:80].translate(_NO_DIGITS) if hasattr(cause, "offset") else ""
+    is_of_core = type(cause).__module__.startswith("ext.")
+    words = str(cause)[:80].translate(_NO_DIGITS) if is_of_core else ""
     return type(error).__name__, path, line, words
 
 

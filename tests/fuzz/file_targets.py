@@ -401,6 +401,7 @@ TARGETS = (
         errors=(BadRows,),
         seeds=cache(_rows),
         words=ROW_WORDS,
+        ns_a_byte=20_000,  # a table of one's own, of exact fractions, read in two ways
         share=10,
         round_size=10_000,
     ),

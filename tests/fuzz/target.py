@@ -16,7 +16,8 @@ class Target:
     `errors` are the only exceptions that it may raise. `write` gives the bytes of what was read: an
     accepted input that it does not give back is a find. `make` draws a structured input. `words`
     are pieces that inputs of this kind are made of. `share` says how many inputs of a night this
-    target gets, beside the others; `round_size` how many a seed has.
+    target gets, beside the others; `round_size` how many a seed has. A long input may take
+    `ns_a_byte` nanoseconds a byte, by default those of a megabyte a second.
     """
 
     name: str
@@ -29,3 +30,4 @@ class Target:
     bytes_max: int = 1 << 16
     share: int = 10
     round_size: int = 20_000
+    ns_a_byte: int = 1_000

@@ -13,9 +13,7 @@ WATCHED = tuple(f"{ROOT}/{part}/" for part in ("chain", "runtime", "consensus"))
 """Only these steer: the core has a compiled and a plain form, and both must see the same inputs."""
 
 HANG_NS = 50_000_000
-"""A reader that takes longer hangs..."""
-NS_A_BYTE = 1_000
-"""...unless its input is longer than what can be read meanwhile at a megabyte a second."""
+"""A reader that takes longer hangs, unless its input is longer than what it may read meanwhile."""
 
 MEMORY_A_BYTE = 8
 """What a reader may hold at most of an input of a byte..."""
@@ -72,9 +70,9 @@ def measure_cpu(act: Callable[[], Any]) -> int:
     return min(spent)
 
 
-def hang_limit(size: int) -> int:
+def hang_limit(size: int, ns_a_byte: int) -> int:
     """Nanoseconds that reading so many bytes may take."""
-    return max(HANG_NS, NS_A_BYTE * size)
+    return max(HANG_NS, ns_a_byte * size)
 
 
 def measure_memory(act: Callable[[], Any]) -> int:
