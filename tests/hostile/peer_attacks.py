@@ -142,12 +142,15 @@ async def slow_handshakes(victim: Victim) -> Result:
 # ---- peers that shook hands and send what is false
 
 
-def bad_messages(victim: Victim) -> dict[str, tuple[str, bytes]]:
-    """Messages that no honest node sends: a channel or topic, and the bytes."""
+def bad_messages(victim: Victim, number: int = 0) -> dict[str, tuple[str, bytes]]:
+    """Messages that no honest node sends: a channel or topic, and the bytes.
+
+    A decided height lasts until the next begins, so a polka is for either in turn.
+    """
     height = finalized(victim) + 1
     vote = Vote(PREVOTE, height, 0, h("nothing"), NO_ROUND, 0, os.urandom(64))
     proposal = Proposal(height, 0, h("nothing"), NO_ROUND, 0, os.urandom(64))
-    polka = TEAM_OF_STRANGERS.certificate((0, 1, 2), height=height)
+    polka = TEAM_OF_STRANGERS.certificate((0, 1, 2), height=height - number % 2)
     now_ms = time.time_ns() // 1_000_000
     claim = Claim(0, "nobody", height, now_ms, os.urandom(64))
     transactions = TransactionBatch((os.urandom(100), os.urandom(100)))
@@ -203,14 +206,24 @@ async def send_until_left(network: Any, victim: Victim, name: str) -> int:
     if name.startswith("topic"):
         await trio.sleep(2)
     for number in range(1, BAD_MESSAGES_MAX + 1):
-        where, payload = bad_messages(victim)[name]
+        where, payload = bad_messages(victim, number)[name]
         if where in ("ballots", "bodies"):
             network.send(victim.peer, where, payload)
         else:
+            keep_in_mesh(network, victim.peer, where)
             await network.publish(where, vary(payload, number))
         if await is_left(network, victim.peer, 0.5):
             return number
     return BAD_MESSAGES_MAX if await is_left(network, victim.peer, 10) else BAD_MESSAGES_MAX + 1
+
+
+def keep_in_mesh(network: Any, peer: str, topic: str) -> None:
+    """Go on sending to a node that has pruned us, as no honest library would."""
+    from libp2p.peer.id import ID
+
+    network._pubsub.router.mesh.setdefault(network._topic_id(topic), set()).add(
+        ID.from_base58(peer)
+    )
 
 
 def vary(payload: bytes, number: int) -> bytes:
