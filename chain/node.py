@@ -409,6 +409,7 @@ class Node:
                 "1 when the key may sign.",
                 lambda: float(bool(self.signer) and not self.driver.gate.reasons),
             ),
+            "gristmill_tasks": ("Tasks of the node's event loop.", count_tasks),
             "gristmill_state_entries": ("Entries of the state.", lambda: len(self.chain.state)),
             "gristmill_free_space_bytes": (
                 "Free bytes where the database lies.",
@@ -468,6 +469,14 @@ def make_libp2p(config: NodeConfig, start: ChainStart, seed: bytes) -> NetworkMa
         anchors_path=config.home / "anchors",
     )
     return lambda handshake, metrics: Libp2pNetwork(settings, handshake, meter=NodeMeter(metrics))
+
+
+def count_tasks() -> float:
+    """Give how many tasks live on the event loop; none where there is no loop."""
+    try:
+        return float(trio.lowlevel.current_statistics().tasks_living)
+    except RuntimeError:
+        return 0.0
 
 
 def find_external(config: NodeConfig) -> tuple[str, ...]:
