@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import combinations
 
 from tests.nets.network import Broken, RealNetwork
 
@@ -47,19 +48,35 @@ def run_silent(net: RealNetwork) -> Outcome:
     net.start(*net.sites)
     net.wait_heights(net.sites, 3)
     net.send_traffic()
-    names = net.manifest.names
-    absent, rest = names[0], names[1:]
     outcome = Outcome()
     for kind in ("pause", "disconnect"):
-        if kind == "disconnect":
-            net.side[absent] = 1
-        else:
-            net.pause(absent)
-        halted = net.wait_for_a_halt(rest)
-        net.resume(absent)
+        absent = smallest_third(net.powers())
+        for name in absent:
+            if kind == "pause":
+                net.pause(name)
+            else:
+                net.side[name] = 1
+        halted = net.wait_for_a_halt(net.sites.keys() - absent)
+        for name in absent:
+            net.resume(name)
         net.side.clear()
         outcome.back_seconds.append(net.wait_heights(net.sites, halted + BACK_BLOCKS))
     return finish(net, outcome)
+
+
+def smallest_third(powers: dict[str, int]) -> frozenset[str]:
+    """The least power whose absence keeps the others from more than two thirds."""
+    subsets = [
+        frozenset(names)
+        for size in range(1, len(powers))
+        for names in combinations(sorted(powers), size)
+    ]
+    weights = {names: sum(powers[name] for name in names) for names in subsets}
+    total = sum(powers.values())
+    return min(
+        (names for names in subsets if 3 * weights[names] >= total),
+        key=lambda names: (weights[names], sorted(names)),
+    )
 
 
 def run_split(net: RealNetwork) -> Outcome:

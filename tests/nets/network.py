@@ -17,6 +17,9 @@ from chain.devnet.processes import is_alive, send_signal, spawn, stop
 from chain.devnet.spec import write_spec
 from chain.devnet.up import Plan, plan_devnet
 from chain.genesis import read_spec
+from chain.wallet.accounts import VALIDATOR_NAMES, dev_validator
+from chain.wallet.client import RpcClient
+from chain.wallet.ss58 import encode_address
 from tests.nets.manifest import Manifest
 from tests.support.devnet import find_port_base, run_cli
 from tests.support.proxy import Link, find_owner
@@ -161,6 +164,17 @@ class RealNetwork:
     def last_words(self, name: str) -> str:
         lines = Path(self.sites[name].log).read_text(errors="replace").splitlines()
         return " | ".join(lines[-2:])[-400:]
+
+    def powers(self) -> dict[str, int]:
+        """The power of every validator's node, from the chain."""
+        names = {
+            encode_address(dev_validator(name).account.public): name.lower()
+            for name in VALIDATOR_NAMES
+        }
+        first = next(iter(self.sites.values()))
+        with RpcClient(first.url) as rpc:
+            members = rpc.call("gristmill_v1_validators")
+        return {names[one["address"]]: int(one["power"]) for one in members}
 
     # ---- what is proved
 
