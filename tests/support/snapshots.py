@@ -94,10 +94,11 @@ class World:
         self.peers[name] = network
 
     def tamper(self, liar, protocol, kind, change):
-        """Let answers of one peer arrive changed; None lets them not arrive."""
+        """Let answers of peers whose names begin so arrive changed; None lets them not arrive."""
 
         def on_flight(flight):
-            if (flight.way, flight.name, flight.sender) != ("response", protocol, liar):
+            is_lie = (flight.way, flight.name) == ("response", protocol)
+            if not is_lie or not flight.sender.startswith(liar):
                 return [flight.payload]
             found = decode_envelope(flight.payload, bytes_max=SIZE_MAX, kinds=(kind,))
             message = change(found.message)

@@ -10,7 +10,9 @@ from consensus.light import (
     TooLittleTrust,
     TrustExpired,
     bisect,
+    check_known,
     find_divergence,
+    trust_genesis,
     verify_light_block,
 )
 from consensus.types import LightBlock
@@ -251,3 +253,27 @@ def test_a_witness_of_another_root_or_height_is_refused():
         find_divergence((STILL[0], STILL[9]), (rolling_chain(1, mark=1)[0], STILL[9]), OPTIONS)
     with pytest.raises(Malformed, match="answered height"):
         find_divergence((STILL[0], STILL[9]), (STILL[0], STILL[8]), OPTIONS)
+
+
+def test_the_first_block_is_trusted_only_with_the_set_that_it_names():
+    team, other = make_team([1, 1, 1, 1]), make_team([1, 1, 1, 1], first=10)
+    header = make_header(
+        0, time_ms=1_000, validators=team.validators, next_validators=team.validators
+    )
+    trusted = trust_genesis(header, team.validators)
+    assert (trusted.height, trusted.next_validators) == (0, team.validators)
+    with pytest.raises(Malformed, match="not the one that the first block names"):
+        trust_genesis(header, other.validators)
+    with pytest.raises(Malformed, match="not the first"):
+        trust_genesis(STILL[0].header, team.validators)
+
+
+def test_a_known_block_has_its_height_its_hash_and_a_quorum():
+    block = STILL[8]
+    check_known(block, block.height, block.header.block_id, GENESIS)
+    for height, block_id in ((8, block.header.block_id), (9, h("another"))):
+        with pytest.raises(Malformed, match="as wanted for height"):
+            check_known(block, height, block_id, GENESIS)
+    unsigned = replace(block, commit=replace(block.commit, signatures=(bytes(64),) * 4))
+    with pytest.raises(Malformed, match="signature"):
+        check_known(unsigned, 9, block.header.block_id, GENESIS)

@@ -1,6 +1,7 @@
 """A light client against a node that tells the truth, and one that lies in each place in turn."""
 
 import os
+from dataclasses import replace
 
 import pytest
 
@@ -177,6 +178,35 @@ def test_an_answer_for_another_key_is_refused(solo):
     client = make_client(solo, node=Answering(solo, swap))
     with pytest.raises(Refused, match="does not lead to the state root of block 30"):
         client.values([account_key(ALICE)])
+
+
+def test_the_receipt_of_another_transaction_is_refused(solo):
+    """The node tells one consistent story, about what was not asked for."""
+    other = hashing.blake2b_256(solo.chain.blocks.block(5).extrinsics[0])
+    story = Answering(solo).call("gristmill_v1_extrinsic", "0x" + other.hex())
+
+    def lie(method, _number, answer):
+        return story if method == "gristmill_v1_extrinsic" else answer
+
+    client = make_client(solo, node=Answering(solo, lie))
+    assert client.receipt(other).header.number == 5
+    with pytest.raises(Refused, match="another hash"):
+        client.receipt(bytes(32))
+
+
+@pytest.mark.parametrize("place", [0, 3, 12])
+def test_older_headers_that_do_not_lead_up_to_the_trusted_one_are_refused(solo, place):
+    real = solo.chain.blocks.header(3 + place)
+    forged = replace(real, state_root=bytes(32)).encode().hex()
+
+    def lie(method, _number, answer):
+        if method == "gristmill_v1_headers":
+            answer[place] = "0x" + forged
+        return answer
+
+    client = make_client(solo, trusts(solo)["a checkpoint above all"], Answering(solo, lie))
+    with pytest.raises(Refused, match="is not the parent"):
+        client.header(3)
 
 
 def test_a_transaction_that_is_hidden_is_not_said_to_be_absent(solo):

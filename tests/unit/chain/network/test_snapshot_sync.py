@@ -12,11 +12,11 @@ from chain.errors import ConfigError
 from chain.network import snapshot_sync
 from chain.network.envelope import encode_message
 from chain.network.interface import RequestRefused
-from chain.network.messages import HeadersPage
+from chain.network.messages import HeaderProof, HeadersPage
 from chain.network.simulated import SimulatedHub, SimulatedNetwork
 from chain.network.snapshot_messages import ChunkMessage, LightBlockMessage, ManifestMessage
-from chain.network.snapshot_pages import SnapshotServer
-from chain.network.sync_pages import NOT_KEPT, SyncServer
+from chain.network.snapshot_pages import SnapshotServer, check_downwards
+from chain.network.sync_pages import NOT_KEPT, LyingPage, SyncServer
 from chain.opening import open_storage
 from chain.storage import snapshot
 from chain.storage.snapshot import Manifest, SnapshotShelf
@@ -34,7 +34,7 @@ SMALL = 6_000
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A chain of 45 blocks whose set changed three times, and its two newest snapshots."""
+    """A chain of 57 blocks whose set changed three times, and its two newest snapshots."""
     path = tmp_path_factory.mktemp("snapshots")
     patch = pytest.MonkeyPatch()
     patch.setattr(os, "fdatasync", lambda _fd: None)
@@ -42,7 +42,7 @@ def made(tmp_path_factory):
     patch.setattr(snapshot, "CHUNK_BYTES", SMALL)
     patch.setattr(snapshot_sync, "PAGE_HEADERS", 5)
     solo = Solo(path / "home")
-    for turn in range(45):
+    for turn in range(57):
         solo.submit(solo.transfer("Alice", "Bob", 5_000_000_000 + turn))
         solo.step()
     shelf = SnapshotShelf(path / "shelf")
@@ -124,7 +124,7 @@ def test_a_peer_that_stalls_with_chunks_loses_score_and_the_others_finish(world)
     world.check(heights(world)[-1])
 
 
-def forge(manifest, **changes):
+def forge(**changes):
     return lambda message: (
         ManifestMessage(replace(Manifest.decode(message.manifest), **changes).encode())
         if message.manifest
@@ -135,7 +135,7 @@ def forge(manifest, **changes):
 FORGERIES = {
     "the root": {"state_root": b"\7" * 32},
     "the block": {"block_id": b"\7" * 32},
-    "the height": {"height": 40},
+    "the height": {"height": 52},
     "a height that is none": {"height": 4_000},
     "the entries": {"entries": 5},
 }
@@ -143,12 +143,13 @@ FORGERIES = {
 
 @pytest.mark.parametrize("changes", FORGERIES.values(), ids=FORGERIES)
 def test_a_wrong_manifest_is_found_and_the_next_one_taken(world, changes):
-    world.add("a liar")
-    world.add("good")
-    world.tamper("a liar", "snapshot-manifest", ManifestMessage, forge(None, **changes))
+    for name in ("liar 1", "liar 2", "good"):
+        world.add(name)
+    world.tamper("liar", "snapshot-manifest", ManifestMessage, forge(**changes))
     assert world.join().number == heights(world)[-1]
     world.check(heights(world)[-1])
-    assert "good" not in world.score
+    is_proof = changes.get("height") != 4_000  # of a height to come nobody can say that it is none
+    assert set(world.banned) == ({"liar 1", "liar 2"} if is_proof else set())
 
 
 def make_other_state(world, tmp_path):
@@ -230,6 +231,48 @@ def test_a_light_block_that_does_not_verify_costs_a_ban(world, spoil):
     assert world.join().number == heights(world)[-1]
     assert world.score.get("a liar", 0) <= -100
     assert "good" not in world.score
+
+
+def test_the_block_above_the_snapshot_is_verified_too(world):
+    """Its set of two heights on is where the restored chain goes on with."""
+    world.add("a liar")
+    world.add("good")
+    above = heights(world)[-1] + 1
+
+    def change(message):
+        block = LightBlock.decode(message.block)
+        return spoil_commit(message) if block.height == above else message
+
+    world.tamper("a liar", "light-block", LightBlockMessage, change)
+    assert world.join().number == above - 1
+    assert world.score.get("a liar", 0) <= -100 or not world.score
+
+
+@pytest.mark.parametrize("first", [20, 40])
+def test_a_page_downwards_is_whole_and_its_sets_are_the_announced_ones(world, first):
+    blocks = world.solo.chain.blocks
+    child, span = blocks.header(first + 9), range(first, first + 9)
+    encoded = tuple(blocks.header(height).encode() for height in span)
+    changes = [
+        height for height in span
+        if blocks.validators_at(height) != blocks.validators_at(height + 1)
+    ]  # fmt: skip
+    proofs = tuple(
+        HeaderProof(height, b"unread", blocks.validators_at(height + 1).encode())
+        for height in changes
+    )
+    headers, sets = check_downwards(HeadersPage(encoded, proofs), child=child, first=first)
+    assert [header.number for header in headers] == list(span)
+    assert sets == [(height + 1, blocks.validators_at(height + 1)) for height in changes]
+    assert bool(changes) == (first == 20)
+    wrong = tuple(replace(one, validators=blocks.validators_at(2).encode()) for one in proofs)
+    for page in (HeadersPage(encoded, wrong), HeadersPage(encoded, ())):
+        if changes:
+            with pytest.raises(LyingPage):
+                check_downwards(page, child=child, first=first)
+    for short in (encoded[1:], encoded[:-1], ()):
+        with pytest.raises(LyingPage):
+            check_downwards(HeadersPage(short, proofs), child=child, first=first)
 
 
 def test_headers_that_do_not_link_downwards_cost_a_ban(world):
