@@ -281,6 +281,9 @@ class Libp2pNetwork:
                 outbound_upgrade_timeout=2 * UPGRADE_SECONDS,
             ),
         )
+        if settings.external:
+            told = [multiaddr.Multiaddr(address) for address in self.told_addresses()]
+            host.get_addrs = lambda: told
         swarm = host.get_network()
         swarm.inbound_gate = self._gate
         swarm.retry_config.max_retries = 0

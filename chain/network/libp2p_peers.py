@@ -311,6 +311,8 @@ class PeerKeeper:
         try:
             with trio.fail_after(DIAL_PATIENCE):
                 where = await _resolve(address)
+                # The library would also try what the peer said of itself, wherever that leads.
+                self.host.get_peerstore().clear_addrs(peer_id)
                 await self.host.connect(PeerInfo(peer_id, [where]))
         except Exception as fault:  # noqa: BLE001 - the library raises many kinds
             _log.debug("dialling %s failed: %r", address, fault)

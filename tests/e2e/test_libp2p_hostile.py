@@ -271,6 +271,25 @@ def test_peers_are_told_the_address_that_leads_here_and_not_the_one_behind_the_n
     trio.run(main)
 
 
+def test_only_the_address_that_was_chosen_is_dialled_whatever_a_peer_said_of_itself() -> None:
+    from libp2p.peer.id import ID
+    from multiaddr import Multiaddr
+
+    async def main() -> None:
+        async with node() as target:
+            wrong = f"/ip4/127.0.0.1/tcp/1/p2p/{target.local_peer}"
+            said = Multiaddr(f"/ip4/127.0.0.1/tcp/{port_of(target)}")
+            async with node("dialler", bootstrap=(wrong,)) as dialler:
+                for _ in range(20):
+                    store = dialler._host.get_peerstore()
+                    store.add_addrs(ID.from_base58(target.local_peer), [said], 120)
+                    await trio.sleep(0.1)
+                assert dialler._keeper.book.peers[target.local_peer].failures > 0
+                assert dialler.peers() == []
+
+    trio.run(main)
+
+
 def test_a_port_that_is_taken_is_the_operators_error() -> None:
     from chain.errors import ConfigError
 
