@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 
@@ -154,6 +155,46 @@ def test_a_journal_of_another_chain_or_key_is_refused(path):
         reopen(path, genesis=h("another chain"))
     with pytest.raises(ConfigError, match="belongs to another key"):
         reopen(path, key=h("another key"))
+
+
+@pytest.mark.parametrize("way", ["deleted", "replaced"])
+def test_a_journal_that_is_gone_while_it_is_open_takes_no_more(path, way):
+    journal = reopen(path)
+    if way == "deleted":
+        path.unlink()
+    else:
+        other = path.with_name("other")
+        other.write_bytes(path.read_bytes())
+        other.replace(path)
+    with pytest.raises(StorageError, match=r"deleted or replaced.*signer reset"):
+        journal.write(b"second")
+    with pytest.raises(StorageError, match="restart"):
+        journal.write(b"third")
+    assert journal.payload == b"first"
+    journal.close()
+
+
+def test_a_journal_of_another_release_is_named_as_such_and_a_damaged_one_is_not(path):
+    image = path.read_bytes()
+    path.write_bytes(image.replace(b"GRSTsgn2", b"GRSTsgn1"))
+    with pytest.raises(StorageError, match="layout of another release"):
+        reopen(path)
+    path.write_bytes(image.replace(b"first", b"worst"))
+    with pytest.raises(StorageError, match="damaged"):
+        reopen(path)
+
+
+def test_a_journal_in_use_can_be_looked_at(path):
+    journal = reopen(path)
+    journal.write(b"second")
+    look = partial(SigningJournal.peek, path, genesis_hash=GENESIS, public_key=KEY)
+    assert look() == b"second"
+    journal.write(b"third")
+    assert look() == b"third"
+    journal.close()
+    path.unlink()
+    with pytest.raises(ConfigError, match="missing"):
+        look()
 
 
 def test_a_symbolic_link_is_not_followed(path):
