@@ -72,7 +72,7 @@ def main() -> int:
         found[said] = found.get(said, 0) + 1
         told = " ".join(f"{name}={value}" for name, value in changes.items())
         print(f"{version(python)} {told}: {said.split()[-1] if said else 'nothing'}", flush=True)
-    print(f"{sum(found.values())} runs, {len(found)} different")
+    print(f"{sum(found.values())} runs come to {len(found)} answers")
     print(next(iter(found)))
     return 0 if len(found) == 1 and "history" in next(iter(found)) else 1
 

@@ -32,6 +32,15 @@ from runtime.market.datasets.nouns import Answer
 from runtime.market.datasets.nouns import Terms as DataTerms
 from runtime.market.datasets.possession import has_answered
 from runtime.market.datasets.registry import commitment_of
+from runtime.market.disputes.nouns import CLOCK, JURY_COMMIT, JURY_REVEAL
+from runtime.market.jobs.numbers import (
+    BIDDING_BLOCKS,
+    OPEN_BLOCKS,
+    PART_BLOCKS,
+    PAUSE_BLOCKS,
+    REVEALING_BLOCKS,
+    START_BLOCKS,
+)
 from runtime.market.trees import branch_of
 from runtime.possession import prove_possession
 from runtime.primitives import ZERO_HASH, AccountId
@@ -50,6 +59,13 @@ STAKERS = tuple(electorate.named("staker", number) for number in range(6))
 VOTERS = (*PEOPLE, *STAKERS)
 STOPS = {("System", "schedule_version")}
 """Calls of Root that are not made here: a version that this program has not ends the chain."""
+
+
+SHORT = (
+    BIDDING_BLOCKS, REVEALING_BLOCKS, START_BLOCKS, OPEN_BLOCKS, PART_BLOCKS, PAUSE_BLOCKS,
+    CLOCK, JURY_COMMIT, JURY_REVEAL,
+)  # fmt: skip
+"""Times that are as short as a vote can make them, so that jobs and disputes come to an end."""
 
 
 class Broken(AssertionError):
@@ -101,6 +117,9 @@ class Everybody(Crowd):
         self.fair._show_leaves = self._show_leaves  # type: ignore[method-assign]  # may be frozen
         chain = self.fair.chain
         self._context, chain.context = chain.context, self._weather  # type: ignore[method-assign]  # to be absent, and to offend
+        self.asleep = -1
+        for number in SHORT:
+            number.begin(runtime.ctx, number.low)
         for who in STAKERS:
             electorate.endow(runtime, who, 60_000)
         for who in PEOPLE:
@@ -441,7 +460,12 @@ class Everybody(Crowd):
     def _weather(self, **changes: Any) -> Any:
         """The next block: some are absent, and now and then one is proved to have voted twice."""
         block, random = self._context(), self.random
-        absent = tuple(random.random() < 0.93 for _ in block.last_commit)
+        if random.random() < 0.05:
+            self.asleep = random.choice((-1, -1, *range(len(block.last_commit))))
+        absent = tuple(
+            place != self.asleep and random.random() < 0.97
+            for place, _ in enumerate(block.last_commit)
+        )
         changes = {"last_commit": absent, **changes}
         if random.random() < 0.01 and block.height > 4:
             session, at = self.fair.chain.look().session, block.height - 1

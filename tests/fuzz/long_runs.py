@@ -14,7 +14,7 @@ from tests.fuzz.economy import Search, cheating_grid
 from tests.fuzz.histories import History
 from tests.support.tally import Tally
 
-CALLS_A_PIECE = 2_500
+CALLS_A_PIECE = 6_000
 BLOCKS_A_PIECE = 100
 STRATEGIES_A_PIECE = 100
 
