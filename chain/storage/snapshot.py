@@ -30,6 +30,13 @@ FORMAT: Final = 1
 CHUNK_BYTES: Final = 1 << 20
 """Bytes of a chunk: a quarter of what an answer may hold, so that a slow peer is seen early."""
 
+ENTRY_BYTES: Final = 24
+"""Bytes of an entry beyond the first few: keys of a state have 32 and more. Entries of eleven bytes
+would take, as objects, eighteen times their bytes."""
+
+FEW_ENTRIES: Final = 1_024
+"""So many of a chunk may be of any size."""
+
 CHUNKS_MAX: Final = 32_768
 """Most chunks: 32 GiB, more than the memory that holds a state."""
 
@@ -163,6 +170,7 @@ class ChunkReader:
         self._next += 1
         data = self._rest + chunk
         found: list[tuple[bytes, bytes]] = []
+        most = FEW_ENTRIES + len(data) // ENTRY_BYTES
         offset = 0
         while len(data) - offset >= _HEAD.size:
             key_length, value_length = _HEAD.unpack_from(data, offset)
@@ -176,6 +184,8 @@ class ChunkReader:
             self._last_key = key
             offset = middle + value_length
             found.append((key, data[middle:offset]))
+            if len(found) > most:
+                raise SnapshotFault("the entries of the snapshot are smaller than those of a state")
         self._rest = data[offset:]
         self._entries += len(found)
         if self._next == len(self._manifest.chunks):

@@ -1,6 +1,7 @@
 """Snapshots: the same bytes for the same state, whole or not there, and nothing but what was."""
 
 import random
+import tracemalloc
 from dataclasses import replace
 
 import pytest
@@ -208,3 +209,24 @@ def test_a_snapshot_that_nobody_wants_any_more_is_dropped(tmp_path):
             is_wanted=lambda: next(answers),
         )  # fmt: skip
     assert shelf.heights() == []
+
+
+def test_a_chunk_of_tiny_entries_is_refused_before_it_takes_much_memory() -> None:
+    entries = ((number.to_bytes(3, "big"), b"") for number in range(1, 90_000))
+    (chunk,) = ChunkCutter().cut(entries)
+    hashes = (hashing.blake2b_256(chunk),)
+    manifest = Manifest(7, b"\1" * 32, b"\2" * 32, 89_999, len(chunk), hashes)
+    tracemalloc.start(1)
+    with pytest.raises(SnapshotFault, match="smaller than those of a state"):
+        ChunkReader(manifest).feed(chunk)
+    held = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert held <= 8 * len(chunk) + (1 << 20)
+
+
+def test_a_chunk_of_the_smallest_entries_of_a_state_is_read() -> None:
+    entries = [(number.to_bytes(32, "big"), b"") for number in range(1, 5_000)]
+    (chunk,) = ChunkCutter().cut(entries)
+    hashes = (hashing.blake2b_256(chunk),)
+    manifest = Manifest(7, b"\1" * 32, b"\2" * 32, 4_999, len(chunk), hashes)
+    assert ChunkReader(manifest).feed(chunk) == entries
