@@ -331,9 +331,9 @@ class Crowd:
                     self._open_replica(replica.job, group.checkpoint)
 
     def _open_replica(self, id_: int, drawn: int) -> None:
-        job = self.jobs.jobs[id_]
-        made = self.made.get((id_, job.attempt))
-        if made is not None and drawn >= made.first:
+        job = self.jobs.jobs.find(id_)
+        made = None if job is None else self.made.get((id_, job.attempt))
+        if job is not None and made is not None and drawn >= made.first:
             who = job.provider
             secrets = salt_of(who, drawn), salt_of(who, drawn - 1) if drawn else bytes(32)
             opened = made.disclosure(drawn)
