@@ -8,19 +8,28 @@ Each answer is refused or proved; a node can still be silent, or show a chain th
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from chain.light.trust import Trust
 from chain.wallet.chain_client import parse_hex, parse_int, to_hex
-from chain.wallet.errors import BadContent, NotFound, TryAgain
+from chain.wallet.errors import BadContent, NotFound, TryAgain, WalletError
 from consensus.light import (
     TrustExpired,
     bisect,
     check_known,
+    find_divergence,
     trust_genesis,
 )
-from consensus.types import Commit, Header, LightBlock, Malformed, ValidatorSet
+from consensus.types import (
+    Commit,
+    Header,
+    LightBlock,
+    Malformed,
+    ValidatorSet,
+    encode_evidence,
+)
 from ext import hashing, store
 
 PAGE_HEADERS: Final = 256
@@ -190,13 +199,45 @@ class LightClient:
         return block
 
     def check_witness(self, witness: Caller, header: Header) -> None:
-        """Compare a proved header with what another node proves of its height; raises Refused."""
-        found = LightClient(witness, self._trust, now_ms=self._now_ms).header(header.number)
-        if found.block_id != header.block_id:
-            raise Refused(
-                f"two blocks are signed at height {header.number}, {to_hex(found.block_id)} and "
-                f"{to_hex(header.block_id)}: the chain forked"
+        """Compare a proved header with what another node proves of its height.
+
+        Raises Refused when they differ, after telling each of the two nodes who signed the other
+        side: one of them is on the chain, and punishes whoever signed what is not.
+        """
+        other = LightClient(witness, self._trust, now_ms=self._now_ms)
+        found = other.header(header.number)
+        if found.block_id == header.block_id:
+            return
+        told = self._accuse(other, header.number)
+        raise Refused(
+            f"two blocks are signed at height {header.number}, {to_hex(found.block_id)} and "
+            f"{to_hex(header.block_id)}: the chain forked; {told} of the two nodes took the "
+            "evidence of it"
+        )
+
+    def _accuse(self, other: "LightClient", height: int) -> int:
+        """Hand each node the evidence against the other's side; give how many took it."""
+        ours, theirs = self._light_block(height), other._light_block(height)
+        try:
+            found = find_divergence(
+                (self._anchor, ours),
+                (other._anchor, theirs),
+                self._options,
             )
+        except Malformed:
+            return 0
+        if found is None:
+            return 0
+        accusations = (
+            (self._rpc, found.against_witness),
+            (other._rpc, found.against_primary),
+        )
+        taken = 0
+        for caller, evidence in accusations:
+            with suppress(WalletError):
+                caller.call("gristmill_v1_submitEvidence", to_hex(encode_evidence(evidence)))
+                taken += 1
+        return taken
 
     # Where trust begins
 

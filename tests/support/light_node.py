@@ -20,7 +20,12 @@ def make_face(solo):
         node_name="solo", node_version="0", peer_id="solo", listen_addresses=(),
         is_validator=False,
     )  # fmt: skip
-    return NodeFace(view, SimpleNamespace(chain=solo.chain, judge=solo.judge, pool=solo.pool))
+
+    async def report(evidence):
+        return solo.offences.add(evidence, tip=solo.chain.tip)
+
+    sources = SimpleNamespace(chain=solo.chain, judge=solo.judge, pool=solo.pool, report=report)
+    return NodeFace(view, sources)
 
 
 class Answering:

@@ -289,8 +289,10 @@ def test_a_witness_of_another_chain_is_noticed(solo, tmp_path):
     other.step(1)
     other.steps(29)
     assert other.chain.tip != header
-    with pytest.raises(Refused, match="two blocks are signed at height 30"):
+    with pytest.raises(Refused, match=r"two blocks are signed at height 30.* 2 of the two nodes"):
         client.check_witness(Answering(other), header)
+    assert len(solo.offences) == len(other.offences) == 1
+    assert other.step().decided.block.evidence[0].kind == 2
     other.close()
 
 
