@@ -4,11 +4,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import combinations
+from pathlib import Path
 
-from tests.nets.network import Broken, RealNetwork
+from tests.nets.network import PATIENCE, Broken, RealNetwork
 
 BACK_BLOCKS = 2
 """A node is back when it has this many blocks more than the others had when it was let go."""
+
+WATCHED_BLOCKS = 15
+"""Blocks for which a copy runs beside its original."""
 
 
 @dataclass
@@ -64,6 +68,43 @@ def run_silent(net: RealNetwork) -> Outcome:
     return finish(net, outcome)
 
 
+def run_copied(net: RealNetwork) -> Outcome:
+    """A key runs twice, then with a journal that was put back: it listens, and signs once."""
+    net.start(*net.sites)
+    net.wait_heights(net.sites, 3)
+    net.send_traffic()
+    outcome = Outcome()
+    net.stop("bob")
+    net.copy("bob", "copy")
+    journal = Path(net.sites["bob"].home) / "keys" / "sign.journal"
+    old = journal.read_bytes()
+    net.start("bob")
+    wait_for_signature(net, "bob")
+    net.start("copy")
+    outcome.back_seconds.append(net.wait_heights(net.sites, net.height("alice") + WATCHED_BLOCKS))
+    if not (net.says("copy", "DOPPELGANGER") or net.says("copy", "LISTENING")):
+        raise Broken("the copy does not listen")
+    net.forget("copy")
+    net.stop("bob")
+    journal.write_bytes(old)
+    net.start("bob")
+    outcome.back_seconds.append(wait_for_signature(net, "bob"))
+    if not net.says("bob", "DOPPELGANGER"):
+        raise Broken("nobody noticed that the journal was put back")
+    return finish(net, outcome)
+
+
+def wait_for_signature(net: RealNetwork, name: str) -> float:
+    """Wait until a validator's precommits are in commits again; gives the seconds."""
+    begun, height = time.monotonic(), net.height("alice") + 1
+    while time.monotonic() < begun + PATIENCE:
+        net.wait_heights(["alice"], height + 1)
+        if name in net.signers(height):
+            return time.monotonic() - begun
+        height += 1
+    raise Broken(f"{name} signs nothing any more")
+
+
 def smallest_third(powers: dict[str, int]) -> frozenset[str]:
     """The least power whose absence keeps the others from more than two thirds."""
     subsets = [
@@ -106,6 +147,7 @@ def finish(net: RealNetwork, outcome: Outcome) -> Outcome:
 
 DRILLS: dict[str, Callable[[RealNetwork], Outcome]] = {
     "perturbed": run_perturbed,
+    "copied": run_copied,
     "silent": run_silent,
     "split": run_split,
 }

@@ -49,9 +49,9 @@ class Manifest:
 
 
 def make_manifest(seed: int, number: int) -> Manifest:
-    """Every eighth network loses a third of its power for a while, every eighth is split in two."""
+    """Of eight networks one has a key twice, one loses a third of its power, one is split."""
     chance = random.Random(f"nets {seed} {number}")
-    shape = {6: "silent", 7: "split"}.get(number % 8, "perturbed")
+    shape = {5: "copied", 6: "silent", 7: "split"}.get(number % 8, "perturbed")
     if shape != "perturbed":
         count = 3 if shape == "silent" else 4
         return Manifest(seed, number, shape, count, 1, 500, 2, (), ())

@@ -111,6 +111,46 @@ class RealNetwork:
             time.sleep(seconds)
             self.side.clear()
 
+    def stop(self, name: str) -> None:
+        stop([self.sites[name]])
+
+    def forget(self, name: str) -> None:
+        """Stop a node for good."""
+        self.stop(name)
+        del self.sites[name]
+
+    def copy(self, name: str, copy: str) -> None:
+        """Copy the home of a stopped node, keys and journal with it; the copy is another peer."""
+        site = self.sites[name]
+        home = self.home / "nodes" / copy
+        shutil.copytree(site.home, home)
+        for file in ("peer.key", "anchors"):
+            (home / file).unlink(missing_ok=True)
+        words = iter(site.command)
+        command = []
+        for word in words:
+            if word in ("--dev-peer", "--p2p-external", "--name", "--rpc-port", "--p2p-port"):
+                next(words)
+            else:
+                command.append(word.replace(site.home, str(home)))
+        port = find_port_base()
+        command += ["--name", copy, "--rpc-port", str(port), "--p2p-port", str(port + 50)]
+        log = str(self.home / "logs" / f"{copy}.log")
+        self.sites[copy] = NodeSite(copy, "full", port, port + 50, str(home), log, command)
+
+    def says(self, name: str, words: str) -> bool:
+        """Whether a node's log has these words."""
+        return words in Path(self.sites[name].log).read_text(errors="replace")
+
+    def signers(self, height: int) -> list[str]:
+        """Whose precommits are in the commit of a height, by name, as the first node has it."""
+        first = next(iter(self.sites.values()))
+        with RpcClient(first.url) as rpc:
+            block = rpc.call("chain_getBlockHash", height)
+            commit = rpc.call("gristmill_v1_block", block)["commit"]
+        names = list(self.powers())
+        return [names[index] for index in commit["signers"]] if commit else []
+
     def send_traffic(self) -> None:
         """Send transfers through the first node until the end."""
         if self.manifest.traffic:

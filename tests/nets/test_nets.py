@@ -15,7 +15,7 @@ def test_a_manifest_is_a_function_of_seed_and_number() -> None:
     made = [make_manifest(1, number) for number in range(48)]
     assert made == [make_manifest(1, number) for number in range(48)]
     assert make_manifest(2, 0) != made[0]
-    assert {one.shape for one in made} == {"perturbed", "silent", "split"}
+    assert {one.shape for one in made} == {"perturbed", "copied", "silent", "split"}
     assert {one.validators for one in made} == {3, 4, 5, 6, 7}
     perturbed = [one for one in made if one.shape == "perturbed"]
     assert {act.kind for one in perturbed for act in one.acts} == set(KINDS)
