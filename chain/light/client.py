@@ -76,21 +76,24 @@ class ProvedReceipt:
 
 
 class LightClient:
-    """Proved answers of one node. `newest` is the newest block verified, to be kept for later."""
+    """Proved answers of one node.
+
+    `anchor` is where trust begins, `newest` the newest block verified, to be kept for later.
+    """
 
     def __init__(self, rpc: Caller, trust: Trust, *, now_ms: Callable[[], int]) -> None:
         trust.check()
-        self._rpc = rpc
+        self.node = rpc
         self._trust = trust
         self._now_ms = now_ms
         self.genesis_hash = trust.genesis_hash or self._ask_genesis_hash()
         self._options = trust.options(self.genesis_hash)
-        self._anchor = self._find_anchor()
-        self.newest = self._anchor
+        self.anchor = self._find_anchor()
+        self.newest = self.anchor
 
     def remember(self, stored: LightBlock) -> None:
         """Begin with a block that an earlier run verified, when it is newer; raises Refused."""
-        anchor = self._anchor
+        anchor = self.anchor
         if stored.height == anchor.height and stored.header.block_id != anchor.header.block_id:
             raise Refused(f"another block {stored.height} was verified before than is trusted now")
         if stored.height > anchor.height:
@@ -100,7 +103,7 @@ class LightClient:
 
     def head(self) -> LightBlock:
         """Verify the newest block that the node shows; it may hide newer ones."""
-        shown = self._light_block(None)
+        shown = self.fetch_block(None)
         known = self.newest
         if shown.height > known.height:
             return self._advance(shown.height, shown)
@@ -121,11 +124,11 @@ class LightClient:
             return self._advance(height).header
         if height == self.newest.height:
             return self.newest.header
-        if height == self._anchor.height:
-            return self._anchor.header
-        if height > self._anchor.height:
+        if height == self.anchor.height:
+            return self.anchor.header
+        if height > self.anchor.height:
             try:
-                return self._walk(self._anchor, height).header
+                return self._walk(self.anchor, height).header
             except TrustExpired:
                 pass
         return self._descend(height)
@@ -147,9 +150,9 @@ class LightClient:
         walk = bisect(trusted, height, self._options, now_ms=self._now_ms())
         try:
             wanted = next(walk)
-            wanted = walk.send(shown or self._light_block(wanted))
+            wanted = walk.send(shown or self.fetch_block(wanted))
             while True:
-                wanted = walk.send(self._light_block(wanted))
+                wanted = walk.send(self.fetch_block(wanted))
         except StopIteration as end:
             trace: tuple[LightBlock, ...] = end.value
             return trace[-1]
@@ -161,8 +164,8 @@ class LightClient:
     def _descend(self, height: int) -> Header:
         """Go down to an older height by the hashes of parents."""
         child = self.newest.header
-        if self._anchor.height > height:
-            child = self._anchor.header
+        if self.anchor.height > height:
+            child = self.anchor.header
         if child.number - height > DOWN_MAX:
             raise BadContent(
                 f"height {height} lies {child.number - height} blocks below what is trusted",
@@ -175,7 +178,7 @@ class LightClient:
 
     def _descend_page(self, child: Header, first: int) -> Header:
         """Check the headers from a height up to the parent of a trusted one; give the lowest."""
-        answer = self._rpc.call("gristmill_v1_headers", first, child.number - first)
+        answer = self.node.call("gristmill_v1_headers", first, child.number - first)
         encoded = _list_of(answer, child.number - first, "headers")
         for one in reversed(encoded):
             header = _decode(Header.decode, one, "header")
@@ -184,9 +187,9 @@ class LightClient:
             child = header
         return child
 
-    def _light_block(self, height: int | None) -> LightBlock:
+    def fetch_block(self, height: int | None) -> LightBlock:
         """Take a light block apart; it is not verified yet."""
-        answer = self._rpc.call("gristmill_v1_lightBlock", *(() if height is None else (height,)))
+        answer = self.node.call("gristmill_v1_lightBlock", *(() if height is None else (height,)))
         parts = _fields(answer, ("commit", "header", "nextValidators", "validators"))
         block = LightBlock(
             _decode(Header.decode, parts["header"], "header"),
@@ -217,11 +220,11 @@ class LightClient:
 
     def _accuse(self, other: "LightClient", height: int) -> int:
         """Hand each node the evidence against the other's side; give how many took it."""
-        ours, theirs = self._light_block(height), other._light_block(height)
+        ours, theirs = self.fetch_block(height), other.fetch_block(height)
         try:
             found = find_divergence(
-                (self._anchor, ours),
-                (other._anchor, theirs),
+                (self.anchor, ours),
+                (other.anchor, theirs),
                 self._options,
             )
         except Malformed:
@@ -229,8 +232,8 @@ class LightClient:
         if found is None:
             return 0
         accusations = (
-            (self._rpc, found.against_witness),
-            (other._rpc, found.against_primary),
+            (self.node, found.against_witness),
+            (other.node, found.against_primary),
         )
         taken = 0
         for caller, evidence in accusations:
@@ -243,14 +246,14 @@ class LightClient:
 
     def _ask_genesis_hash(self) -> bytes:
         """Ask for the name of the chain; a wrong one makes every signature invalid."""
-        return parse_hex(self._rpc.call("chain_getBlockHash", 0), 32)
+        return parse_hex(self.node.call("chain_getBlockHash", 0), 32)
 
     def _find_anchor(self) -> LightBlock:
         """Give the block that trust begins with, whole; raises Refused."""
         trust = self._trust
         if trust.checkpoint is not None:
             height, block_id = trust.checkpoint
-            block = self._light_block(height)
+            block = self.fetch_block(height)
             try:
                 check_known(block, height, block_id, self.genesis_hash)
             except Malformed as error:
@@ -260,7 +263,7 @@ class LightClient:
 
     def _ask_genesis(self) -> LightBlock:
         """Ask for block 0 and its validators and compare them with the hash."""
-        answer = self._rpc.call("gristmill_v1_lightBlock", 0)
+        answer = self.node.call("gristmill_v1_lightBlock", 0)
         parts = _fields(answer, ("commit", "header", "nextValidators", "validators"))
         header = _decode(Header.decode, parts["header"], "header")
         if header.block_id != self.genesis_hash:
@@ -277,7 +280,7 @@ class LightClient:
 
     def values(self, keys: Sequence[bytes]) -> tuple[Header, list[bytes | None]]:
         """Prove values of the state after one block, None for absence; raises Refused."""
-        answer = self._rpc.call("gristmill_v1_proofs", [to_hex(key) for key in keys])
+        answer = self.node.call("gristmill_v1_proofs", [to_hex(key) for key in keys])
         parts = _fields(answer, ("height", "items"))
         header = self.header(parse_int(parts["height"]))
         found: list[bytes | None] = []
@@ -294,7 +297,7 @@ class LightClient:
 
     def receipt(self, extrinsic_hash: bytes) -> ProvedReceipt:
         """Prove that a transaction is in a block, and its events; raises Refused or NotFound."""
-        place = self._rpc.call("gristmill_v1_extrinsic", to_hex(extrinsic_hash))
+        place = self.node.call("gristmill_v1_extrinsic", to_hex(extrinsic_hash))
         if place is None:
             raise NotFound(
                 f"the node knows no transaction {to_hex(extrinsic_hash)}",
@@ -313,7 +316,7 @@ class LightClient:
         self, header: Header, index: int, extrinsic_hash: bytes
     ) -> tuple[bytes, int]:
         """Give a transaction of a block and how many there are."""
-        answer = self._rpc.call("gristmill_v1_extrinsicProof", header.number, index)
+        answer = self.node.call("gristmill_v1_extrinsicProof", header.number, index)
         parts = _fields(answer, ("count", "extrinsic", "proof"))
         extrinsic, count = parse_hex(parts["extrinsic"]), parse_int(parts["count"])
         if hashing.blake2b_256(extrinsic) != extrinsic_hash:
@@ -323,7 +326,7 @@ class LightClient:
 
     def _prove_receipt(self, header: Header, index: int, count: int) -> bytes:
         """Give a receipt of a block."""
-        answer = self._rpc.call("gristmill_v1_receiptProof", header.number, index)
+        answer = self.node.call("gristmill_v1_receiptProof", header.number, index)
         parts = _fields(answer, ("blockHash", "count", "index", "proof", "receipt", "receiptsRoot"))
         root = header.consensus.receipts_root
         claimed = (parts["blockHash"], parts["receiptsRoot"], parts["index"], parts["count"])
