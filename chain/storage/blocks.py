@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 
 from chain.errors import StatePruned, StorageError
 from chain.storage.database import Batch, Database, height_key
+from chain.storage.records import read_first_header
 from consensus.header import Header, NextEpoch
 from consensus.types import Block, Certificate, Commit, LightBlock, ValidatorSet
 from ext import hashing, scale
@@ -69,6 +70,7 @@ class BlockStore:
         self._newest_set: tuple[bytes, ValidatorSet] | None = None
         self.base = int.from_bytes(database.meta(b"base") or b"", "big")
         """The height of the snapshot that the chain here begins with; 0 when it has all blocks."""
+        self._first = read_first_header(database)
 
     def check_kept(self, height: int) -> None:
         """Raise StatePruned for a block up to the snapshot that we begin with: it has no body here.
@@ -202,7 +204,7 @@ class BlockStore:
 
     def validators_at(self, height: int) -> ValidatorSet | None:
         """Give the validator set of a height, known up to two above the tip."""
-        found = self._database.find_last(b"s", at=height_key(b"s", height))
+        found = self._find_last(b"s", height)
         if found is None:
             return None
         newest = self._newest_set
@@ -222,7 +224,7 @@ class BlockStore:
 
     def randomness_at(self, height: int) -> bytes | None:
         """Give the randomness of the epoch that a height belongs to, or None."""
-        found = self._database.find_last(b"n", at=height_key(b"n", height))
+        found = self._find_last(b"n", height)
         if found is None:
             return None
         _, randomness, _ = _decoded(_EPOCH.decode, found[1], f"epoch of {height}")
@@ -230,11 +232,20 @@ class BlockStore:
 
     def epoch_at(self, height: int) -> NextEpoch | None:
         """Give the epoch that a height belongs to, or None."""
-        found = self._database.find_last(b"n", at=height_key(b"n", height))
+        found = self._find_last(b"n", height)
         if found is None:
             return None
         epoch, randomness, length = _decoded(_EPOCH.decode, found[1], f"epoch of {height}")
         return NextEpoch(epoch, int.from_bytes(found[0][1:], "big"), bytes(randomness), length)
+
+    def _find_last(self, space: bytes, height: int) -> tuple[bytes, bytes] | None:
+        """Give the record that is in force at a height, none in the gap that a restore leaves.
+
+        Genesis stands below the gap and would answer for it.
+        """
+        if 1 < height < self._first:
+            return None
+        return self._database.find_last(space, at=height_key(space, height))
 
     def has_offence(self, key: OffenceKey) -> bool:
         """Whether a block has recorded this offence."""

@@ -112,16 +112,15 @@ class ScratchStore:
     def complete(self, base: Base, *, first_header: int) -> None:
         """Write what makes it the store of a chain whose newest block is the base.
 
-        `first_header` is the lowest header put above genesis. Sets and epochs are read by the last
-        one at or below a height: those of genesis stand only where no gap follows, or they would
-        answer for the gap.
+        `first_header` is the lowest header put above genesis; nothing is known of the gap below,
+        nor of the epochs that begin in it.
         """
         header, record = base.header, base.header.number.to_bytes(8, "big")
 
         def fill(batch: Batch) -> None:
             put_header(batch, self._genesis.header)
+            put_validators(batch, 0, self._genesis.validators)
             if first_header <= 1:
-                put_validators(batch, 0, self._genesis.validators)
                 put_epoch(batch, self._genesis.epoch)
             put_header(batch, header)
             put_commit(batch, base.block.commit)
