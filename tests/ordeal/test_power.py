@@ -109,7 +109,7 @@ def test_a_life_whose_journal_is_not_synced_breaks(tmp_path, monkeypatch, module
 
 
 def run_honest_pieces(tmp_path):
-    for number in (0, 1, 3, 5):
+    for number in (0, 1, 3, 4):
         power.run_piece(number, 2, tmp_path / str(number))
 
 
