@@ -80,6 +80,7 @@ async def restore_snapshot(
         lambda: HomeScratch(config, start, open_releases(config, start.spec.chain_type)),
         make_anchor(config, start),
         EvidenceWindow(params.evidence_age_blocks, params.evidence_age_ms),
+        log,
         now_ms=clock.now_ms,
     )
     log.info("joining by a snapshot", chain=start.spec.id, genesis=start.hash)

@@ -10,7 +10,6 @@ Nothing that a peer says is believed beyond this. Who lies is banned, who stalls
 another is asked; when nobody is left for a snapshot, the next one is begun from nothing.
 """
 
-import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,6 +18,7 @@ from typing import Final, Protocol
 import trio
 
 from chain.errors import ConfigError, StateMismatch
+from chain.log import Log
 from chain.network.interface import Network, PeerId
 from chain.network.snapshot_asking import Asker, LightWalk, TrustAnchor
 from chain.network.snapshot_pages import check_downwards
@@ -31,6 +31,9 @@ from consensus.types import Commit, LightBlock, Malformed, ValidatorSet
 
 RETRY_SECONDS: Final = 3.0
 """Pause before the peers are asked again for a snapshot."""
+
+TOLD_EVERY: Final = 20
+"""Turns without a snapshot between two lines about it: a line a minute."""
 
 ASKED_MAX: Final = 16
 """Peers asked for their newest manifest."""
@@ -49,8 +52,6 @@ COMMITS_BELOW: Final = 16
 
 WITNESSES_MAX: Final = 3
 """Peers that are asked whether they have the same block at the height of the snapshot."""
-
-_log = logging.getLogger("gristmill.network")
 
 
 class SnapshotFailed(Exception):
@@ -99,11 +100,12 @@ class SnapshotSync:
 
     def __init__(
         self, network: Network, begin: Callable[[], Scratch], anchor: TrustAnchor,
-        window: EvidenceWindow, *, now_ms: Callable[[], int],
+        window: EvidenceWindow, log: Log, *, now_ms: Callable[[], int],
     ) -> None:  # fmt: skip
         """Set out; `begin` gives an empty store and throws half a one away, in a worker thread."""
         self._network = network
         self._begin = begin
+        self._log = log
         self._window = window
         self._asker = Asker(network)
         self._walk = LightWalk(self._asker, anchor, now_ms=now_ms)
@@ -113,13 +115,17 @@ class SnapshotSync:
 
         Raises ConfigError when only the operator can help: no trust, or two chains.
         """
+        turn = 0
         while True:
             for offer in await self._find_offers():
                 try:
                     return await self._restore(offer)
                 except SnapshotFailed as fault:
-                    _log.warning("the snapshot of height %d: %s", offer.manifest.height, fault)
-            _log.info("waiting for a peer with a snapshot that can be proved")
+                    height = offer.manifest.height
+                    self._log.warning("snapshot_failed", height=height, reason=str(fault))
+            if turn % TOLD_EVERY == 0:
+                self._log.info("waiting for a peer with a snapshot that can be proved")
+            turn += 1
             await trio.sleep(RETRY_SECONDS)
 
     async def _find_offers(self) -> list[Offer]:
@@ -148,11 +154,20 @@ class SnapshotSync:
         height = offer.manifest.height
         base = await self._prove_base(offer)
         await self._find_more_holders(offer)
-        _log.info("restoring the snapshot of height %d from %d peers", height, len(offer.holders))
+        self._log.info(
+            "snapshot_proved",
+            height=height,
+            block=base.header.block_id,
+            peers=len(offer.holders),
+            chunks=len(offer.manifest.chunks),
+            bytes=offer.manifest.size_bytes,
+        )
         scratch = await trio.to_thread.run_sync(self._begin)
         try:
             await self._fetch_chunks(offer, scratch)
+            self._log.info("snapshot_fetched", height=height, entries=offer.manifest.entries)
             first = await self._fetch_history(base, scratch)
+            self._log.info("history_fetched", first_height=first)
             finish = partial(scratch.finish, base, first_header=first)
             with trio.CancelScope(shield=True):
                 await trio.to_thread.run_sync(finish)
@@ -162,7 +177,6 @@ class SnapshotSync:
             raise SnapshotFailed(str(fault)) from fault
         finally:
             scratch.close()
-        _log.info("restored the snapshot of height %d", height)
         return base.header
 
     # Proof
@@ -177,7 +191,7 @@ class SnapshotSync:
                 self._asker.blame_lie(peer, str(fault))
                 continue
             except LookupError as fault:
-                _log.info("peer %s does not prove height %d: %s", peer, manifest.height, fault)
+                self._log.info("not_proved", peer=peer, height=manifest.height, reason=str(fault))
                 continue
             header = block.header
             if (header.block_id, header.state_root) != (manifest.block_id, manifest.state_root):
@@ -343,7 +357,7 @@ class SnapshotSync:
             except Malformed as fault:
                 self._asker.blame_lie(peer, str(fault))
             except LookupError as fault:
-                _log.info("peer %s does not prove height %d: %s", peer, height, fault)
+                self._log.info("not_proved", peer=peer, height=height, reason=str(fault))
         raise SnapshotFailed(f"nobody proves height {height}")
 
 
