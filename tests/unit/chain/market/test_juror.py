@@ -9,7 +9,7 @@ import pytest
 
 from chain.market.content import DataDirectory
 from chain.market.disputant import OVERDUE_BLOCKS, RESEND_BLOCKS
-from chain.market.juror import JurorAgent, find_vote, seal_vote
+from chain.market.juror import JurorAgent, ballot_salt, find_vote, seal_vote
 from chain.market.memory import AgentMemory
 from chain.market.programs import ProgramFailed, Programs
 from chain.seams import SystemChance
@@ -182,6 +182,8 @@ def test_a_vote_is_found_by_its_hash_and_no_other_is(bench: Bench) -> None:
     assert find_vote(memory, who, 3, 2, sealed) is None
     assert find_vote(memory, who, 4, 1, sealed) is None
     assert find_vote(memory, CHALLENGER, 3, 1, sealed) is None
+    salts = {ballot_salt(memory, dispute, level) for dispute in (3, 4) for level in (0, 1)}
+    assert len(salts) == 4, "opening one vote opens no other"
 
 
 def test_without_a_command_for_the_program_a_juror_says_so_once(bench: Bench) -> None:
