@@ -242,9 +242,9 @@ STAKING: Final = (
          "9 * offending * offending, total * total", "3 * offending, total"),
     ),
     _bug(
-        "what nominators owe is rounded to the last of them", "staking", "evasion",
-        ("runtime.staking.fractions:Split._running",
-         "amount * self.passed // self._exposed", "-(-amount * self.passed // self._exposed)"),
+        "nominators pay again what those before them paid", "staking", "evasion",
+        ("runtime.staking.fractions:Split.next",
+         "parts.append(reached - self.paid)", "parts.append(reached)"),
     ),
     _slow(
         "unbonding takes from active stake alone what is there twice", "staking", "bonds",
@@ -293,9 +293,9 @@ ESCROW: Final = (
          "return replace(job, escrow=job.escrow - cost)", "return job"),
     ),
     _bug(
-        "half of the work that was accepted is paid twice", "escrow", "market",
-        ("runtime.market.settlement:Settlement.fail",
-         "done = 0 if is_false else min(accepted, whole)", "done = whole"),
+        "what was given back is in the escrow still", "escrow", "jobs",
+        ("runtime.market.jobs.book:Book._give_back",
+         "return replace(job, escrow=job.escrow - amount)", "return job"),
     ),
 )  # fmt: skip
 """Bugs of what is held for jobs."""

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import seed as seeded
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.property import test_runtime_balances, test_runtime_jobs, test_runtime_market
+from tests.property import test_runtime_balances, test_runtime_jobs
 from tests.property import test_runtime_staking as staking
 from tests.simulation.batches import BATCHES
 from tests.simulation.mutants import MUTANTS, Mutant
@@ -171,7 +171,6 @@ HARNESSES: Final[dict[str, Callable[[], Schedules]]] = {
     "bonds": _stateful(staking.Bonds, "bonds"),
     "money": _stateful(test_runtime_balances.Money, "money"),
     "jobs": _seeded(lambda seed: test_runtime_jobs.Walk(seed).run(), "jobs"),
-    "market": _seeded(lambda seed: test_runtime_market.walk(seed, 100), "market"),
 }
 """What looks for bugs, by name."""
 
