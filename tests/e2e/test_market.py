@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from chain.market.rows import make_clusters, shuffle
 from tests.support.devnet import COMMAND, ROOT, DevnetUnderTest, wait_until
 from tests.unit.cli.schema import check
 
@@ -70,12 +69,7 @@ class Town:
 
     def add_data(self) -> None:
         """Make rows that four classes lie in, and sell them."""
-        rows = shuffle(make_clusters(b"town", rows=512, classes=4, spread=128), b"order")
-        text = "\n".join(
-            ",".join(str(byte - 256 if byte > 127 else byte) for byte in row[:63]) + f",{row[63]}"
-            for row in rows
-        )
-        (self.net.home / "rows.csv").write_text(text + "\n")
+        self.net.cli("dataset", "sample", ".")
         added = self.send(
             "Eve", "dataset", "add", "rows.csv", "--format", "csv", "--price", "1", "--data", "eve"
         )

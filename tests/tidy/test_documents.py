@@ -12,7 +12,7 @@ from chain.wallet.errors import WalletError
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
-TYPED = ("README.md", "quickstart.md")
+TYPED = ("README.md", "quickstart.md", "market-quickstart.md")
 """Documents whose console blocks a test types."""
 SOURCES = "\n".join(path.read_text() for path in sorted(ROOT.glob("chain/**/*.py")))
 
