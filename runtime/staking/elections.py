@@ -427,21 +427,24 @@ class Elections(Module, index=14, events=(PhaseBegun,)):
     # READY
 
     def _change_set(self, era: int) -> int | None:
-        """Let the winners validate, within the churn limit; gives their stake, None if too few.
+        """Let the winners validate, within the churn limit; gives all stake that is exposed.
 
-        Where the spec has scheduled a set for the same block, that one acts.
+        That is their own, and of winners who cannot sit: they are paid, too, for blocks that they
+        sign. None if too few can. Where the spec has scheduled a set for this block, that one acts.
         """
         staking, session = self.staking, self.session
         stakes: dict[AccountId, int] = {}
+        exposed = 0
         for who in self.winners:
             overview = staking.exposures.overview(era, who)
+            exposed += overview.total if overview is not None else 0
             if overview is not None and not staking.is_jailed(who) and session.has_keys(who):
                 stakes[who] = overview.total
         members = {member.account: member for member in session.queued_set}
         if len(stakes) < max(1, min(SEATS_MIN, len(members))):
             return None
         if session.scheduled_at == self.ctx.block.height:
-            return sum(stakes.values())
+            return exposed
         before = {member.account: member for member in self._set_before()}
         following = limit_churn(
             {who: member.power for who, member in before.items()},
@@ -459,7 +462,7 @@ class Elections(Module, index=14, events=(PhaseBegun,)):
             if who not in stakes:
                 self._keep(who, era)
         session.replace_set(tuple(seated))
-        return sum(stakes.values())
+        return exposed
 
     def _set_before(self) -> tuple[ValidatorRecord, ...]:
         """Give the set that this block found: who was taken out for an offence meanwhile counts.

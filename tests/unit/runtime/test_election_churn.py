@@ -5,7 +5,7 @@ from runtime.primitives import AccountId
 from runtime.runtime import Runtime
 from runtime.session import ValidatorRecord
 from runtime.staking.reports import ValidatorRemoved
-from tests.support.electorate import named, run_to, start
+from tests.support.electorate import go_to, named, run_to, start, start_crowded
 from tests.support.runtime import Chain
 
 ERA = 8
@@ -71,3 +71,19 @@ def test_who_was_taken_out_in_the_block_is_not_let_in_again() -> None:
     assert members[2].account not in after
     assert after[members[1].account] == 20 - 3, "what of the third is left, of who has to wait"
     assert [after[one.account] for one in members[3:]] == [25, 25]
+
+
+def test_the_stake_of_an_era_is_all_that_may_be_paid_by_it() -> None:
+    """A winner whose keys went before it could sit is exposed: fees were shared out beyond all."""
+    chain = start_crowded()
+    go_to(chain, 7)
+    runtime = chain.look()
+    victim = runtime.elections.winners[0]
+    has_keys = runtime.session.has_keys
+    runtime.session.has_keys = lambda who: who != victim and has_keys(who)  # type: ignore[method-assign]  # as if purged
+    go_to(chain, 10)
+    staking = chain.look().staking
+    paid = [who for who in staking.exposures.validators(1) if staking.exposures.is_rewarded(1, who)]
+    assert victim in paid
+    total = sum(staking.exposures.overview(1, who).total for who in paid)
+    assert staking.eras_total_stake[1] == total
