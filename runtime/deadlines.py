@@ -31,7 +31,7 @@ ITEMS_PER_LANE: Final = 64
 """What a lane may take in a block before the others had their share."""
 
 ITEMS_PER_BLOCK: Final = 256
-"""What a block takes in all; at worst four milliseconds of work."""
+"""What a block takes in all; six milliseconds where nothing is to do any more."""
 
 ITEMS_PER_HEIGHT: Final = 1_024
 """What may fall due at one height."""
@@ -260,6 +260,7 @@ class Deadlines(Module, index=12):
             except WheelFull:
                 continue
             self.emit(DeadlinePutBack(item.module, item.payload, key.height))
+            self.ctx.weight_used += weights.DEADLINE_PUT_BACK
             return
         self.emit(DeadlineFailed(item.module, item.payload))
 

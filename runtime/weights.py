@@ -50,8 +50,12 @@ COMMIT_FLAG: Final[Weight] = 9 * MICROSECOND
 OFFENCE: Final[Weight] = 200 * MICROSECOND
 """Checking and recording an offence, jailing, the case, an item on the wheel (150)."""
 
-DEADLINE_ITEM: Final[Weight] = 8 * MICROSECOND
-"""Taking an item off the wheel (6.2); its work is prepaid by who put it there."""
+DEADLINE_ITEM: Final[Weight] = 24 * MICROSECOND
+"""Taking an item off the wheel, and seeing that it is of another turn (18.7); its work is prepaid
+by who put it there."""
+
+DEADLINE_PUT_BACK: Final[Weight] = 400 * MICROSECOND
+"""Undoing an item whose module may not pay, and placing it again (204 to 355)."""
 
 PARAMETER: Final[Weight] = 60 * MICROSECOND
 """Checking bounds and writing value and era of a parameter."""

@@ -81,8 +81,8 @@ GRIST_FEED: Final = 0
 CLASS_ID_MAX: Final = (1 << 16) - 2
 """The class of the last feed."""
 
-REPORT_FEED: Final[Weight] = 90 * weights.MICROSECOND
-"""Reading 21 reports of a feed, and writing one and the feed (62)."""
+REPORT_FEED: Final[Weight] = 400 * weights.MICROSECOND
+"""Reading 21 reports of a feed, and writing one and the feed (328)."""
 
 SERVE: Final[Weight] = 120 * weights.MICROSECOND
 """A hold, a reporter and the list of them."""
