@@ -99,10 +99,11 @@ EXTENSION_ERAS: Final = Parameter(
 """A week: eight challenges have had their turn."""
 
 CASE_BLOCKS: Final = Parameter(
-    "jobs.case_blocks", 1_209_600, low=2_000, high=4_000_000, step=100_000, unit=Unit.BLOCKS,
+    "jobs.case_blocks", 1_209_600, low=604_800, high=4_000_000, step=100_000, unit=Unit.BLOCKS,
     docs="How long after its window a job is settled in spite of an open case.",
 )  # fmt: skip
-"""28 eras: every case has deadlines of its own; this one is for the case that has none."""
+"""28 eras: every case has deadlines of its own; this one is for the case that has none. Never below
+14 eras of a public chain: a dispute with its queue, two appeals and their eras may last twelve."""
 
 KEEP_ERAS: Final = Parameter(
     "jobs.keep_eras", 28, low=5, high=365, step=28, unit=Unit.ERAS,
