@@ -298,16 +298,23 @@ async def held_slots(victim: Victim) -> Result:
 
 
 async def is_answered(network: Any, peer: str) -> bool:
-    """Whether a question for headers gets an answer."""
+    """Whether a question for headers gets an answer, asked again while the node is busy.
+
+    A question that is not finished holds its place for three seconds.
+    """
     from chain.network.interface import RequestFailed
     from chain.network.messages import GetHeaders
 
     question = encode_message(GetHeaders(1, 1), request_id=1)
-    try:
-        await network.request(peer, "headers", question, response_bytes_max=1 << 20, timeout=5.0)
-    except RequestFailed:
-        return False
-    return True
+    with trio.move_on_after(8):
+        while True:
+            with suppress(RequestFailed):
+                await network.request(
+                    peer, "headers", question, response_bytes_max=1 << 20, timeout=5.0
+                )
+                return True
+            await trio.sleep(0.5)
+    return False
 
 
 async def stream_flood(victim: Victim) -> Result:
