@@ -4,6 +4,7 @@ A flag wins over the environment, that over ./gristmill.toml, that over the user
 $XDG_CONFIG_HOME/gristmill/config.toml, and that over the default.
 """
 
+import importlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +13,6 @@ from typing import Any, Final
 
 from chain.wallet.endpoint import DEFAULT_URL
 from chain.wallet.errors import BadConfiguration
-from runtime.toml import BadToml, parse_toml
 
 FILE_LENGTH_MAX: Final = 64 * 1024
 """Bytes of a configuration file."""
@@ -109,12 +109,13 @@ def _read_file(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > FILE_LENGTH_MAX:
             raise BadConfiguration(f"{path} is larger than {FILE_LENGTH_MAX} bytes")
-        document = parse_toml(path.read_text())
+        # Most commands find no file, and none of the runtime is loaded for them
+        document = importlib.import_module("runtime.toml").parse_toml(path.read_text())
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
         raise BadConfiguration(f"{path} cannot be read: {error.strerror}") from None
-    except (BadToml, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise BadConfiguration(f"{path} is not TOML: {error}") from None
     known = {setting.name: setting for setting in SETTINGS}
     values = {}

@@ -84,7 +84,7 @@ class Liar:
     def take(self, node: Node) -> None:
         """Stand behind a node that is about to run."""
         self.node = node
-        node.driver.ledger.build = _Builder(self, node.ledger).build  # type: ignore[method-assign]
+        node.driver.ledger.build = _Builder(self, node.ledger).build  # type: ignore[method-assign] -- a lie is planted
 
     # What leaves
 

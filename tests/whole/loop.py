@@ -33,7 +33,7 @@ def one_thread(seed: int, pause: Pause) -> Iterator[None]:
 
     run: Any = trio._core._run
     kept = trio.to_thread.run_sync, run._ALLOW_DETERMINISTIC_SCHEDULING, run._r
-    trio.to_thread.run_sync = run_here  # type: ignore[assignment]
+    trio.to_thread.run_sync = run_here  # type: ignore[assignment] -- for one run
     run._ALLOW_DETERMINISTIC_SCHEDULING = True
     run._r = random.Random(seed)
     try:

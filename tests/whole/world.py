@@ -241,7 +241,7 @@ class World:
             self.fail(broken[0])
         expected = (SimulatedCrash, trio.Cancelled)
         if life.has_disk_fault:
-            expected = (*expected, StorageError, OSError)  # type: ignore[assignment]
+            expected = (*expected, StorageError, OSError)  # type: ignore[assignment] -- a longer tuple
         strange = [cause for cause in causes if not isinstance(cause, expected)]
         if strange:
             cause = strange[0]
