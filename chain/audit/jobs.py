@@ -1,8 +1,9 @@
 """A job from its submission to its end: every state with its reason, every grain with its way.
 
-    escrow held at submission + what bonds gave to it
-        = returned + audits + earned + royalties + fees + refunded + restored + burned
+    escrow held at submission + what bonds gave to it + what came back of its parts
+        = returned + audits + earned + royalties + fees + refunded + restored + burned + its parts
 
+Each part of a long run has a number, an escrow and a waterfall of its own, and is told by itself.
 Read from receipts, which the root in each header commits to, and from the changes of the state that
 are stored with each block. What contradicts itself is named: a waterfall whose parts do not sum, a
 job whose escrow does not come out even, a report on cheating that is not what its numbers give.
@@ -19,7 +20,7 @@ from chain.storage.archive import ArchivedBlock
 from ext import hashing, store
 from runtime.frame.parameters import PERBILL
 from runtime.market.jobs import Jobs
-from runtime.market.nouns import NOBODY, Fault, JobSpec, JobState, Reason
+from runtime.market.nouns import NOBODY, Fault, Job, JobSpec, JobState, Reason
 from runtime.market.reputation import BOND_DISCOUNT, BOND_RATIO_MAX
 from runtime.market.terms import CheatReport, cheat_report
 
@@ -73,6 +74,7 @@ class JobReport:
     escrow_out: dict[str, int] = field(default_factory=dict)
     flows: dict[bytes | str, int] = field(default_factory=dict)
     findings: list[str] = field(default_factory=list)
+    parts: list["JobReport"] = field(default_factory=list)
 
     @property
     def is_found(self) -> bool:
@@ -90,6 +92,11 @@ class JobReport:
             self.escrow_out[way] = self.escrow_out.get(way, 0) + amount
             self.flows[who] = self.flows.get(who, 0) + amount
 
+    def give(self, way: str, amount: int) -> None:
+        """Count grains that left the escrow for another job's, and are nobody's yet."""
+        if amount:
+            self.escrow_out[way] = self.escrow_out.get(way, 0) + amount
+
     def fill(self, way: str, amount: int) -> None:
         """Count grains that came into the escrow."""
         if amount:
@@ -106,7 +113,7 @@ def trace_job(source: Source, number: int) -> JobReport:
 
 
 class _Reader:
-    """Follows the blocks of a chain, for one job."""
+    """Follows the blocks of a chain, for one job and its parts."""
 
     def __init__(self, report: JobReport) -> None:
         self.report = report
@@ -114,34 +121,42 @@ class _Reader:
         self._changes: dict[bytes, bytes | None] | None = None
         self._specs = _storage_key("Specs", report.number)
         self._reports = _storage_key("Reports", report.number)
+        self._jobs = _storage_key("Jobs", report.number)
         self._first_checkpoint = 0
+        self._parts: list[_Reader] = []
 
     def read(self, stored: ArchivedBlock) -> None:
         """Take the next block."""
-        height = self.report.height = stored.height
+        height = stored.height
         if hashing.merkle_root(stored.receipts) != stored.block.header.consensus.receipts_root:
             self._find(f"block {height}: the receipts are not those that the header commits to")
         events = list(self._job_events(stored))
-        if not events:
-            return
         changes = None
-        if stored.difference is not None:
+        if events and stored.difference is not None:
             changes = dict(store.decode_difference(stored.difference))
-        self._changes = changes
+        self._hear(height, events, changes)
+
+    def _hear(
+        self, height: int, events: list[DecodedEvent], changes: dict[bytes, bytes | None] | None
+    ) -> None:
+        """Take what events of a block are of this job, then let its parts do so."""
+        self.report.height, self._changes = height, changes
         for event in events:
-            self._take(height, event)
+            if self.report.number in _numbers_of(event):
+                self._take(height, event)
+        for part in self._parts:
+            part._hear(height, events, changes)  # noqa: SLF001 -- another one of these
 
     def _job_events(self, stored: ArchivedBlock) -> Iterator[DecodedEvent]:
+        """Yield what is told of this job and its parts, also of such as this block began."""
+        ours = {self.report.number, *(part.report.number for part in self._parts)}
         for receipt in stored.receipts:
             for event in self._events.decode(receipt):
-                fields = event.fields
-                if fields.get("job", fields.get("id")) != self.report.number:
+                if ours.isdisjoint(_numbers_of(event)):
                     continue
-                if event.module in ("Jobs", "WorkRewards", "Verification", "Disputes", "Datasets"):
-                    is_ours = event.module != "Datasets" or "job" in fields
-                    is_ours = is_ours and (event.module != "Disputes" or "job" in fields)
-                    if is_ours:
-                        yield event
+                if event.name == "PartClosed":
+                    ours.add(event.fields["part"])
+                yield event
 
     def _take(self, height: int, event: DecodedEvent) -> None:
         """Note a step, and count its money."""
@@ -195,6 +210,30 @@ class _Reader:
     def _on_Jobs_JobReopened(self, height: int, fields: dict[str, Any]) -> None:  # noqa: N802 - after the event
         del height
         self._first_checkpoint = fields["first_checkpoint"]
+
+    def _on_Jobs_PartClosed(self, height: int, fields: dict[str, Any]) -> None:  # noqa: N802 - after the event
+        del height
+        report = self.report
+        if fields["part"] == report.number:
+            raw = (self._changes or {}).get(self._jobs)
+            if raw is not None:
+                job = Job.wire.decode(raw)
+                report.requester, report.payer = job.requester, job.payer
+            raw = (self._changes or {}).get(self._specs)
+            report.spec = None if raw is None else JobSpec.wire.decode(raw)
+            report.fill("of its run", fields["escrow"])
+            return
+        self._first_checkpoint = fields["end_checkpoint"]
+        report.give("parts", fields["escrow"])
+        self._parts.append(_Reader(JobReport(report.genesis_hash, fields["part"])))
+        report.parts.append(self._parts[-1].report)
+
+    def _on_Jobs_PartReturned(self, height: int, fields: dict[str, Any]) -> None:  # noqa: N802 - after the event
+        del height
+        if fields["part"] == self.report.number:
+            self.report.give("back to its run", fields["amount"])
+        else:
+            self.report.fill("from parts", fields["amount"])
 
     def _on_Jobs_StateChanged(self, height: int, fields: dict[str, Any]) -> None:  # noqa: N802 - after the event
         del height
@@ -263,6 +302,8 @@ class _Reader:
         """Say what is missing."""
         if not self.report.is_found:
             self._find(f"there is no job {self.report.number} up to block {self.report.height}")
+        for part in self.report.parts:
+            self.report.findings += [f"part {part.number}: {finding}" for finding in part.findings]
 
     def _compare_escrow(self, height: int) -> None:
         report = self.report
@@ -272,6 +313,17 @@ class _Reader:
 
     def _find(self, sentence: str) -> None:
         self.report.findings.append(sentence)
+
+
+def _numbers_of(event: DecodedEvent) -> tuple[Any, ...]:
+    """Give the numbers of the jobs that an event tells of."""
+    fields = event.fields
+    if event.module in ("Datasets", "Disputes"):
+        return (fields["job"],) if "job" in fields else ()
+    if event.module not in ("Jobs", "WorkRewards", "Verification"):
+        return ()
+    number = fields.get("job", fields.get("id"))
+    return (number, fields["part"]) if event.name.startswith("Part") else (number,)
 
 
 def _whole_bonds(price: int, bond: int, own: int, stored: CheatReport | None) -> Sequence[int]:

@@ -63,6 +63,7 @@ def _fields(report: Any) -> dict[str, Any]:
         "escrow_in": {way: str(amount) for way, amount in report.escrow_in.items()},
         "escrow_out": {way: str(amount) for way, amount in report.escrow_out.items()},
         "flows": {_party(who): str(amount) for who, amount in report.flows.items()},
+        "parts": [_fields(part) for part in report.parts],
         "findings": report.findings,
         "is_clean": not report.findings,
     }
@@ -112,6 +113,8 @@ def _lines(report: Any) -> list[str]:
     lines += _amounts((_party(who), amount) for who, amount in report.flows.items())
     for match in report.matches:
         lines += ["", *_cheat_lines(match)]
+    for part in report.parts:
+        lines += ["", f"part of job {report.number}", *("  " + line for line in _lines(part))]
     return lines
 
 

@@ -16,7 +16,7 @@ from chain.wallet.client import RpcError
 from chain.wallet.errors import NotFound
 
 STATES: Final = (
-    "open", "bidding", "revealing", "matched", "running", "window", "disputed",
+    "open", "bidding", "revealing", "matched", "running", "paused", "waiting", "window", "disputed",
     "settled", "cancelled", "expired", "failed",
 )  # fmt: skip
 """States by which jobs are listed."""
@@ -68,16 +68,18 @@ def list_jobs(session: NodeSession, state: str | None, who: str | None, at: str)
 def show(session: NodeSession, number: int, at: str) -> None:
     """Show job NUMBER: where it stands and until when, its money, bids, audit and disputes.
 
-    Of a job that has ended, or whose last attempt failed, it tells what became of the money;
-    `gristmill audit job` tells the whole history.
+    Of a job that has ended, or whose last attempt failed, it tells what became of the money, and so
+    it does for each part of a long run; `gristmill audit job` tells the whole history.
     """
     _, block_hash = session.chain.find_block(at)
     found = find_job(session, number, block_hash)
-    waterfall = _waterfall(session, found)
+    waterfall, parts = _waterfall(session, found), _parts(session, found, block_hash)
     lines = pairs([*_place(found), *_work(session, found), *_money(found)])
     lines += [*_bids(session, found), *_audit(session, found), *_disputes(session, found)]
     lines += [*([""] if waterfall else []), *(_shown(event) for event in waterfall)]
-    session.console.answer("job.show/1", {"job": found, "waterfall": waterfall}, lines)
+    lines += [*([""] if parts else []), *(line for part in parts for line in _part_lines(part))]
+    answer = {"job": found, "parts": parts, "waterfall": waterfall}
+    session.console.answer("job.show/1", answer, lines)
 
 
 Rows = Iterator[tuple[str, Any]]
@@ -89,6 +91,8 @@ def _place(found: dict[str, Any]) -> Rows:
     if found["reason"] != "None":
         state += f" ({spoken(found['reason'])})"
     yield "job", f"{found['id']}, attempt {found['attempt']}"
+    if found["annex"]["run"] is not None:
+        yield "part of", f"job {found['annex']['run']}"
     yield "state", state
     is_over = found["state"] in ENDED
     yield "ended" if is_over else "until", show_due(due, height)
@@ -111,7 +115,9 @@ def _work(session: NodeSession, found: dict[str, Any]) -> Rows:
     yield "checked by", spoken(spec["verification"])
     yield "time", f"{spec['runBlocks']} blocks, a sign of life every {spec['heartbeat']}"
     done = f"{found['accepted']} of {spec['checkpoints']} checkpoints"
-    if found["firstCheckpoint"]:
+    if found["annex"]["run"] is not None:
+        done += f", this part from {found['firstCheckpoint']} to {found['endCheckpoint']}"
+    elif found["firstCheckpoint"]:
         done += f", this attempt from {found['firstCheckpoint']} on"
     yield "accepted", done
     if result is not None:
@@ -196,6 +202,32 @@ def _disputes(session: NodeSession, found: dict[str, Any]) -> list[str]:
     ]
     heads = ("dispute", "of", "stage", "until", "rounds", "steps", "deposit", "challenger")
     return ["", *session.console.table(heads, cells)]
+
+
+def _parts(
+    session: NodeSession, found: dict[str, Any], block_hash: bytes
+) -> list[dict[str, Any]]:
+    """Return the parts of a long run that are not forgotten yet, with what became of their money."""
+    parts = []
+    for number in found["annex"]["partNumbers"]:
+        try:
+            part = find_job(session, parse_int(number), block_hash)
+        except NotFound:
+            continue
+        fields = ("id", "attempt", "state", "reason", "firstCheckpoint", "endCheckpoint", "price")
+        told = {name: part[name] for name in fields}
+        parts.append({**told, "waterfall": _waterfall(session, part)})
+    return parts
+
+
+def _part_lines(part: dict[str, Any]) -> list[str]:
+    """Return a part in a line, and its waterfall below."""
+    line = f"part: job {part['id']}, checkpoints {part['firstCheckpoint']} to "
+    line += f"{part['endCheckpoint']} of attempt {part['attempt']}, {spoken(part['state'])}"
+    if part["reason"] != "None":
+        line += f" ({spoken(part['reason'])})"
+    line += f", {show_amount(parse_int(part['price']))}"
+    return [line, *("  " + _shown(event) for event in part["waterfall"])]
 
 
 def _waterfall(session: NodeSession, found: dict[str, Any]) -> list[dict[str, Any]]:

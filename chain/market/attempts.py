@@ -27,7 +27,7 @@ def begin_trace(
     *,
     fraud: Fraud | None = None,
 ) -> Trace:
-    """Give the trace of the running attempt at a job, with nothing trained yet.
+    """Give the trace of the running attempt at a job, or of a part, with nothing trained yet.
 
     An attempt that goes on from a checkpoint needs the weights there. Where nobody has them any
     more they are trained again from zero: integers come to the same bytes. Raises DataMissing.
@@ -44,4 +44,4 @@ def begin_trace(
                 raise
             weights = again.weights
             data.write_weights(weights)
-    return Trace(plan, tuple(leaves), first, weights, fraud=fraud)
+    return Trace(plan, tuple(leaves), first, weights, fraud=fraud, end=job.end_checkpoint)

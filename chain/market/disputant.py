@@ -140,7 +140,7 @@ def find_doubt(trace: Trace, result: JobResult) -> int | None:
 
     What a provider committed to is not known before it is opened: the last checkpoint is.
     """
-    return None if trace.final_state == result.final_state else trace.plan.checkpoints - 1
+    return None if trace.final_state == result.final_state else trace.end - 1
 
 
 @dataclass(slots=True)

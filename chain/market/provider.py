@@ -3,6 +3,9 @@
 Each look at the chain says what is to do next: the agent keeps no plan of its own, only what must
 not be forgotten (`chain.market.memory`). Killed and started again it trains what it had, which by
 integers comes to the same bytes, and goes on.
+
+Of a long run each part is closed when it is trained: its result is a job of its own from then on,
+with its own trace, and the work goes on behind it.
 """
 
 from dataclasses import dataclass, field
@@ -15,9 +18,10 @@ from chain.market.content import DataDirectory, DataMissing, DataSpoiled
 from chain.market.disputant import Defender, Disputant
 from chain.market.door import Desk, Envelope, Peer, fetch_data
 from chain.market.memory import AgentMemory
-from chain.market.sealing import disclose, seal, secrets_of
-from chain.market.training import Commitments, Fraud, FraudKind, Plan, Trace
+from chain.market.sealing import disclose, secrets_of
+from chain.market.training import Commitments, Fraud, FraudKind, Plan
 from chain.market.view import AgentChain
+from chain.market.work import Work
 from ext import signing
 from runtime.frame.errors import CallError
 from runtime.market.jobs.auction import seal_bid
@@ -28,9 +32,6 @@ from runtime.market.nouns import Job, JobSpec, JobState, Verification
 from runtime.market.trainer import PROGRAM
 from runtime.market.verification.records import AuditPhase, ReplicaPhase
 from runtime.primitives import ZERO_HASH
-
-MILESTONES: Final = 4
-"""Receipts that the provider offers on the way; each accepted one is paid whatever comes."""
 
 SLICE_STEPS: Final = 4_096
 """Steps after which the chain is looked at again: about a second."""
@@ -63,18 +64,6 @@ class Cheat(StrEnum):
     WRONG_CHECKPOINT = "wrong-checkpoint"
     SKIP_WORK = "skip-work"
     VANISH = "vanish"
-
-
-@dataclass
-class Work:
-    """An attempt at a job: the trace as far as it goes, and what it is committed to at the end."""
-
-    job: int
-    attempt: int
-    trace: Trace
-    is_sealed: bool = False
-    commitments: Commitments | None = None
-    disputant: Disputant | None = None
 
 
 @dataclass
@@ -247,8 +236,9 @@ class ProviderAgent:
 
     def _work_of(self, market: Market, number: int, job: Job) -> Work | None:
         """Give the work on an attempt, begun if it was not; None while the data is missing."""
-        work = self._works.get(number)
+        work, annex = self._works.get(number), market.jobs.annexes[number]
         if work is not None and work.attempt == job.attempt:
+            self._keep_parts(market, work, annex.pending)
             return work
         try:
             plan = plan_of(market.jobs.spec(number))
@@ -259,8 +249,18 @@ class ProviderAgent:
             self._say(f"job {number} cannot be worked on: {error}")
             return None
         is_sealed = market.jobs.spec(number).verification is Verification.REPLICATION
-        work = self._works[number] = Work(number, job.attempt, trace, is_sealed)
+        taken = number if annex.run is None else annex.run
+        work = self._works[number] = Work(number, job.attempt, trace, taken, is_sealed)
         return work
+
+    def _keep_parts(self, market: Market, work: Work, pending: tuple[int, ...]) -> None:
+        """Keep the traces of parts that were closed, and go on behind them."""
+        for number in pending:
+            part = market.jobs.find(number)
+            if number not in self._works and part is not None:
+                kept = work.give_part(number, part)
+                if kept is not None:
+                    self._works[number] = kept
 
     def _fraud(self, plan: Plan, job: Job) -> Fraud | None:
         """Give how the trace is spoiled, when this is a drill: in its second checkpoint.
@@ -279,7 +279,7 @@ class ProviderAgent:
         for number, work in self._works.items():
             job = market.jobs.find(number)
             if job is not None and job.state is JobState.RUNNING:
-                self._train(work, stops=self._milestones(work))
+                self._train(work, stops=work.milestones)
             elif self._is_behind(job, work):
                 self._train(work, stops=[])
 
@@ -289,7 +289,7 @@ class ProviderAgent:
             if work.trace.is_whole or self._will_vanish(work):
                 return
             run = work.trace.advance()
-            if work.trace.done in self._milestones(work):
+            if work.trace.done in work.milestones:
                 self.data.write_weights(run.weights)
             if work.trace.done in stops:
                 return
@@ -302,14 +302,7 @@ class ProviderAgent:
 
     def _will_vanish(self, work: Work) -> bool:
         """Whether this is a drill in which half of the work is done, and no more will be."""
-        is_half = 2 * len(work.trace.runs) >= work.trace.plan.checkpoints - work.trace.first
-        return self.settings.cheat is Cheat.VANISH and is_half
-
-    @staticmethod
-    def _milestones(work: Work) -> list[int]:
-        """Give the checkpoints at which a receipt is offered, the last one too."""
-        first, last = work.trace.first, work.trace.plan.checkpoints
-        return [first + (last - first) * part // MILESTONES for part in range(1, MILESTONES + 1)]
+        return self.settings.cheat is Cheat.VANISH and work.is_half_done
 
     def _start(self, market: Market, number: int, job: Job, work: Work) -> None:
         """Offer the first receipt, and begin when the requester has signed it."""
@@ -345,10 +338,11 @@ class ProviderAgent:
         if will_vanish:
             self._offer_next(market, number, job, work)
             return
-        if self._needs_bond(market, number, job, spec):
-            self._top_up(number, work)
-        if work.trace.is_whole:
-            self._complete(number, spec, work)
+        if self._needs_bond(market, number, job, spec) and self._top_up(number, work):
+            return
+        if self._close_part(market, number, job, spec, work):
+            return
+        if work.trace.is_whole and self._complete(number, spec, work):
             return
         if 2 * (self.chain.height - job.heard) >= spec.heartbeat:
             self.chain.send("Jobs", "heartbeat", number)
@@ -357,9 +351,27 @@ class ProviderAgent:
     def _offer_next(self, market: Market, number: int, job: Job, work: Work) -> None:
         """Offer a receipt for the last milestone, unless one further on was written down before."""
         least = max(job.accepted + 1, self.memory.last_receipt(number, job.attempt))
-        reached = [one for one in self._milestones(work) if least <= one <= work.trace.done]
+        reached = [one for one in work.milestones if least <= one <= work.trace.done]
         if reached:
             self._offer(self._receipt(market, number, job, work, reached[-1]))
+
+    def _close_part(
+        self, market: Market, number: int, job: Job, spec: JobSpec, work: Work
+    ) -> bool:
+        """Post the result of the next part of a long run, when it is trained; gives whether so.
+
+        The bond of the part behind it is locked before.
+        """
+        annex = market.jobs.annexes[number]
+        part = work.next_part(job, spec, annex)
+        if part is None:
+            return False
+        if annex.parts_backed < annex.parts_closed + 2:
+            return self._top_up(number, work)
+        self.data.write_weights(part.weights)
+        root = part.commit(self._secret(work)).root
+        units = spec.units * part.span // spec.checkpoints
+        return self.chain.send("Jobs", "close_part", number, root, part.final_state, units)
 
     def _needs_bond(self, market: Market, number: int, job: Job, spec: JobSpec) -> bool:
         """Whether the part of a long run ends soon whose bond is locked."""
@@ -369,9 +381,8 @@ class ProviderAgent:
         end = job.started + spec.run_blocks * annex.parts_backed // annex.parts
         return self.chain.height + TOP_UP_BLOCKS >= end
 
-    def _top_up(self, number: int, work: Work) -> None:
-        if not self._will_vanish(work):
-            self.chain.send("Jobs", "top_up", number)
+    def _top_up(self, number: int, work: Work) -> bool:
+        return not self._will_vanish(work) and self.chain.send("Jobs", "top_up", number)
 
     def _receipt(
         self, market: Market, number: int, job: Job, work: Work, checkpoint: int
@@ -404,24 +415,19 @@ class ProviderAgent:
         signed = self.desk.signed(receipt.job)
         return signed if signed is not None and signed.receipt == kept else None
 
-    def _complete(self, number: int, spec: JobSpec, work: Work) -> None:
-        """Post the result, and keep the weights where others find them."""
+    def _complete(self, number: int, spec: JobSpec, work: Work) -> bool:
+        """Post the result, and keep the weights where others find them; gives whether it left."""
         commitments = self._commitments(work)
         self.data.write_weights(work.trace.weights)
         units = units_of(spec, work.trace.first)
-        self.chain.send("Jobs", "complete", number, commitments.root, work.trace.final_state, units)
+        state = work.trace.final_state
+        return self.chain.send("Jobs", "complete", number, commitments.root, state, units)
 
     def _commitments(self, work: Work) -> Commitments:
-        if work.commitments is None:
-            secret = self._secret(work)
-            if work.is_sealed:
-                work.commitments = seal(work.trace, self.chain.me, secret)
-            else:
-                work.commitments = work.trace.commit(secret)
-        return work.commitments
+        return work.commit(self.chain.me, self._secret(work))
 
     def _secret(self, work: Work) -> bytes:
-        return self.memory.secret(f"salt {work.job}/{work.attempt}")
+        return self.memory.secret(f"salt {work.run}/{work.attempt}")
 
     # After the result
 

@@ -13,7 +13,7 @@ step n: position 0 is where it began. A `Fraud` spoils a trace on purpose, for d
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from fractions import Fraction
 from typing import Final
@@ -169,7 +169,10 @@ def train(
 
 @dataclass(slots=True)
 class Trace:
-    """An attempt as far as it is trained: where it began, and a run for each checkpoint since."""
+    """An attempt as far as it is trained: where it began, and a run for each checkpoint since.
+
+    It goes to the end of the job, or to checkpoint `end` when it is a part of one.
+    """
 
     plan: Plan
     leaves: tuple[bytes, ...] = field(repr=False)
@@ -177,6 +180,7 @@ class Trace:
     start: bytes = field(repr=False)
     runs: list[Run] = field(default_factory=list, repr=False)
     fraud: Fraud | None = None
+    end: int = 0
 
     def __post_init__(self) -> None:
         """Refuse weights of another model, checkpoints that are not there, and no data."""
@@ -185,8 +189,11 @@ class Trace:
                 f"the model has {weights_length(self.plan.params)} bytes of weights,"
                 f" not {len(self.start)}"
             )
-        if not 0 <= self.first < self.plan.checkpoints:
-            raise ValueError(f"there is no checkpoint {self.first} of {self.plan.checkpoints}")
+        self.end = self.end or self.plan.checkpoints
+        if not 0 <= self.first < self.end <= self.plan.checkpoints:
+            raise ValueError(
+                f"there are no checkpoints {self.first} to {self.end} of {self.plan.checkpoints}"
+            )
         if not self.leaves:
             raise ValueError("there is no data to train on")
 
@@ -198,7 +205,12 @@ class Trace:
     @property
     def is_whole(self) -> bool:
         """Whether every checkpoint is trained."""
-        return self.done == self.plan.checkpoints
+        return self.done == self.end
+
+    @property
+    def span(self) -> int:
+        """Checkpoints between where it begins and where it ends."""
+        return self.end - self.first
 
     @property
     def first_step(self) -> int:
@@ -267,6 +279,18 @@ class Trace:
     def witness(self, step: int) -> StepWitness:
         """Give what a step is done again from. Raises IndexError."""
         return make_witness(self.plan, self.leaves, step, self.weights_before(step))
+
+    def split(self, checkpoint: int) -> tuple["Trace", "Trace"]:
+        """Give the trace up to a checkpoint that is trained, and the one that goes on from there.
+
+        Raises ValueError for a checkpoint that is not, or is the end.
+        """
+        if not self.first < checkpoint <= self.done:
+            raise ValueError(f"checkpoint {checkpoint} is not trained")
+        place = checkpoint - self.first
+        before = replace(self, runs=self.runs[:place], end=checkpoint)
+        start, runs = self.weights_at(checkpoint), self.runs[place:]
+        return before, replace(self, first=checkpoint, start=start, runs=runs)
 
     def commit(self, secret: bytes) -> "Commitments":
         """Commit to every checkpoint that is trained, with salts that only this secret gives."""

@@ -50,7 +50,10 @@ class Verification(IntEnum):
 
 
 class JobState(IntEnum):
-    """Where a job stands; from SETTLED on nothing moves any more."""
+    """Where a job stands; from SETTLED on nothing moves any more.
+
+    A job is WAITING while parts of its run have their windows and nobody works on the rest.
+    """
 
     OPEN = 0
     BIDDING = 1
@@ -58,7 +61,7 @@ class JobState(IntEnum):
     MATCHED = 3
     RUNNING = 4
     PAUSED = 5
-    COMPLETED = 6
+    WAITING = 6
     WINDOW = 7
     DISPUTED = 8
     SETTLED = 9
@@ -130,7 +133,8 @@ class Job(Record):
 
     `payer` holds the escrow: the requester, or the account of its organisation. `due` is the height
     at which the state ends by itself; `turn` tells old items of the deadline wheel from the one
-    that counts. `first_checkpoint` is where this attempt began, `first_state` the state there;
+    that counts. `first_checkpoint` is where this attempt began, or its last part that was closed
+    ended, `first_state` the state there; `end_checkpoint` is behind its last checkpoint.
     `accepted` counts the checkpoints that the requester signed for. `cases` are open audits and
     disputes: while there are any the window does not close. `emission` is the multiple of the fee
     (parts per 10^9) that work emission of the job may reach.
@@ -156,18 +160,24 @@ class Job(Record):
     escrow: Balance
     first_checkpoint: U32
     first_state: Hash
+    end_checkpoint: U32
     accepted: U32
     accepted_state: Hash
     cases: U8
     emission: U32
     is_credit: Flag
 
+    @property
+    def span(self) -> int:
+        """How many checkpoints are between the first and the end."""
+        return self.end_checkpoint - self.first_checkpoint
+
 
 class JobResult(Record):
     """What a provider says it made: the root of its commitments C_i and the last state.
 
     C_i = blake2b_256("gm-checkpoint" || checkpoint_i || trace_root_i || salt_i); the tree has a
-    leaf for each checkpoint of the attempt, from `first_checkpoint` on.
+    leaf for each checkpoint of the job from `first_checkpoint` to `end_checkpoint`.
     """
 
     commitments: Hash

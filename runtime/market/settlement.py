@@ -106,7 +106,7 @@ class Settlement:
 
     def settle(self, id_: int, spec: JobSpec, job: Job) -> JobSettled:
         """Pay for the attempt that ended well; `left` of the escrow stays held of the payer."""
-        done = spec.checkpoints - job.first_checkpoint
+        done = job.span
         earned = self._pay(id_, spec, job, done, done)
         event = JobSettled(
             id_=id_,
@@ -130,7 +130,7 @@ class Settlement:
 
         The bond keeps what the slash leaves of it: Jobs releases it.
         """
-        whole = spec.checkpoints - job.first_checkpoint
+        whole = job.span
         is_false = fault in (Fault.WRONG_CHECKPOINT, Fault.FRAUD)
         accepted = max(job.accepted - job.first_checkpoint, 0)
         done = 0 if is_false else min(accepted, whole)
@@ -224,8 +224,7 @@ class Settlement:
         """Take what a fault costs, and pay it out in its order."""
         bond = self.providers.bond(id_)
         whole = 0 if bond is None else bond.own + bond.delegated
-        attempt = spec.checkpoints - job.first_checkpoint
-        amount = terms.bond_slash(fault, whole, left=left, whole=attempt)
+        amount = terms.bond_slash(fault, whole, left=left, whole=job.span)
         unpaid = job.price - earned.provider
         extra = terms.extra_cost(
             self.work_units.reference(spec.class_id),

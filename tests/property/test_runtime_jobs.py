@@ -16,7 +16,7 @@ from runtime.market.budgets import organisation_account
 from runtime.market.disputes.nouns import APPEAL_ERAS, CLOCK, JURY_COMMIT, JURY_REVEAL, MOVE
 from runtime.market.jobs import seal_bid
 from runtime.market.jobs.book import units_at
-from runtime.market.jobs.course import RESULT_STATES
+from runtime.market.jobs.endings import RESULT_STATES
 from runtime.market.jobs.numbers import (
     BIDDING_BLOCKS,
     OPEN_BLOCKS,

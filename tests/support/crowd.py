@@ -20,7 +20,7 @@ from runtime.market.budgets import organisation_account
 from runtime.market.disputes.jury import ballot_hash
 from runtime.market.disputes.nouns import DisputeStage, JurorVote
 from runtime.market.jobs import seal_bid
-from runtime.market.jobs.course import RESULT_STATES
+from runtime.market.jobs.endings import RESULT_STATES
 from runtime.market.jobs.receipts import JobReceipt
 from runtime.market.nouns import Job, JobKind, JobState, Verification
 from runtime.market.providers.nouns import ClassCapacity, Terms

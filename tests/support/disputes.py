@@ -354,6 +354,7 @@ def _job(run: Run, *, price: int, due: int) -> Job:
         escrow=0,
         first_checkpoint=run.first_checkpoint,
         first_state=run.claimed[0],
+        end_checkpoint=run.first_checkpoint + run.checkpoints,
         accepted=0,
         accepted_state=run.claimed[0],
         cases=0,

@@ -72,6 +72,9 @@ class FakeDatasets:
     def split_agreed(self, _: int, ids: tuple[int, ...], amount: int) -> tuple[Any, ...]:
         return tuple(zip(ids, split_exact(amount, (1,) * len(ids)), strict=True)) if ids else ()
 
+    def share_agreed(self, _: int, part: int) -> None:
+        """All pay alike."""
+
     def drop_agreed(self, _: int) -> None:
         """Nothing is kept here."""
 

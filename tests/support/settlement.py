@@ -316,6 +316,7 @@ class Mill:
             audit_fee=audit,
             audit_left=audit,
             escrow=price + data + fee + audit,
+            end_checkpoint=spec.checkpoints,
         )
         job = replace(job, **changes)
         balances = self.runtime.balances
@@ -397,6 +398,7 @@ def make_job(**changes: Any) -> Job:
         escrow=0,
         first_checkpoint=0,
         first_state=bytes(32),
+        end_checkpoint=32,
         accepted=0,
         accepted_state=bytes(32),
         cases=0,

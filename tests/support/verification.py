@@ -98,10 +98,12 @@ class Attempt:
     first: int = 0
 
     @staticmethod
-    def of(trace: Trace, provider: bytes = PROVIDER, first: int = 0) -> "Attempt":
+    def of(
+        trace: Trace, provider: bytes = PROVIDER, first: int = 0, end: int | None = None
+    ) -> "Attempt":
         openings = [
             Opening(run.state, run.root, seal_salt(provider, salt_of(provider, run.checkpoint)))
-            for run in trace.runs[first:]
+            for run in trace.runs[first:end]
         ]
         return Attempt(trace, openings, first)
 
@@ -354,6 +356,7 @@ class Bench:
             escrow=price + fee,
             first_checkpoint=made.first,
             first_state=first_state,
+            end_checkpoint=PLAN.checkpoints,
             accepted=0,
             accepted_state=bytes(32),
             cases=0,

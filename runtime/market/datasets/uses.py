@@ -105,6 +105,12 @@ class Uses(Curators, Attesters):
         shares = prices if any(prices) else (1,) * len(ids)
         return tuple(zip(ids, split_exact(amount, shares), strict=True))
 
+    def share_agreed(self, job: int, part: int) -> None:
+        """Let a part of a job's run pay by the prices that the job agreed on."""
+        prices = self.agreed.find(job)
+        if prices is not None:
+            self.agreed[part] = prices
+
     def drop_agreed(self, job: int) -> None:
         """Forget what a job agreed on; it pays for nothing any more."""
         del self.agreed[job]

@@ -27,9 +27,8 @@ class Attempt:
 
     @staticmethod
     def of(spec: JobSpec, job: Job) -> "Attempt":
-        """Give the states of the attempt that a job is in."""
-        first = job.first_checkpoint
-        return Attempt(first, spec.checkpoints - first, spec.steps // spec.checkpoints)
+        """Give the states of the attempt that a job is in, or of a part of one."""
+        return Attempt(job.first_checkpoint, job.span, spec.steps // spec.checkpoints)
 
     @property
     def states(self) -> int:

@@ -67,7 +67,7 @@ WEIGHT_VOTE: Final[Weight] = 6_000 * weights.MICROSECOND
 ENDS_MAX: Final[Weight] = weights.BLOCK_BASE + 10 * WEIGHT_END
 """Weight of a block beyond which the wheel ends no more disputes in it: ten, and the rest waits."""
 
-OPEN_STATES: Final = (JobState.COMPLETED, JobState.WINDOW, JobState.DISPUTED)
+OPEN_STATES: Final = (JobState.WINDOW, JobState.DISPUTED)
 """Where a job has a result that is not paid."""
 
 OPEN_STAGES: Final = (DisputeStage.ANSWER, DisputeStage.REPLY, DisputeStage.PROOF)

@@ -165,9 +165,14 @@ class Intake(Course):
         return (roots[0] if len(roots) == 1 else joined), count
 
 
-def audit_fee_of(spec: JobSpec, price: int) -> int:
-    """Give what audits of a job may cost: drawn against the least own bond, a whole price."""
+def audit_fee_of(spec: JobSpec, price: int, parts: int = 1) -> int:
+    """Give what audits of a job may cost: drawn against the least own bond, a whole price.
+
+    Each part of a long run has an audit of its own; its price says how many do its checkpoints
+    again.
+    """
     if spec.verification is not Verification.AUDIT:
         return 0
-    draws = audit_draws(price, price)
-    return audit_fee(draws, audit_seats(price), price, spec.checkpoints)
+    longest = -(-spec.checkpoints // parts)
+    seats = audit_seats(-(-price * longest // spec.checkpoints))
+    return parts * audit_fee(audit_draws(price, price), seats, price, spec.checkpoints)

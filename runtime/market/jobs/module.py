@@ -19,7 +19,7 @@ from runtime.frame.context import Context
 from runtime.frame.module import Check, Module
 from runtime.frame.origins import Signed
 from runtime.market.jobs.book import Neighbours, silent_from, units_at
-from runtime.market.jobs.course import JUDGED, RESULT_STATES
+from runtime.market.jobs.endings import JUDGED, RESULT_STATES
 from runtime.market.jobs.intake import audit_fee_of
 from runtime.market.jobs.neighbours import (
     UsesBudgets,
@@ -38,6 +38,7 @@ from runtime.market.jobs.nouns import (
     BadUnits,
     CasesOpen,
     DeadlinePassed,
+    EarlierPart,
     FullyBacked,
     Heartbeat,
     JobCompleted,
@@ -57,6 +58,7 @@ from runtime.market.jobs.numbers import (
     PARAMETERS,
     WEIGHT_ADVANCE,
     WEIGHT_BID,
+    WEIGHT_CLOSE,
     WEIGHT_COMPLETE,
     WEIGHT_END,
     WEIGHT_MATCH,
@@ -67,6 +69,7 @@ from runtime.market.jobs.numbers import (
     WEIGHT_STEP,
     WEIGHT_SUBMIT,
 )
+from runtime.market.jobs.parts import settles_by_parts
 from runtime.market.jobs.receipts import JobReceipt, Signature
 from runtime.market.jobs.records import Records
 from runtime.market.nouns import (
@@ -184,12 +187,17 @@ class Jobs(Records, Module, index=33, events=EVENTS, errors=ERRORS):
 
     @call(index=3, weight=WEIGHT_END)
     def accept(self, origin: Signed, id_: U32) -> None:
-        """Accept the result of a job by acceptance, and have it paid at once."""
+        """Accept the result of a job by acceptance, and have it paid at once.
+
+        Parts of a long run are accepted one by one, in their order, and the rest of it after them.
+        """
         job = self._job_of_requester(id_, origin.who)
         if job.state not in RESULT_STATES:
             raise WrongState
         if job.cases:
             raise CasesOpen
+        if self._is_behind(id_, job):
+            raise EarlierPart
         is_ordered = self.specs[id_].verification is Verification.ACCEPTANCE
         if not is_ordered and not self.annexes[id_].is_by_acceptance:
             raise NotByAcceptance
@@ -287,7 +295,8 @@ class Jobs(Records, Module, index=33, events=EVENTS, errors=ERRORS):
     ) -> None:
         """Post the result: the root of the commitments to all checkpoints, and the last state.
 
-        All of the bond is locked until the window ends, whatever the run was divided into.
+        All of the bond is locked until the window ends, whatever the run was divided into. Of
+        parts that were closed before it says nothing.
         """
         job, height = self._running(id_, origin.who), self.ctx.block.height
         annex = self.annexes[id_]
@@ -295,6 +304,7 @@ class Jobs(Records, Module, index=33, events=EVENTS, errors=ERRORS):
             self._add_bond(id_, job, annex.parts)
         if units > self.specs[id_].units:
             raise BadUnits
+        job = self._join_audits(id_, job)
         self.results[id_] = JobResult(commitments, final_state, height, units)
         due = height + self._window_blocks(job)
         self._move_on(id_, replace(job, heard=height), JobState.WINDOW, due)
@@ -321,6 +331,20 @@ class Jobs(Records, Module, index=33, events=EVENTS, errors=ERRORS):
             job = replace(job, heard=height)
             self._move_on(id_, job, JobState.RUNNING, self.annexes[id_].run_ends)
 
+    @call(index=23, weight=WEIGHT_CLOSE, dispatch_class=DispatchClass.OPERATIONAL)
+    def close_part(
+        self, origin: Signed, id_: U32, commitments: Hash, final_state: Hash, units: U64
+    ) -> None:
+        """Post the result of the next part of a long run, to be judged and paid by itself.
+
+        It becomes a job of its own, with its share of money and bond; the bond of the part after it
+        has to be locked. `commitments` are over its checkpoints alone, `final_state` is the last.
+        """
+        job = self._running(id_, origin.who)
+        number = self._close_part(id_, job, commitments, final_state, units)
+        for watcher in self.watchers:
+            watcher.job_completed(number)
+
     # Calls of anybody
 
     @call(
@@ -334,16 +358,19 @@ class Jobs(Records, Module, index=33, events=EVENTS, errors=ERRORS):
         right: JobReceipt,
         right_signature: Signature,
     ) -> None:
-        """Prove that the provider of a live job signed two different receipts of one place."""
-        job = self._job(left.job)
-        is_live = job.state in JUDGED and left.attempt == job.attempt
+        """Prove that the provider of a live job signed two different receipts of one place.
+
+        What of the run is not decided yet falls from the part on that the place is in.
+        """
         is_ours = left.genesis == self.ctx.block.genesis_hash
-        if not is_live or not is_ours or not left.conflicts_with(right):
+        accused = self._accused(left)
+        if accused is None or not is_ours or not left.conflicts_with(right):
             raise NoConflict
+        id_, job = accused
         for receipt, signature in ((left, left_signature), (right, right_signature)):
             if not receipt.is_signed_by(job.provider, signature):
                 raise WrongSignature
-        self._fail(left.job, job, Fault.FRAUD, Reason.FRAUD, origin.who)
+        self._fail(id_, job, Fault.FRAUD, Reason.FRAUD, origin.who)
         self.ctx.waive_fee()
 
     @call(index=33, weight=WEIGHT_ADVANCE)
@@ -377,7 +404,8 @@ class Jobs(Records, Module, index=33, events=EVENTS, errors=ERRORS):
         """Hold the escrow of a job, and write it down."""
         near, price = self.near, spec.max_price
         data = sum(near.datasets.agree(id_, spec.datasets)) if spec.datasets else 0
-        fee, audit = protocol_fee(price + data), audit_fee_of(spec, price)
+        parts = self._parts(spec, price, spec.checkpoints) if settles_by_parts(spec) else 1
+        fee, audit = protocol_fee(price + data), audit_fee_of(spec, price, parts)
         escrow = price + data + fee + audit
         payer = who if org is None else near.budgets.charge(org, who, escrow)
         credit = 0 if usd is None else near.credits.spend(payer, id_, usd, escrow)
@@ -418,6 +446,7 @@ class Jobs(Records, Module, index=33, events=EVENTS, errors=ERRORS):
             escrow=escrow,
             first_checkpoint=0,
             first_state=state,
+            end_checkpoint=spec.checkpoints,
             accepted=0,
             accepted_state=state,
             cases=0,

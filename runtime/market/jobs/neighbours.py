@@ -69,6 +69,14 @@ class UsesWorkUnits(Protocol):
         """Whether an image is listed and not expired."""
 
 
+class BondLike(Protocol):
+    """The bond behind a job."""
+
+    @property
+    def total(self) -> int:
+        """All of it, in grains."""
+
+
 class UsesProviders(Protocol):
     """Those who sell machine time, and the bonds behind their jobs."""
 
@@ -90,8 +98,11 @@ class UsesProviders(Protocol):
     def lock_bond(self, who: AccountId, job: int, amount: int, /, *, price: int) -> int:
         """Lock the bond of a job and give its own part; raises NoFreeBond."""
 
-    def bond(self, job: int, /) -> object | None:
+    def bond(self, job: int, /) -> BondLike | None:
         """Give the bond of a job, or None."""
+
+    def move_bond(self, job: int, part: int, above: int, below: int, /) -> int:
+        """Let `above` of `below` parts of a bond stand behind another job; gives its own part."""
 
     def release_bond(self, job: int, /) -> None:
         """Give the bond of a job back."""
@@ -137,6 +148,9 @@ class UsesDatasets(Protocol):
 
     def agree(self, job: int, ids: tuple[int, ...], /) -> tuple[int, ...]:
         """Give the fee of each dataset, and hold the job to it; raises why one cannot be used."""
+
+    def share_agreed(self, job: int, part: int, /) -> None:
+        """Let a part of a job's run pay by the prices that the job agreed on."""
 
     def drop_agreed(self, job: int, /) -> None:
         """Forget what a job agreed on, which has ended."""

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 from runtime.frame.declared import Most, Record
 from runtime.frame.errors import ERRORS_BY_FILE, CallError
 from runtime.frame.events import EVENTS_BY_FILE, Event
-from runtime.market.jobs.numbers import ATTEMPTS_MAX
+from runtime.market.jobs.numbers import ATTEMPTS_MAX, PARTS_MAX, PENDING_MAX
 from runtime.market.nouns import JobState, Reason
 from runtime.primitives import (
     U8,
@@ -22,6 +22,12 @@ from runtime.primitives import (
 Barred = Annotated[tuple[AccountId, ...], Most(ATTEMPTS_MAX)]
 """Providers that failed an attempt of a job."""
 
+Pending = Annotated[tuple[U32, ...], Most(PENDING_MAX)]
+"""Numbers of the parts of a run that have their windows, in the order of the run."""
+
+PartNumbers = Annotated[tuple[U32, ...], Most(ATTEMPTS_MAX * PARTS_MAX)]
+"""Numbers of all parts of a job's runs, in the order in which they were closed."""
+
 
 class Annex(Record):
     """What belongs to a job beside where it stands.
@@ -33,8 +39,11 @@ class Annex(Record):
     `data_root` is over the leaves that it trains on, `leaf_count` their number. `receipt` is the
     hash of the last receipt that both signed, `units` what it counts. `is_by_acceptance` says that
     the requester judges the result, whatever was ordered. `group` is the first of `siblings` equal
-    jobs. `barred` failed it before. Of the `parts` of a long run the bond of `parts_backed` is
-    locked; `run_ends` is when a run that pauses has to be done.
+    jobs. `barred` failed it before. Of the `parts` of a long run the bond of `parts_backed` was
+    locked, and the results of `parts_closed`, worth `closed_price`, are jobs of their own: all that
+    ever were are `part_numbers`, and those of which nothing is decided `pending`. Such a part
+    belongs to the job `run`. `run_ends` is when a run that pauses has to be done; `ends_as` is what
+    becomes of a job that waits for its parts: open again, or the state in which it ends.
     """
 
     compensation: Balance
@@ -52,7 +61,13 @@ class Annex(Record):
     barred: Barred
     parts: U32
     parts_backed: U32
+    parts_closed: U32
+    closed_price: Balance
+    part_numbers: PartNumbers
+    pending: Pending
+    run: U32 | None
     run_ends: BlockNumber
+    ends_as: JobState
 
 
 NO_ANNEX: Final = Annex(
@@ -71,7 +86,13 @@ NO_ANNEX: Final = Annex(
     barred=(),
     parts=0,
     parts_backed=0,
+    parts_closed=0,
+    closed_price=0,
+    part_numbers=(),
+    pending=(),
+    run=None,
     run_ends=0,
+    ends_as=JobState.OPEN,
 )
 """What a job has beside itself that has nothing."""
 
@@ -258,6 +279,30 @@ class BondRaised(Event, index=16):
     own_bond: Balance
 
 
+class PartClosed(Event, index=17):
+    """The provider posted the result of a part of its run, which is a job of its own from now on.
+
+    It has its share of the money, `escrow` in all, and of the bond; the rest of the run begins at
+    `end_checkpoint`.
+    """
+
+    id_: U32
+    part: U32
+    attempt: U8
+    first_checkpoint: U32
+    end_checkpoint: U32
+    price: Balance
+    escrow: Balance
+
+
+class PartReturned(Event, index=18):
+    """What a part did not need is with its run again: of one that fell, or that credits pay."""
+
+    id_: U32
+    part: U32
+    amount: Balance
+
+
 class UnknownJob(CallError, index=0):
     """There is no such job, or it ended long ago; `gristmill job list` shows those that live."""
 
@@ -408,6 +453,22 @@ class FailedBefore(CallError, index=36):
 
 class FullyBacked(CallError, index=37):
     """All of the bond is locked; there is nothing to add."""
+
+
+class WholeResult(CallError, index=38):
+    """What is left of this job has one result; post it with `complete` when all is done."""
+
+
+class PartNotBacked(CallError, index=39):
+    """The next part has no bond yet; lock it with `top_up`, then close this one."""
+
+
+class TooManyParts(CallError, index=40):
+    """Four parts of this run have their windows; wait until the first of them has ended."""
+
+
+class EarlierPart(CallError, index=41):
+    """An earlier part of the run is not decided yet; it is paid first."""
 
 
 EVENTS: Final = tuple(EVENTS_BY_FILE[__name__])

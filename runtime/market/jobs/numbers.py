@@ -113,7 +113,7 @@ KEEP_ERAS: Final = Parameter(
 
 PART_BLOCKS: Final = Parameter(
     "jobs.part_blocks", 302_400, low=20, high=1_209_600, step=43_200, unit=Unit.BLOCKS,
-    docs="Longest part of a run whose bond is locked at once; a longer run has several.",
+    docs="Longest part of a run that is backed and settled at once; a longer run has several.",
 )  # fmt: skip
 """Seven eras: as long as the longest window binds a bond anyway."""
 
@@ -173,6 +173,13 @@ BIDS_MAX: Final = 32
 ATTEMPTS_MAX: Final = 3
 """A job that failed three times is not the providers' fault alone."""
 
+PARTS_MAX: Final = 16
+"""Parts of a run: the longest of a public chain has fourteen, whatever votes make of a part."""
+
+PENDING_MAX: Final = 4
+"""Parts of a run that have their windows at once: with the running rest five results at most fall
+together. A part that takes as long as the longest window, and a week of disputes, needs three."""
+
 FAILED_JOBS_MIN: Final = 5
 """Fewer failures say nothing about a requester."""
 
@@ -204,6 +211,9 @@ royalties each 4,200, without data 1,620."""
 WORK_SETTLEMENT: Final[Weight] = 4_400 * weights.MICROSECOND
 """A whole waterfall, a bond, reputations: with four datasets of sixteen royalties each it is 84
 postings (4,360 by a call, 3,920 by the wheel), without data twenty (1,240)."""
+
+WORK_PART: Final[Weight] = WORK_SETTLEMENT + WORK_EXPIRY
+"""The same for a part, whose run may have waited for nothing else to end."""
 
 WORK_MATCH: Final[Weight] = 700 * weights.MICROSECOND
 """A bond locked, a hold lowered, a report on cheating (684)."""
@@ -246,6 +256,9 @@ WEIGHT_RECEIPT: Final[Weight] = 150 * weights.MICROSECOND + WEIGHT_SIGNATURE
 
 WEIGHT_COMPLETE: Final[Weight] = 600 * weights.MICROSECOND + WORK_SETTLEMENT
 """A result written (170), its judges told; and its settlement, prepaid."""
+
+WEIGHT_CLOSE: Final[Weight] = 900 * weights.MICROSECOND + WORK_PART + WORK_FAILURE
+"""Two records, a bond divided, judges told; and its settlement, or that it falls, prepaid."""
 
 WEIGHT_END: Final[Weight] = WORK_FAILURE
 """The dearest end of a job there is."""

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from runtime.balances import HoldReason
 from runtime.frame.module import Check
-from runtime.market.jobs.course import JUDGED
+from runtime.market.jobs.endings import JUDGED
+from runtime.market.jobs.nouns import Annex
 from runtime.market.jobs.numbers import (
     BIDS_MAX,
     KEEP_ERAS,
@@ -71,11 +72,13 @@ class Records(Verdicts):
             yield Check(f"job {id_} ended, and nothing is left of its money", not any(rest))
             yield Check(f"job {id_} ended, and has no bond", near.providers.bond(id_) is None)
             return
+        yield from self._check_family(id_, job, annex)
         parts = job.price + job.dataset_fees + job.protocol_fee + job.audit_left
         yield Check(f"the escrow of job {id_} is its parts", job.escrow == parts)
         yield Check(f"job {id_} owes no more to bonds", annex.compensation <= job.escrow)
-        has_provider = job.state in JUDGED
-        yield Check(f"job {id_} has its provider", has_provider == (job.provider != NOBODY))
+        has_provider, is_waiting = job.state in JUDGED, job.state is JobState.WAITING
+        is_known = has_provider == (job.provider != NOBODY)
+        yield Check(f"job {id_} has its provider", is_known or is_waiting)
         has_bond = near.providers.bond(id_) is not None
         yield Check(f"job {id_} has its bond", has_provider == has_bond)
         backed = annex.parts_backed if has_provider else 0
@@ -83,10 +86,27 @@ class Records(Verdicts):
         yield Check(f"job {id_} has no more parts than its run", backed <= annex.parts)
         has_result = job.state in (JobState.WINDOW, JobState.DISPUTED)
         yield Check(f"job {id_} is wholly backed", not has_result or backed == annex.parts)
-        yield Check(f"job {id_} has its result", has_result == (id_ in self.results))
+        yield Check(f"job {id_} has its result", is_waiting or has_result == (id_ in self.results))
         yield Check(f"job {id_} has cases only with a result", has_result or not job.cases)
-        is_ordered = spec is None or job.first_checkpoint <= job.accepted <= spec.checkpoints
+        is_ordered = job.first_checkpoint <= job.accepted <= job.end_checkpoint
         yield Check(f"job {id_} accepted what it could", is_ordered)
+
+    def _check_family(self, id_: int, job: Job, annex: Annex) -> Iterator[Check]:
+        """Compare a run with its parts that are not decided: they follow each other up to it."""
+        parts = [self.jobs.find(number) for number in annex.pending]
+        is_waiting = job.state is JobState.WAITING
+        yield Check(f"job {id_} waits only for parts", bool(parts) or not is_waiting)
+        places = [0 if part is None else part.first_checkpoint for part in parts]
+        ends = [0 if part is None else part.end_checkpoint for part in parts]
+        is_joined = places[1:] == ends[:-1] and (is_waiting or ends[-1:] in ([], [job.first_checkpoint]))
+        yield Check(f"job {id_} follows its parts", is_joined)
+        owners = [self.annexes[number].run for number in annex.pending]
+        yield Check(f"the parts of job {id_} are its own", owners == [id_] * len(parts))
+        run = annex.run
+        is_listed = run is None or id_ in self.annexes[run].pending
+        yield Check(f"job {id_} is a part of its run", is_listed)
+        is_inside = annex.parts_closed < max(annex.parts, 1) and annex.parts_closed <= annex.parts_backed
+        yield Check(f"job {id_} goes on behind its parts", is_inside)
 
     def _check_deposits(self) -> Iterator[Check]:
         """Compare deposits with bids, each of which is of a job that has an auction."""

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from runtime.balances import HoldReason, MoveCause
-from runtime.market.jobs.course import JUDGED, RESULT_STATES
+from runtime.market.jobs.endings import JUDGED, RESULT_STATES
 from runtime.market.jobs.intake import Intake
 from runtime.market.jobs.nouns import (
     AuditPaid,
@@ -13,9 +13,6 @@ from runtime.market.jobs.nouns import (
 from runtime.market.jobs.numbers import (
     EMISSION_BASE,
     EXTENSION_ERAS,
-    LARGE_PRICE,
-    LONG_WINDOW_ERAS,
-    SHORT_WINDOW_ERAS,
 )
 from runtime.market.nouns import Fault, Job, JobState, Reason
 from runtime.primitives import AccountId
@@ -68,7 +65,8 @@ class Verdicts(Intake):
     ) -> None:
         """Let the provider pay for a fault; the job opens again, or has failed. Raises NotLive.
 
-        The attempt is over, and with it every case: watchers are told by `job_ended`.
+        The attempt is over, and with it every case: watchers are told by `job_ended`. With a part
+        falls what was made after it.
         """
         job = self._job(id_)
         if job.state not in JUDGED:
@@ -105,9 +103,3 @@ class Verdicts(Intake):
         if job.state not in RESULT_STATES:
             raise NotLive
         return job
-
-    def _window_blocks(self, job: Job) -> int:
-        """Give how long a result can be challenged, without extensions."""
-        is_large = job.price >= LARGE_PRICE.read(self.ctx)
-        eras = (LONG_WINDOW_ERAS if is_large else SHORT_WINDOW_ERAS).read(self.ctx)
-        return eras * self.near.numbers.era_blocks

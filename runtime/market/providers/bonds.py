@@ -1,6 +1,7 @@
 """Work bonds and tasks: what stands behind each job, and who is busy with it; a part of Providers.
 
     lock_bond -> WorkBond: own part held by the provider, delegated part locked in its pool
+    move_bond -> a share of it stands behind another job, for a part of a run
     pay_from_bond, burn_from_bond: own part first
     release_bond: the rest is free; of the delegated part earlier slashes are paid first
 
@@ -27,6 +28,7 @@ from runtime.market.providers.delegations import Delegations
 from runtime.market.providers.nouns import (
     NO_SLOT,
     BondLocked,
+    BondMoved,
     BondReleased,
     BondTaken,
     DebtPaid,
@@ -147,6 +149,28 @@ class WorkBonds(Delegations):
         if delegated:
             self.pools[who] = pools.unlock(pool, -delegated)
         self.emit(BondLocked(job, who, own, delegated))
+        return own
+
+    def move_bond(self, job: int, part: int, above: int, below: int) -> int:
+        """Let `above` of `below` parts of a bond stand behind another job; gives the own part of it.
+
+        Own money is rounded up for that other job, all else down. Raises BondTooSmall without a
+        bond, and BondTakenAlready when the other job has one.
+        """
+        found = self.work_bonds.find(job)
+        if found is None:
+            raise BondTooSmall
+        if part in self.work_bonds:
+            raise BondTakenAlready
+        own = -(-found.own * above // below)
+        delegated, discount = found.delegated * above // below, found.discount * above // below
+        self.work_bonds[part] = WorkBond(found.provider, own, delegated, discount)
+        self.work_bonds[job] = WorkBond(
+            found.provider, found.own - own, found.delegated - delegated, found.discount - discount
+        )
+        ledger = self._met(found.provider)
+        self.ledgers[found.provider] = replace(ledger, bonds=ledger.bonds + 1)
+        self.emit(BondMoved(job, part, own, delegated))
         return own
 
     def release_bond(self, job: int) -> None:

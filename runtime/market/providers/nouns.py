@@ -404,5 +404,14 @@ class DebtPaid(Event, index=21):
     amount: Balance
 
 
+class BondMoved(Event, index=22):
+    """A part of the bond of a job stands behind another now: that of a part of its run."""
+
+    job: U32
+    part: U32
+    own: Balance
+    delegated: Balance
+
+
 EVENTS: Final = tuple(EVENTS_BY_FILE[__name__])
 """Every event of the module."""

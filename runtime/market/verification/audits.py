@@ -231,11 +231,10 @@ class Audits(Pool):
 
     def _draw_audit(self, id_: int, audit: Audit) -> None:
         """Draw checkpoints and verifiers; without three verifiers there is no audit."""
-        job, spec, _ = self._judged(id_)
+        job, _, _ = self._judged(id_)
         bond = self.providers.bond(id_)
-        first, count = job.first_checkpoint, spec.checkpoints - job.first_checkpoint
         draws = terms.audit_draws(job.price, bond.own if bond is not None else 0)
-        planned = min(draws, DRAWS_MAX, count)
+        planned = min(draws, DRAWS_MAX, job.span)
         round_ = audit.round
         seed = self._seed_of(b"gm-audit", id_, round_)
         draws = _halve(planned, seed) if self._is_attested(id_, audit) else planned
@@ -254,7 +253,9 @@ class Audits(Pool):
         self._take_seats(seats)
         if not round_:
             self.audit_count += 1
-        chosen = draw_checkpoints(seed, draws, first, count, audit.drawn)
+        chosen = draw_checkpoints(
+            seed, draws, job.first_checkpoint, job.span, audit.drawn
+        )
         drawn = replace(
             audit,
             phase=AuditPhase.COMMITTING,

@@ -63,7 +63,7 @@ from runtime.primitives import U32, AccountId, Balance
 CANARIES: Final = b"c"
 """First byte of an item of the wheel that ends a batch; its manager and era follow."""
 
-CHECKED: Final = (JobState.COMPLETED, JobState.WINDOW, JobState.DISPUTED)
+CHECKED: Final = (JobState.WINDOW, JobState.DISPUTED)
 """States of a job whose result may still be found wrong."""
 
 

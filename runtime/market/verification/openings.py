@@ -17,15 +17,15 @@ def read_disclosure(
     """Give where a checkpoint begins and the root of its steps; raises OpeningDoesNotFit.
 
     The opening is the one that was posted, the checkpoint is the last leaf of its step tree, and
-    the last checkpoint of all is the final state.
+    the last checkpoint of the result is its final state.
     """
     first, opening = job.first_checkpoint, disclosure.proof.opening
-    count, steps = spec.checkpoints - first, spec.steps // spec.checkpoints
+    count, steps = job.span, spec.steps // spec.checkpoints
     if not _is_posted(result, disclosure.proof, checkpoint - first, count):
         raise OpeningDoesNotFit
     if not _is_last(opening.trace_root, opening.checkpoint, disclosure.tail, steps):
         raise OpeningDoesNotFit
-    is_end = checkpoint == spec.checkpoints - 1
+    is_end = checkpoint == job.end_checkpoint - 1
     if is_end and opening.checkpoint != result.final_state:
         raise OpeningDoesNotFit
     before = disclosure.before

@@ -156,7 +156,7 @@ def test_no_receipt_is_offered_behind_one_that_was_written_down(shop: Shop) -> N
     work = shop.agent._work_of(market, number, job)
     assert work is not None
     for _ in range(3):
-        shop.agent._train(work, stops=shop.agent._milestones(work))
+        shop.agent._train(work, stops=work.milestones)
     assert work.trace.done == 24
     work.trace.runs.pop()
     shop.agent.desk.withdraw(number)

@@ -1,5 +1,6 @@
 """Long jobs: the bond is locked part by part, and a run waits for the next one only so long."""
 
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -7,9 +8,9 @@ import pytest
 from runtime.balances import HoldReason
 from runtime.frame.parameters import PERBILL
 from runtime.market.jobs import nouns as words
-from runtime.market.jobs.backing import price_of_parts
+from runtime.market.jobs.backing import part_end, part_ends, parts_of
 from runtime.market.jobs.numbers import PART_BLOCKS, PAUSE_BLOCKS
-from runtime.market.nouns import Fault, JobState, Reason
+from runtime.market.nouns import Fault, JobSpec, JobState, Reason
 from runtime.market.providers.refusals import NoFreeBond
 from tests.support.jobs import ANN, BEN, CPU, GRIST, OTHER, REQUESTER, Market, reference_spec
 
@@ -23,9 +24,14 @@ def market() -> Market:
     return market
 
 
+def long_spec() -> JobSpec:
+    """Sixty checkpoints in sixty blocks."""
+    return reference_spec(checkpoints=60, steps=120)
+
+
 def started(market: Market) -> int:
     """Start a job for 60 GRIST; gives the height."""
-    market.started(60 * GRIST, reference_spec())
+    market.started(60 * GRIST, long_spec())
     return market.height
 
 
@@ -73,13 +79,13 @@ def test_a_run_without_the_bond_of_its_next_part_pauses_and_goes_on_with_it(
 
 def test_who_never_adds_to_the_bond_has_failed_the_rest(market: Market) -> None:
     start, wealth = started(market), market.wealth(ANN)
-    market.post(16)
+    market.post(30)
     market.work_until(start + 19)
     market.next(1 + PAUSE_BLOCKS.low - 1)
     market.stands(JobState.PAUSED)
     market.next()
     market.stands(JobState.OPEN, Reason.NO_TOP_UP)
-    assert market.job().first_checkpoint == 16
+    assert market.job().first_checkpoint == 30
     # Half of the price is earned; half of the bond there is, for the half that is not done
     assert market.wealth(ANN) - wealth == 30 * GRIST - 15 * GRIST
     assert market.jobs.annexes[0].parts_backed == 0
@@ -131,7 +137,7 @@ def test_a_pause_is_judged_by_height_when_the_wheel_is_late(market: Market) -> N
 
 def test_a_requester_that_is_kept_waiting_pays_for_what_is_done(market: Market) -> None:
     start, wealth = started(market), market.wealth(ANN)
-    market.post(8)
+    market.post(15)
     market.work_until(start + 19)
     market.next()
     market.stands(JobState.PAUSED)
@@ -153,19 +159,40 @@ def test_the_next_provider_backs_the_rest_from_its_first_part_on(market: Market)
 
 
 def test_the_report_on_cheating_is_about_the_whole_bond(market: Market) -> None:
-    market.matched(60 * GRIST, reference_spec())
+    market.matched(60 * GRIST, long_spec())
     report = market.jobs.report(0)
     assert report is not None
     assert (report.price, report.bond, report.loses) == (60 * GRIST, 180 * GRIST, True)
 
 
-def test_the_parts_of_a_price_sum_to_it() -> None:
-    for price in (1, 7, 60, 10**12 + 1):
-        for parts in (1, 2, 3, 7, 60):
-            steps = [price_of_parts(price, backed, parts) for backed in range(parts + 1)]
-            assert (steps[0], steps[-1]) == (0, price)
-            assert steps == sorted(steps)
-            assert steps[1] > 0
+def test_parts_have_their_checkpoints_and_the_price_of_them() -> None:
+    for end in (32, 33, 60, 1_024):
+        for parts in (1, 2, 3, 7, 16):
+            ends = part_ends(5, end, parts)
+            assert (len(ends), ends[-1]) == (parts, end)
+            lengths = [after - before for before, after in itertools.pairwise((5, *ends))]
+            assert lengths == sorted(lengths, reverse=True)
+            assert 0 <= lengths[0] - lengths[-1] <= 1
+            assert min(lengths) >= 1
+            assert part_end(5, end, parts) == ends[0]
+
+
+@pytest.mark.parametrize(
+    ("run", "price", "checkpoints", "parts"),
+    [
+        (60, 60 * GRIST, 32, 3),
+        (61, 60 * GRIST, 32, 4),
+        (20, 60 * GRIST, 32, 1),
+        (4_000, 60 * GRIST, 32, 16),
+        (4_000, 60 * GRIST, 9, 9),
+        (4_000, GRIST // 2, 32, 5),
+        (4_000, 1, 32, 1),
+    ],
+)
+def test_no_part_is_empty_or_cheaper_than_a_job_may_be(
+    run: int, price: int, checkpoints: int, parts: int
+) -> None:
+    assert parts_of(run, 20, price=price, checkpoints=checkpoints) == parts
 
 
 def test_a_short_run_has_one_part(market: Market) -> None:
