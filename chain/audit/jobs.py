@@ -1,7 +1,8 @@
 """A job from its submission to its end: every state with its reason, every grain with its way.
 
     escrow held at submission + what bonds gave to it + what came back of its parts
-        = returned + audits + earned + royalties + fees + refunded + restored + burned + its parts
+        = returned + audits + earned + royalties + fees + costs + refunded + restored + burned
+          + its parts
 
 Each part of a long run has a number, an escrow and a waterfall of its own, and is told by itself.
 Read from receipts, which the root in each header commits to, and from the changes of the state that
@@ -245,6 +246,11 @@ class _Reader:
         self.report.pay("burned", BURNED, fields["burned"])
         if not fields["is_reserved"]:
             self.report.pay("returned", self.report.payer, fields["amount"])
+
+    def _on_Jobs_CostPaid(self, height: int, fields: dict[str, Any]) -> None:  # noqa: N802 - after the event
+        del height
+        who = fields["who"]
+        self.report.pay("costs", BURNED if who is None else bytes(who), fields["amount"])
 
     def _on_Jobs_AuditPaid(self, height: int, fields: dict[str, Any]) -> None:  # noqa: N802 - after the event
         del height

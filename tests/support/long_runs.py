@@ -22,16 +22,16 @@ def wrong_from(checkpoint: int) -> Trace:
 
 
 class LongRun(Bazaar):
-    """A market with one job of Ann's: 600 blocks long, in parts of 200."""
+    """A market with one job of Ann's, in three parts."""
 
-    def __init__(self, *, is_emitting: bool = False, **changes: Any) -> None:
+    def __init__(self, part: int = 200, *, is_emitting: bool = False, **changes: Any) -> None:
         super().__init__(is_emitting=is_emitting)
-        PART_BLOCKS.begin(self.runtime.ctx, 200)
+        PART_BLOCKS.begin(self.runtime.ctx, part)
         PAUSE_BLOCKS.begin(self.runtime.ctx, PAUSE_BLOCKS.low)
         SHORT_WINDOW_ERAS.begin(self.runtime.ctx, 5)
         COMMIT_BLOCKS.begin(self.runtime.ctx, 60)
         self.made: dict[int, Attempt] = {}
-        self.id = self.submit(trained(**{"run_blocks": 600, "heartbeat": 100, **changes}))
+        self.id = self.submit(trained(**{"run_blocks": 3 * part, "heartbeat": 100, **changes}))
         self.take(self.id, ANN, PRICE)
 
     @property

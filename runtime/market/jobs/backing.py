@@ -88,9 +88,9 @@ class Backing(Book):
         whole, bond = (providers.required_bond(who, p) for p in (job.price, price))
         own = providers.lock_bond(who, id_, bond, price=price) if bond else 0
         self.annexes[id_] = replace(annex, parts=parts, parts_backed=backed)
-        if bond:
+        if bond and not closed:
             # Drawn from what this attempt has to do; the whole bond will be as much the provider's
-            # own as this part of it is
+            # own as this part of it is. Parts that are closed have reports of their own
             self.reports[id_] = cheat_report(
                 spec.verification,
                 job.price,

@@ -15,6 +15,7 @@ from runtime.frame.parameters import PERBILL
 from runtime.market.jobs.book import ONCE, Refund, highest_price
 from runtime.market.jobs.nouns import (
     CannotCancel,
+    CostPaid,
     DeadlinePassed,
     Ended,
     JobEnded,
@@ -315,6 +316,7 @@ class Endings(Parts):
         before = self._held(job)
         if part:
             providers.pay_earned(job.provider, part, job.payer, HoldReason.ESCROW)
+            self.emit(CostPaid(id_, job.provider, part))
         job = self._count_escrow(job, before)
         providers.release_bond(id_)
         providers.note_ended(job.provider, id_, spec.class_id, 0, is_good=True)
@@ -351,7 +353,7 @@ class Endings(Parts):
             self._end_unstarted(id_, job, Reason.BY_REQUESTER)
         else:
             if job.state is not JobState.OPEN:
-                job = self._charge_bidding(job)
+                job = self._charge_bidding(id_, job)
             self._drop_bids(id_)
             self._end(id_, job, JobState.CANCELLED, Reason.BY_REQUESTER)
 
@@ -361,11 +363,12 @@ class Endings(Parts):
             raise CannotCancel
         self._end(id_, job, JobState.CANCELLED, Reason.BY_REQUESTER)
 
-    def _charge_bidding(self, job: Job) -> Job:
+    def _charge_bidding(self, id_: int, job: Job) -> Job:
         """Burn what it costs to call bidders for nothing."""
         cost = job.price * BIDDING_SHARE.read(self.ctx) // PERBILL
         self.near.balances.burn_held(BurnCause.LOST_DEPOSIT, job.payer, HoldReason.ESCROW, cost)
         self.escrow_total -= cost
+        self.emit(CostPaid(id_, None, cost))
         return replace(job, escrow=job.escrow - cost)
 
     def _end(self, id_: int, job: Job, state: JobState, reason: Reason) -> None:
@@ -399,24 +402,22 @@ class Endings(Parts):
         self._tell_ended(id_)
 
     def _refund_part(self, id_: int, job: Job, run: int) -> Refund:
-        """Empty the escrow of a part: what credits pay stays with its run until that ends."""
-        annex, family = self.annexes[id_], self.annexes[run]
-        burned = min(job.escrow, annex.compensation)
-        left, balances = job.escrow - burned, self.near.balances
-        balances.burn_held(BurnCause.WORK_SLASH, job.payer, HoldReason.ESCROW, burned)
-        self.escrow_total -= burned
-        self.annexes[id_] = replace(annex, compensation=0)
+        """Empty the escrow of a part: what credits pay stays with its run until that ends.
+
+        What came out of a bond is spent, or its run's again.
+        """
+        family, left = self.annexes[run], job.escrow
         if not left:
-            return Refund(0, 0, burned)
+            return Refund(0, 0, 0)
         if job.is_credit:
             self.annexes[run] = replace(family, reserve=family.reserve + left)
             self.emit(PartReturned(run, id_, left))
-            return Refund(0, 0, burned)
-        balances.release(job.payer, HoldReason.ESCROW, left)
+            return Refund(0, 0, 0)
+        self.near.balances.release(job.payer, HoldReason.ESCROW, left)
         self.escrow_total -= left
         if family.organisation is not None:
             self.annexes[run] = replace(family, returned=family.returned + left)
-        return Refund(left, 0, burned)
+        return Refund(left, 0, 0)
 
     def _end_start_deposit(self, id_: int, job: Job, *, is_burned: bool) -> None:
         annex = self.annexes[id_]

@@ -303,6 +303,14 @@ class PartReturned(Event, index=18):
     amount: Balance
 
 
+class CostPaid(Event, index=19):
+    """What it cost to end a job where it stood: for its provider, or burned where nobody is named."""
+
+    id_: U32
+    who: AccountId | None
+    amount: Balance
+
+
 class UnknownJob(CallError, index=0):
     """There is no such job, or it ended long ago; `gristmill job list` shows those that live."""
 

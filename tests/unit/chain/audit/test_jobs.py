@@ -13,56 +13,12 @@ from chain.cli import audit_job
 from chain.events import EventReader
 from chain.market.provider import Cheat, Settings
 from chain.wallet.ss58 import encode_address
-from ext import hashing, store
+from ext import hashing
 from runtime.market.jobs.numbers import PART_BLOCKS
 from runtime.market.nouns import JobSpec, JobState, Reason
 from tests.support.jobs import BEN, CPU, REQUESTER, Market, reference_spec
+from tests.support.recording import Recorded, record
 from tests.support.town import GRIST, Town
-
-
-class Recorded:
-    """A source of blocks that were made in the process."""
-
-    genesis_hash = bytes(32)
-    spec_text = ""
-
-    def __init__(self, blocks: list[Any]) -> None:
-        self.made = blocks
-
-    def blocks(self) -> Any:
-        return iter(self.made)
-
-    def last_height(self) -> None:
-        return None
-
-    def database(self) -> None:
-        return None
-
-    def close(self) -> None:
-        pass
-
-
-def record(town: Any) -> list[Any]:
-    """Keep what each block of a chain did, as an archive would."""
-    blocks: list[Any] = []
-    finalize = town.chain.executive.finalize_block
-
-    def finalize_and_keep() -> Any:
-        result = finalize()
-        changes = sorted(town.chain.overlay.changes())
-        header = SimpleNamespace(consensus=SimpleNamespace(receipts_root=result.receipts_root))
-        blocks.append(
-            SimpleNamespace(
-                height=town.chain.height + 1,
-                receipts=result.receipts,
-                difference=store.encode_difference(changes),
-                block=SimpleNamespace(header=header),
-            )
-        )
-        return result
-
-    town.chain.executive.finalize_block = finalize_and_keep
-    return blocks
 
 
 def lived(path: Path, cheat: Cheat | None) -> tuple[Town, list[Any]]:

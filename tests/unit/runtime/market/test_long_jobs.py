@@ -185,14 +185,15 @@ def test_a_job_that_waits_begins_earlier_when_a_part_falls() -> None:
     run.next()
 
 
-def test_without_the_bond_of_the_next_part_none_is_closed_and_the_run_fails(run: LongRun) -> None:
+def test_without_the_bond_of_the_next_part_none_is_closed_and_the_run_fails() -> None:
+    run = LongRun(20)
     first = run.close()
     run.post(15, run.id)
     run.refused(words.PartNotBacked, ANN, "close_part", *run.close_arguments(run.part_of(honest())))
     start = run.main.started
     run.judge(first)
     run.until_decided(first)
-    while run.height < start + 400:
+    while run.height < start + 40:
         run.done(ANN, "Jobs", "heartbeat", run.id)
         run.next()
     run.stands(JobState.PAUSED, id_=run.id)
