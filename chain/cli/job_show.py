@@ -204,10 +204,8 @@ def _disputes(session: NodeSession, found: dict[str, Any]) -> list[str]:
     return ["", *session.console.table(heads, cells)]
 
 
-def _parts(
-    session: NodeSession, found: dict[str, Any], block_hash: bytes
-) -> list[dict[str, Any]]:
-    """Return the parts of a long run that are not forgotten yet, with what became of their money."""
+def _parts(session: NodeSession, found: dict[str, Any], block_hash: bytes) -> list[dict[str, Any]]:
+    """Return the parts of a long run that are known still, and what became of their money."""
     parts = []
     for number in found["annex"]["partNumbers"]:
         try:

@@ -355,9 +355,7 @@ class ProviderAgent:
         if reached:
             self._offer(self._receipt(market, number, job, work, reached[-1]))
 
-    def _close_part(
-        self, market: Market, number: int, job: Job, spec: JobSpec, work: Work
-    ) -> bool:
+    def _close_part(self, market: Market, number: int, job: Job, spec: JobSpec, work: Work) -> bool:
         """Post the result of the next part of a long run, when it is trained; gives whether so.
 
         The bond of the part behind it is locked before.

@@ -1,8 +1,8 @@
 """What a provider has in hand: the trace of an attempt, or of a part of one whose result is posted.
 
-    job 7: ── trained ──┬── trained ──┬── to be trained ──
-                        v             v
-           close_part  job 8         job 9      each with the trace of its own checkpoints
+job 7: ── trained ──┬── trained ──┬── to be trained ──
+v             v
+close_part  job 8         job 9      each with the trace of its own checkpoints
 """
 
 from dataclasses import dataclass

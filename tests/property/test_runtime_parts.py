@@ -1,4 +1,4 @@
-"""Random long runs: whatever the number of parts and of faults, no grain is made, lost or left over.
+"""Random long runs: whatever the number of parts and faults, no grain is made, lost or left.
 
     a job of 1 .. 7 parts ── closed, accepted, convicted, left alone, cancelled, begun by others ──
     all ends ── an auditor follows it and each of its parts: what came into each escrow left it

@@ -4,8 +4,8 @@
     bond     1/3      top_up       top_up
                       └── none in time: PAUSED, and after the grace a failure
 
-A short job has one part. What is locked covers all that was run and is not paid, and the next part:
-the bond of a part whose result was posted by itself goes with that, see `runtime.market.jobs.parts`.
+A short job has one part. What is locked covers all that was run and is not paid, and the next part.
+The bond of a part whose result was posted goes with that, see `runtime.market.jobs.parts`.
 """
 
 from dataclasses import replace

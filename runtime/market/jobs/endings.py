@@ -242,8 +242,10 @@ class Endings(Parts):
 
     def _set_aside(self, job: Job) -> Job:
         """Give a job whose escrow is for nothing any more, but held until it ends."""
-        rest = {"price": 0, "dataset_fees": 0, "protocol_fee": 0}
-        return replace(job, **rest, audit_fee=job.escrow, audit_left=job.escrow)
+        left = job.escrow
+        return replace(
+            job, price=0, dataset_fees=0, protocol_fee=0, audit_fee=left, audit_left=left
+        )
 
     def _leave_run(self, id_: int, run: int) -> None:
         """Let what waited for a part go on, which is decided."""

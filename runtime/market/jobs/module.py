@@ -19,7 +19,7 @@ from runtime.frame.context import Context
 from runtime.frame.module import Check, Module
 from runtime.frame.origins import Signed
 from runtime.market.jobs.book import Neighbours, silent_from, units_at
-from runtime.market.jobs.endings import JUDGED, RESULT_STATES
+from runtime.market.jobs.endings import RESULT_STATES
 from runtime.market.jobs.intake import audit_fee_of
 from runtime.market.jobs.neighbours import (
     UsesBudgets,

@@ -304,7 +304,7 @@ class PartReturned(Event, index=18):
 
 
 class CostPaid(Event, index=19):
-    """What it cost to end a job where it stood: for its provider, or burned where nobody is named."""
+    """What it cost to end a job where it stood: its provider has it, or it was burned."""
 
     id_: U32
     who: AccountId | None

@@ -85,9 +85,7 @@ class Parts(Auctions):
         self.near.datasets.share_agreed(id_, number)
         self._shorten(id_, job, number, part)
         self.emit(
-            PartClosed(
-                id_, number, job.attempt, job.first_checkpoint, end, part.price, part.escrow
-            )
+            PartClosed(id_, number, job.attempt, job.first_checkpoint, end, part.price, part.escrow)
         )
         due = height + self._window_blocks(part)
         self._move_on(number, part, JobState.WINDOW, due)

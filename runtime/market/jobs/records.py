@@ -98,15 +98,15 @@ class Records(Verdicts):
         yield Check(f"job {id_} waits only for parts", bool(parts) or not is_waiting)
         places = [0 if part is None else part.first_checkpoint for part in parts]
         ends = [0 if part is None else part.end_checkpoint for part in parts]
-        is_joined = places[1:] == ends[:-1] and (is_waiting or ends[-1:] in ([], [job.first_checkpoint]))
-        yield Check(f"job {id_} follows its parts", is_joined)
+        goes_on = is_waiting or not parts or ends[-1] == job.first_checkpoint
+        yield Check(f"job {id_} follows its parts", goes_on and places[1:] == ends[:-1])
         owners = [self.annexes[number].run for number in annex.pending]
         yield Check(f"the parts of job {id_} are its own", owners == [id_] * len(parts))
-        run = annex.run
-        is_listed = run is None or id_ in self.annexes[run].pending
+        is_listed = annex.run is None or id_ in self.annexes[annex.run].pending
         yield Check(f"job {id_} is a part of its run", is_listed)
-        is_inside = annex.parts_closed < max(annex.parts, 1) and annex.parts_closed <= annex.parts_backed
-        yield Check(f"job {id_} goes on behind its parts", is_inside)
+        closed = annex.parts_closed
+        yield Check(f"job {id_} closed no more than it backs", closed <= annex.parts_backed)
+        yield Check(f"job {id_} has a last part", closed < max(annex.parts, 1))
 
     def _check_deposits(self) -> Iterator[Check]:
         """Compare deposits with bids, each of which is of a job that has an auction."""

@@ -152,7 +152,7 @@ class WorkBonds(Delegations):
         return own
 
     def move_bond(self, job: int, part: int, above: int, below: int) -> int:
-        """Let `above` of `below` parts of a bond stand behind another job; gives the own part of it.
+        """Let `above` of `below` parts of a bond stand behind another job; gives its own part.
 
         Own money is rounded up for that other job, all else down. Raises BondTooSmall without a
         bond, and BondTakenAlready when the other job has one.

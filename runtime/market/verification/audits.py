@@ -253,9 +253,7 @@ class Audits(Pool):
         self._take_seats(seats)
         if not round_:
             self.audit_count += 1
-        chosen = draw_checkpoints(
-            seed, draws, job.first_checkpoint, job.span, audit.drawn
-        )
+        chosen = draw_checkpoints(seed, draws, job.first_checkpoint, job.span, audit.drawn)
         drawn = replace(
             audit,
             phase=AuditPhase.COMMITTING,
