@@ -15,7 +15,7 @@ from chain.market.provider import Cheat, ProviderAgent, Settings
 from chain.wallet.client import RpcError
 from ext import hashing
 from runtime.market.jobs.auction import seal_bid
-from runtime.market.jobs.numbers import PART_BLOCKS
+from runtime.market.jobs.numbers import PART_BLOCKS, SHORT_WINDOW_ERAS
 from runtime.market.nouns import JobState, Reason, Verification
 from tests.support.town import GRIST, Town, TownClient
 from tests.support.town import Settings as TownSettings
@@ -325,3 +325,52 @@ def test_what_is_over_is_forgotten(shop: Shop) -> None:
     shop.town.block()
     assert (shop.agent.memory.jobs(), shop.agent._works) == ([], {})
     assert shop.town.desks["Paula"].offered(number) is None
+
+
+def long_town(path: Path, settings: Settings | None = None) -> tuple[Shop, int]:
+    """A town in which a run of 180 blocks has three parts, and such a job."""
+    shop = Shop(path, settings)
+    runtime = shop.town.chain.open()
+    PART_BLOCKS.begin(runtime.ctx, 60)
+    SHORT_WINDOW_ERAS.begin(runtime.ctx, 1)
+    shop.town.chain.close()
+    shop.town.add_verifiers("Alice", "Bob", "Charlie", "Dave")
+    return shop, shop.submit(verification=Verification.AUDIT, run_blocks=180)
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_it_closes_the_parts_of_a_long_run_and_answers_for_each(
+    tmp_path: Path, is_killed: bool
+) -> None:
+    shop, number = long_town(tmp_path)
+    for _ in range(500):
+        annex, state = shop.town.market.jobs.annexes[number], shop.job(number).state
+        if state >= JobState.SETTLED:
+            break
+        if is_killed and state is JobState.WINDOW and shop.town.chain.height % 40 == 0:
+            shop.restart()
+        shop.town.block()
+    parts = [shop.job(part) for part in annex.part_numbers]
+    assert len(parts) == 2, shop.town.said
+    assert {(job.state, job.reason) for job in (*parts, shop.job(number))} == {
+        (JobState.SETTLED, Reason.AUDIT_PASSED)
+    }
+    ends = [(job.first_checkpoint, job.end_checkpoint) for job in (*parts, shop.job(number))]
+    assert ends == [(0, 11), (11, 22), (22, 32)]
+    assert shop.town.failures == []
+    shop.town.block()
+    assert shop.agent._works == {}
+
+
+def test_a_cheat_in_a_long_run_loses_what_it_made_from_there_on(tmp_path: Path) -> None:
+    shop, number = long_town(tmp_path, Settings(cheat=Cheat.WRONG_CHECKPOINT))
+    job = shop.town.until(number, JobState.OPEN, JobState.WAITING, limit=300)
+    for _ in range(300):
+        job = shop.job(number)
+        if job.attempt:
+            break
+        shop.town.block()
+    assert (job.attempt, job.reason) == (1, Reason.WRONG_CHECKPOINT)
+    parts = [shop.job(part) for part in shop.town.market.jobs.annexes[number].part_numbers]
+    assert JobState.FAILED in {part.state for part in parts}
+    assert shop.town.failures == []
