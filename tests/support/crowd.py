@@ -20,6 +20,7 @@ from runtime.market.budgets import organisation_account
 from runtime.market.disputes.jury import ballot_hash
 from runtime.market.disputes.nouns import DisputeStage, JurorVote
 from runtime.market.jobs import seal_bid
+from runtime.market.jobs.backing import part_end
 from runtime.market.jobs.endings import RESULT_STATES
 from runtime.market.jobs.receipts import JobReceipt
 from runtime.market.nouns import Job, JobKind, JobState, Verification
@@ -97,6 +98,7 @@ class Crowd:
         yield 8, self.work
         yield 5, self.receipt
         yield 6, self.complete
+        yield 6, self.close_part
         yield 2, self.end
         yield 2, self.conflict
         yield 9, self.verify
@@ -279,6 +281,18 @@ class Crowd:
             result = (made.result().commitments, made.result().final_state, 1)
             if self.call(job.provider, "Jobs", "complete", id_, *result):
                 self.made[id_, job.attempt] = made
+
+    def close_part(self) -> None:
+        """The result of a part is posted, of a run whose next part has its bond."""
+        for id_, job in self.live(JobState.RUNNING):
+            annex, number = self.jobs.annexes[id_], self.jobs.job_count
+            left = max(annex.parts - annex.parts_closed, 1)
+            end = part_end(job.first_checkpoint, job.end_checkpoint, left)
+            trace = self.trace_of(job.provider)
+            made = Attempt.of(trace, job.provider, job.first_checkpoint, end)
+            result = (made.result().commitments, made.result().final_state, 1)
+            if self.call(job.provider, "Jobs", "close_part", id_, *result):
+                self.made[number, job.attempt] = made
 
     def conflict(self) -> None:
         """The cheat signs two receipts of one place; anybody may show them."""

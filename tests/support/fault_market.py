@@ -12,11 +12,17 @@ from runtime.market.budgets import organisation_account
 from runtime.market.datasets import module as datasets
 from runtime.market.datasets.nouns import ATTESTER_ERAS, RETIRE_ERAS, SIGNAL_ERAS
 from runtime.market.datasets.registry import commitment_of
-from runtime.market.jobs.numbers import BIDDING_BLOCKS, REVEALING_BLOCKS, START_BLOCKS
+from runtime.market.jobs.numbers import (
+    BIDDING_BLOCKS,
+    PART_BLOCKS,
+    REVEALING_BLOCKS,
+    START_BLOCKS,
+)
+from runtime.market.nouns import Fault, Reason
 from runtime.market.verification.numbers import CANARY_ERAS, NOTICE_ERAS
 from tests.support.bazaar import PANEL, SKIPPED, Bazaar, cheated, honest
 from tests.support.datasets import Data, Library, content
-from tests.support.jobs import ANN, BEN, CPU, GRIST, OTHER, REQUESTER, Market
+from tests.support.jobs import ANN, BEN, CPU, GRIST, OTHER, REQUESTER, Market, reference_spec
 from tests.support.newsroom import DOLLAR, PEOPLE, Newsroom
 from tests.support.providers import D, E, P, Yard
 from tests.support.runtime import Chain, person
@@ -130,6 +136,38 @@ def frauds() -> None:
     proof = (left, ANN.sign(left), right, ANN.sign(right))
     made.done(BEN, "Jobs", "report_conflict", *proof)
     made.next()
+
+
+def parted() -> None:
+    """Of a long run one part is paid, for which audits were not needed, and one falls with the rest.
+
+    Later a requester that pays in dollars cancels behind a part.
+    """
+    made = market()
+    PART_BLOCKS.begin(made.runtime.ctx, 20)
+    spec = reference_spec()
+    id_ = made.started(60 * GRIST, spec)
+    first, second = (closed(made, id_) for _ in range(2))
+    made.until(made.job(first).due + 1)
+    made.jobs.convict(
+        second, Fault.WRONG_CHECKPOINT, Reason.WRONG_CHECKPOINT, challenger=OTHER.id
+    )
+    made.next()
+    made.done(REQUESTER, "Credits", "buy", 40 * GRIST)
+    usd = made.runtime.market.credits.balance(REQUESTER.id)
+    id_ = made.submit(spec, usd=usd, offer=ANN.id)
+    made.start(id_)
+    first = closed(made, id_)
+    made.done(REQUESTER, "Jobs", "cancel", id_)
+    made.until(made.job(first).due + 1)
+    made.next()
+
+
+def closed(made: Market, id_: int) -> int:
+    """Back the next part but one of Ann's run and close the next; gives the number of that."""
+    made.done(ANN, "Jobs", "top_up", id_)
+    made.done(ANN, "Jobs", "close_part", id_, b"c" * 32, b"f" * 32, 1)
+    return int(made.jobs.job_count) - 1
 
 
 def staked() -> None:
@@ -319,6 +357,7 @@ SCRIPTS: dict[str, Callable[[], None]] = {
         auctions,
         deposits_until_the_start,
         frauds,
+        parted,
         staked,
         organisations,
         sponsors,

@@ -15,8 +15,8 @@ from chain.market.provider import Cheat, Settings
 from chain.wallet.ss58 import encode_address
 from ext import hashing
 from runtime.market.jobs.numbers import PART_BLOCKS
-from runtime.market.nouns import JobSpec, JobState, Reason
-from tests.support.jobs import BEN, CPU, REQUESTER, Market, reference_spec
+from runtime.market.nouns import Fault, JobSpec, JobState, Reason
+from tests.support.jobs import ANN, BEN, CPU, REQUESTER, Market, reference_spec
 from tests.support.recording import Recorded, record
 from tests.support.town import GRIST, Town
 
@@ -185,6 +185,67 @@ def test_another_report_on_a_long_run_is_named(part: str, monkeypatch: pytest.Mo
     blocks = vanished(parted(), reference_spec())
     spoil(monkeypatch, "JobMatched", part, less=-GRIST)
     assert any("report on cheating" in sentence for sentence in traced(blocks).findings)
+
+
+@pytest.fixture(scope="module")
+def long_blocks() -> list[Any]:
+    """Of a run of three parts the first is paid, the second falls, and Ben does the rest."""
+    market = parted()
+    blocks = record(market)
+    market.next()
+    market.started(50 * GRIST, reference_spec())
+    for _ in range(2):
+        market.done(ANN, "Jobs", "top_up", 0)
+        market.done(ANN, "Jobs", "close_part", 0, b"c" * 32, b"f" * 32, 1)
+    market.until(market.job(1).due + 1)
+    market.jobs.convict(2, Fault.WRONG_CHECKPOINT, Reason.WRONG_CHECKPOINT, challenger=None)
+    market.next()
+    market.done(BEN, "Providers", "set_offer", CPU, GRIST // 20)
+    market.done(REQUESTER, "Jobs", "take_offer", 0, BEN.id)
+    market.next()
+    market.start()
+    market.complete()
+    market.until(market.job().due + 2)
+    return blocks
+
+
+def test_each_part_of_a_long_run_has_its_waterfall(long_blocks: list[Any]) -> None:
+    report = traced(long_blocks)
+    assert report.findings == []
+    assert [(part.number, part.state) for part in report.parts] == [
+        (1, JobState.SETTLED),
+        (2, JobState.FAILED),
+    ]
+    first, second = report.parts
+    given = first.escrow_in["of its run"] + second.escrow_in["of its run"]
+    assert report.escrow_out["parts"] == given
+    back = second.escrow_out["back to its run"]
+    assert back == report.escrow_in["from parts"] == sum(second.escrow_in.values())
+    assert first.flows[ANN.id] == first.escrow_out["earned"]
+    assert second.flows[ANN.id] < 0
+    assert sum(report.escrow_in.values()) == sum(report.escrow_out.values())
+    lines = audit_job._lines(report)
+    assert lines.count("part of job 0") == 2
+    assert sum("WorkRewards.JobSettled" in line for line in lines) == 2
+    told = audit_job._fields(report)["parts"]
+    assert [part["job"] for part in told] == [1, 2]
+
+
+def test_a_part_is_followed_by_its_own_number(long_blocks: list[Any]) -> None:
+    report = traced(long_blocks, 1)
+    assert (report.findings, report.state) == ([], JobState.SETTLED)
+    assert (report.requester, report.payer) == (REQUESTER.id, REQUESTER.id)
+    assert report.spec is not None
+
+
+@pytest.mark.parametrize(("name", "field"), [("PartClosed", "escrow"), ("PartReturned", "amount")])
+def test_an_amount_that_a_part_has_not_is_named(
+    name: str, field: str, long_blocks: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoil(monkeypatch, name, field)
+    findings = traced(long_blocks).findings
+    assert any("came into the escrow" in sentence for sentence in findings)
+    assert any(sentence.startswith("part ") for sentence in findings)
 
 
 def spoil(monkeypatch: pytest.MonkeyPatch, name: str, part: str, *, less: int = -1) -> None:

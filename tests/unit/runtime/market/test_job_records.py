@@ -9,6 +9,7 @@ import pytest
 from runtime.balances import HoldReason
 from runtime.market.jobs import Jobs
 from runtime.market.jobs.nouns import Ended
+from runtime.market.jobs.numbers import PART_BLOCKS
 from runtime.market.nouns import NOBODY, JobState
 from tests.support.jobs import ANN, BEN, GRIST, OTHER, REQUESTER, Market, reference_spec, spec_of
 
@@ -81,6 +82,40 @@ DAMAGES: dict[str, Callable[[Jobs], None]] = {
     "what ended is kept once": end_twice,
     "what ended is kept in order": miscount("ended_count", 1),
 }
+
+
+@pytest.fixture
+def family() -> Market:
+    """Job 0 runs in its last part, behind parts 1 and 2."""
+    market = Market()
+    PART_BLOCKS.begin(market.runtime.ctx, PART_BLOCKS.low)
+    market.started(spec=reference_spec())
+    for _ in range(2):
+        market.done(ANN, "Jobs", "top_up", 0)
+        market.done(ANN, "Jobs", "close_part", 0, b"c" * 32, b"f" * 32, 1)
+    return market
+
+
+FAMILY: dict[str, Callable[[Jobs], Any]] = {
+    "job 0 waits only for parts": lambda jobs: (
+        change(jobs, 0, state=JobState.WAITING),
+        change_annex(jobs, 0, pending=()),
+    ),
+    "job 0 follows its parts": lambda jobs: change(jobs, 0, first_checkpoint=23),
+    "the parts of job 0 are its own": lambda jobs: change_annex(jobs, 1, run=2),
+    "job 1 is a part of its run": lambda jobs: change_annex(jobs, 0, pending=(2,)),
+    "job 0 closed no more than it backs": lambda jobs: change_annex(jobs, 0, parts_backed=1),
+    "job 0 has a last part": lambda jobs: change_annex(jobs, 0, parts=2),
+    "job 1 has its bond": lambda jobs: jobs.near.providers.release_bond(1),
+    "the escrow of job 2 is its parts": lambda jobs: change(jobs, 2, audit_left=0),
+}
+
+
+@pytest.mark.parametrize("sentence", list(FAMILY))
+def test_damage_to_a_run_and_its_parts_is_seen(family: Market, sentence: str) -> None:
+    assert broken(family) == []
+    FAMILY[sentence](family.jobs)
+    assert sentence in broken(family)
 
 
 def test_what_nobody_damaged_is_whole(market: Market) -> None:

@@ -99,6 +99,31 @@ def test_a_bond_grows_but_never_has_two_providers(yard: Yard) -> None:
     yard.next()
 
 
+@pytest.mark.parametrize("above", [1, 2, 6])
+def test_a_share_of_a_bond_stands_behind_a_part_to_the_grain(yard: Yard, above: int) -> None:
+    trust(yard, 1)
+    yard.back(1_000)
+    yard.providers.lock_bond(P, 1, 301, price=107)
+    whole, ledger = yard.providers.bond(1), yard.providers.ledgers[P]
+    assert (whole.own, whole.delegated, whole.discount) == (151, 150, 20)
+    own = yard.providers.move_bond(1, 2, above, 7)
+    left, part = yard.providers.bond(1), yard.providers.bond(2)
+    assert part == WorkBond(P, -(-151 * above // 7), 150 * above // 7, 20 * above // 7)
+    assert own == part.own
+    assert (left.own + part.own, left.delegated + part.delegated) == (151, 150)
+    assert left.discount + part.discount == 20
+    assert yard.providers.ledgers[P].bonds == ledger.bonds + 1
+    with pytest.raises(refusals.BondTakenAlready):
+        yard.providers.move_bond(1, 2, 1, 2)
+    with pytest.raises(refusals.BondTooSmall):
+        yard.providers.move_bond(9, 3, 1, 2)
+    yard.next()
+    for number in (1, 2):
+        yard.providers.release_bond(number)
+    assert held(yard, P, HoldReason.WORK_BOND) == 0
+    yard.next()
+
+
 def test_own_money_is_lost_before_that_of_delegators(yard: Yard) -> None:
     yard.back(1_000)
     yard.providers.lock_bond(P, 1, 100 * GRIST)
