@@ -148,10 +148,9 @@ def parted() -> None:
     spec = reference_spec()
     id_ = made.started(60 * GRIST, spec)
     first, second = (closed(made, id_) for _ in range(2))
-    made.until(made.job(first).due + 1)
-    made.jobs.convict(
-        second, Fault.WRONG_CHECKPOINT, Reason.WRONG_CHECKPOINT, challenger=OTHER.id
-    )
+    made.jobs.leave_to_requester(first)
+    made.done(REQUESTER, "Jobs", "accept", first)
+    made.jobs.convict(second, Fault.WRONG_CHECKPOINT, Reason.WRONG_CHECKPOINT, challenger=OTHER.id)
     made.next()
     made.done(REQUESTER, "Credits", "buy", 40 * GRIST)
     usd = made.runtime.market.credits.balance(REQUESTER.id)

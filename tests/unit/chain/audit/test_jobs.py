@@ -197,10 +197,11 @@ def long_blocks() -> list[Any]:
     for _ in range(2):
         market.done(ANN, "Jobs", "top_up", 0)
         market.done(ANN, "Jobs", "close_part", 0, b"c" * 32, b"f" * 32, 1)
-    market.until(market.job(1).due + 1)
+    market.jobs.leave_to_requester(1)
+    market.done(REQUESTER, "Jobs", "accept", 1)
     market.jobs.convict(2, Fault.WRONG_CHECKPOINT, Reason.WRONG_CHECKPOINT, challenger=None)
     market.next()
-    market.done(BEN, "Providers", "set_offer", CPU, GRIST // 20)
+    market.done(BEN, "Providers", "set_offer", CPU, GRIST // 25)
     market.done(REQUESTER, "Jobs", "take_offer", 0, BEN.id)
     market.next()
     market.start()
