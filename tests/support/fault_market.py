@@ -139,7 +139,7 @@ def frauds() -> None:
 
 
 def parted() -> None:
-    """Of a long run one part is paid, for which audits were not needed, and one falls with the rest.
+    """Of a long run one part is paid without an audit, and one falls with the rest.
 
     Later a requester that pays in dollars cancels behind a part.
     """
