@@ -6,8 +6,8 @@
     EXPIRED <────────────────┘            v           (third: FAILED)         v
                                      CANCELLED                             SETTLED
 
-A long run is PAUSED while its provider owes bond, see `runtime.market.jobs.backing`. A job is WAITING
-when its run is over and parts of it are not decided, see `runtime.market.jobs.parts`.
+A long run is PAUSED while its provider owes bond, see `runtime.market.jobs.backing`. A job is
+WAITING when its run is over and parts of it are not decided, see `runtime.market.jobs.parts`.
 
 Whatever ends a state does so once: by a call, by the wheel when it is due, or, if the wheel was
 full, by anybody's `advance`.
