@@ -224,6 +224,12 @@ class Walk:
         back: Counter[int] = Counter()
         for entry in self.told("Jobs", "JobSubmitted"):
             put[entry["id"]] += entry["escrow"]
+        for entry in self.told("Jobs", "PartClosed"):
+            put[entry["part"]] += entry["escrow"]
+            put[entry["id"]] -= entry["escrow"]
+        for entry in self.told("Jobs", "PartReturned"):
+            put[entry["part"]] -= entry["amount"]
+            put[entry["id"]] += entry["amount"]
         for entry in self.told("Jobs", "EscrowReturned"):
             back[entry["id"]] += 0 if entry["is_reserved"] else entry["amount"]
         for entry in self.told("Jobs", "JobEnded"):
