@@ -222,20 +222,18 @@ class Walk:
         """What comes back for a job, however it failed, is no more than was put down for it."""
         put: Counter[int] = Counter()
         back: Counter[int] = Counter()
+        # What parts of a run have was put down for the run
+        runs = {entry["part"]: entry["id"] for entry in self.told("Jobs", "PartClosed")}
         for entry in self.told("Jobs", "JobSubmitted"):
             put[entry["id"]] += entry["escrow"]
-        for entry in self.told("Jobs", "PartClosed"):
-            put[entry["part"]] += entry["escrow"]
-            put[entry["id"]] -= entry["escrow"]
-        for entry in self.told("Jobs", "PartReturned"):
-            put[entry["part"]] -= entry["amount"]
-            put[entry["id"]] += entry["amount"]
         for entry in self.told("Jobs", "EscrowReturned"):
             back[entry["id"]] += 0 if entry["is_reserved"] else entry["amount"]
         for entry in self.told("Jobs", "JobEnded"):
-            back[entry["id"]] += entry["refunded"] + entry["restored"]
+            id_ = entry["id"]
+            back[runs.get(id_, id_)] += entry["refunded"] + entry["restored"]
         for entry in self.told("WorkRewards", "AttemptFailed"):
-            back[entry["id"]] += entry["fees"] - entry["restored"] + entry["claimed"]
+            id_ = entry["id"]
+            back[runs.get(id_, id_)] += entry["fees"] - entry["restored"] + entry["claimed"]
         assert all(amount <= put[id_] for id_, amount in back.items()), back - put
 
     def check_accounts(self) -> None:
