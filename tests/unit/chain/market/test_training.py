@@ -219,7 +219,7 @@ def test_what_cannot_be_trained_is_refused_before_it_is() -> None:
         train(PLAN, LEAVES, first=3)
     with pytest.raises(ValueError, match="1024 bytes of weights, not 256"):
         train(PLAN, LEAVES, weights=bytes(256))
-    with pytest.raises(ValueError, match="no checkpoint 32"):
+    with pytest.raises(ValueError, match="no checkpoints 32 to 32"):
         train(PLAN, LEAVES, first=32, weights=HONEST.weights)
     with pytest.raises(ValueError, match="no data"):
         train(PLAN, [])
