@@ -13,6 +13,7 @@ from runtime.market.datasets.nouns import REQUESTERS_MAX, Answer, DatasetState, 
 from runtime.market.datasets.possession import has_answered
 from runtime.market.datasets.registry import commitment_of
 from runtime.market.jobs import seal_bid
+from runtime.market.jobs.backing import part_end
 from runtime.market.jobs.nouns import JobEnded, JobMatched, JobReopened
 from runtime.market.jobs.numbers import (
     BIDDING_BLOCKS,
@@ -27,6 +28,7 @@ from runtime.market.jobs.numbers import (
     WORK_EXPIRY,
     WORK_FAILURE,
     WORK_MATCH,
+    WORK_PART,
     WORK_SETTLEMENT,
     WORK_STEP,
     WORK_UNSTARTED,
@@ -37,7 +39,7 @@ from runtime.primitives import ZERO_HASH
 from tests.support.bazaar import DATA_PRICE, PANEL, SALT, Bazaar, trained
 from tests.support.jobs import ANN, BEN, CPU, GRIST, OTHER, REQUESTER, key, spec_of
 from tests.support.runtime import stranger
-from tests.support.verification import LEAVES, honest
+from tests.support.verification import LEAVES, Attempt, honest
 
 ROYALTIES: Final = 16
 DOLLAR: Final = 1_000_000
@@ -176,13 +178,19 @@ def life() -> Iterator[Stage]:
     yield call(fair, who, "Jobs.accept", id_)
 
 
-@stages("Jobs.top_up", "Jobs.complete, all of a long run's bond, audited")
+@stages("Jobs.top_up", "Jobs.close_part", "Jobs.complete, all of a long run's bond, audited")
 def long_run() -> Iterator[Stage]:
-    """Play: a run of several parts, whose bond is locked part by part, or all at its end."""
+    """Play: a run of several parts that is backed and settled part by part, or all at its end."""
     fair = exchange()
     PART_BLOCKS.begin(fair.runtime.ctx, PART_BLOCKS.low)
     id_ = started(fair, trained(run_blocks=5 * PART_BLOCKS.low))
     yield call(fair, ANN.id, "Jobs.top_up", id_, prepaid=WORK_UNSTARTED)
+    fair.done(ANN, "Jobs", "top_up", id_)
+    job, annex = fair.job(id_), fair.jobs.annexes[id_]
+    end = part_end(job.first_checkpoint, job.end_checkpoint, annex.parts)
+    part = Attempt.of(honest(), ANN.id, job.first_checkpoint, end).result()
+    closed = (id_, part.commitments, part.final_state, 100)
+    yield call(fair, ANN.id, "Jobs.close_part", *closed, prepaid=WORK_PART + WORK_FAILURE)
     made = honest()
     done = (id_, made.run_of(0).root, made.final_state, 320)
     case = "all of a long run's bond, audited"
