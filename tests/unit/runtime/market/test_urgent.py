@@ -9,7 +9,9 @@ URGENT = {
         "answer", "appeal", "cast_ballot", "challenge", "prove", "reply", "reveal_ballot",
         "time_out",
     },
-    "Jobs": {"close_part", "complete", "heartbeat", "post_receipt", "report_conflict", "reveal_bid"},
+    "Jobs": {
+        "close_part", "complete", "heartbeat", "post_receipt", "report_conflict", "reveal_bid",
+    },
     "Verification": {"commit", "disclose", "disclose_replica", "reveal"},
 }  # fmt: skip
 
