@@ -7,7 +7,8 @@ Source: https://www.jsonrpc.org/specification, and the error numbers of Substrat
 """
 
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from inspect import getdoc, isawaitable
 from math import isfinite
@@ -273,6 +274,24 @@ async def run_call(call: Call) -> Json:
         raise RpcError(STATE_PRUNED, "State pruned", str(error)) from None
 
 
+@contextmanager
+def survived(on_fault: Callable[[Exception], None]) -> Iterator[None]:
+    """Run the block; a fault ends it and is told, but a failing disk gets through to the node."""
+    try:
+        yield
+    except Exception as error:
+        if _is_of_disk(error):
+            raise
+        on_fault(error)
+
+
+def _is_of_disk(error: Exception) -> bool:
+    """Whether a failing disk is among what was raised."""
+    if isinstance(error, ExceptionGroup):
+        return error.subgroup(StorageError) is not None
+    return isinstance(error, StorageError)
+
+
 class Dispatcher:
     """Turns request bytes into response bytes; counts calls by method for the metrics."""
 
@@ -336,24 +355,22 @@ class Dispatcher:
         self, request: Json, is_allowed: Callable[[], bool], runner: Runner
     ) -> Json | None:
         wants_answer = not isinstance(request, dict) or "id" in request
+        error = RpcError(INTERNAL_ERROR, "Internal error", "the node's log says more")
         name = ""
-        try:
-            name, given = _check_request(request)
-            if not is_allowed():
-                raise RpcError(TOO_MANY_REQUESTS, "Too many requests", "try again in a minute")
-            method = self._table.find(name)
-            self.calls[name] = self.calls.get(name, 0) + 1
-            result = await runner(Call(method, method.bind(given)))
-        except RpcError as error:
-            invalid = error.code == INVALID_REQUEST
-            return _failure(_identity(request), error) if wants_answer or invalid else None
-        except StorageError:
-            raise
-        except Exception as error:  # noqa: BLE001 - a fault of a handler must not stop a validator
-            self._on_fault(name, error)
-            fault = RpcError(INTERNAL_ERROR, "Internal error", "the node's log says more")
-            return _failure(_identity(request), fault) if wants_answer else None
-        return {"jsonrpc": "2.0", "id": request["id"], "result": result} if wants_answer else None
+        with survived(lambda fault: self._on_fault(name, fault)):
+            try:
+                name, given = _check_request(request)
+                if not is_allowed():
+                    raise RpcError(TOO_MANY_REQUESTS, "Too many requests", "try again in a minute")
+                method = self._table.find(name)
+                self.calls[name] = self.calls.get(name, 0) + 1
+                result = await runner(Call(method, method.bind(given)))
+            except RpcError as refusal:
+                error = refusal
+            else:
+                return _success(request["id"], result) if wants_answer else None
+        invalid = error.code == INVALID_REQUEST
+        return _failure(_identity(request), error) if wants_answer or invalid else None
 
 
 def _check_request(request: Json) -> tuple[str, Json]:
@@ -383,6 +400,10 @@ def _identity(request: Json) -> str | int | float | None:
         return identity if len(identity) <= ID_CHARACTERS_MAX else None
     is_number = isinstance(identity, int | float) and not isinstance(identity, bool)
     return identity if is_number else None
+
+
+def _success(identity: str | float | None, result: Json) -> Json:
+    return {"jsonrpc": "2.0", "id": identity, "result": result}
 
 
 def _failure(identity: str | float | None, error: RpcError) -> Json:

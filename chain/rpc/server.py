@@ -11,10 +11,9 @@ from typing import Final, Protocol
 import h11
 import trio
 
-from chain.errors import StorageError
 from chain.log import Log
 from chain.rpc.http import BUSY, JSON, TEXT, HttpRequest, HttpResponse, HttpStream, Refusal
-from chain.rpc.jsonrpc import Dispatcher, encode_json
+from chain.rpc.jsonrpc import Dispatcher, encode_json, survived
 from chain.rpc.limits import CallBudget, RpcLimits
 from chain.rpc.methods import build_methods
 from chain.rpc.room import Room, Share
@@ -68,8 +67,18 @@ class RpcServer:
 
     async def _serve_connection(self, stream: trio.SocketStream) -> None:
         share = self._room.share()
-        http = HttpStream(stream, share, body_bytes_max=self._limits.request_bytes_max)
         self._connections += 1
+        try:
+            with survived(lambda fault: self._log_fault("a connection", fault)):
+                await self._receive(stream, share)
+        finally:
+            share.give_all()
+            self._connections -= 1
+            with trio.CancelScope(deadline=trio.current_time() + 1, shield=True):
+                await stream.aclose()
+
+    async def _receive(self, stream: trio.SocketStream, share: Share) -> None:
+        http = HttpStream(stream, share, body_bytes_max=self._limits.request_bytes_max)
         try:
             if self._connections > self._limits.connections_max:
                 await http.refuse(503, "too many connections; close some and try again")
@@ -81,15 +90,6 @@ class RpcServer:
             await _quietly(http, refusal.status, refusal.reason)
         except h11.RemoteProtocolError as error:
             await _quietly(http, error.error_status_hint, f"bad request: {error}")
-        except Exception as error:
-            if _is_disk(error):
-                raise
-            self._log_fault("a connection", error)
-        finally:
-            share.give_all()
-            self._connections -= 1
-            with trio.CancelScope(deadline=trio.current_time() + 1, shield=True):
-                await stream.aclose()
 
     async def _converse(self, http: HttpStream, share: Share, address: str) -> None:
         while True:
@@ -218,13 +218,6 @@ def health(node: NodeView) -> dict[str, object]:
         "finalized": head.number,
         "lagMs": node.finality_lag_ms(),
     }
-
-
-def _is_disk(error: Exception) -> bool:
-    """Whether a failing disk is among what was raised."""
-    if isinstance(error, ExceptionGroup):
-        return error.subgroup(StorageError) is not None
-    return isinstance(error, StorageError)
 
 
 def _address(stream: trio.SocketStream) -> str:

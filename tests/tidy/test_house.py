@@ -13,7 +13,6 @@ BROAD_CATCH = {
     "chain/node.py",  # stops in order whatever happened
     "chain/cli/main.py",  # turns whatever happened into a status
     "chain/rpc/jsonrpc.py",  # a fault of one handler must not stop a validator
-    "chain/rpc/server.py",  # nor a fault of one connection
 }
 LIBRARY_EDGE = "chain/network/libp2p_"
 """The adapter of libp2p: the library raises anything, at bytes that strangers choose."""

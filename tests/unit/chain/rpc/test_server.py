@@ -380,15 +380,23 @@ def test_a_mistake_of_ours_ends_the_connection_that_met_it_and_no_other(
     run(test)
 
 
-def test_a_failing_disk_is_not_the_connections_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("way", ["probe", "websocket"])
+def test_a_failing_disk_is_not_the_connections_alone(
+    monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
     def fail(_node: object) -> None:
         raise StorageError("the disk")
 
-    monkeypatch.setattr("chain.rpc.server.health", fail)
+    monkeypatch.setattr(FakeNode, "peers", fail)
 
     async def test(client: Client) -> None:
-        await client.raw(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        await trio.sleep_forever()
+        if way == "probe":
+            await client.raw(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            await trio.sleep_forever()
+        async with client.websocket() as socket:
+            await socket.receive()
+            await socket.ask("system_health")
+            await trio.sleep_forever()
 
     with pytest.raises(ExceptionGroup) as caught:
         run(test)
